@@ -1,0 +1,98 @@
+import type { Bench } from '../bench.ts'
+import { type Comparison, type Contender, comparison, unit } from '../comparison.ts'
+import { smallGets } from '../traffic.ts'
+import { forwarding, type Work } from '../work.ts'
+
+/** What is compared with nginx on the same traffic, in CPU per request. */
+export const comparisons = [
+  comparison({
+    name: 'plain',
+    summary: 'Small GETs over 64 kept connections; one route, no policy.',
+    traffic: smallGets,
+    contenders: (bench) => everyone(bench, forwarding),
+    targets: againstNginx(1.35, 1.1),
+  }),
+  comparison({
+    name: 'chain',
+    summary: 'Client-id enforcement (HTTP Basic), SLA rate limit, CORS, metrics; 16 client applications.',
+    traffic: smallGets,
+    contenders: (bench) => some(bench, { ...forwarding, chain: 'client-id' }),
+    targets: againstNginx(1.75, 1.35),
+  }),
+  comparison({
+    name: 'key-auth',
+    summary: 'key-auth, limit-count, cors, prometheus; 16 consumers.',
+    traffic: smallGets,
+    contenders: (bench) => some(bench, { ...forwarding, chain: 'key-auth' }),
+    targets: againstNginx(1.75, 1.35),
+  }),
+  comparison({
+    name: 'chain-log',
+    summary: 'The full chain with a JSON access-log line for each exchange, to a file. nginx writes none.',
+    traffic: smallGets,
+    contenders: (bench) => some(bench, { ...forwarding, chain: 'client-id', accessLog: true }),
+    targets: againstNginx(1.95, 1.5),
+  }),
+  comparison({
+    name: 'post',
+    summary: 'POST with a body of 4 KiB; one route, no policy.',
+    traffic: { ...smallGets, method: 'POST', body: 4096 },
+    contenders: (bench) => some(bench, forwarding),
+    targets: againstNginx(1.5, 1.1),
+  }),
+  comparison({
+    name: 'large',
+    summary: 'A response of 1 MiB over 16 kept connections; one route, no policy.',
+    traffic: { ...smallGets, target: 'object', connections: 16 },
+    contenders: (bench) => some(bench, forwarding),
+    targets: againstNginx(1.5, 1.1),
+  }),
+  comparison({
+    name: 'connect',
+    summary: 'A new client connection for each small GET; one route, no policy.',
+    traffic: { ...smallGets, close: true },
+    contenders: (bench) => some(bench, forwarding),
+    targets: [],
+  }),
+  comparison({
+    name: 'routes',
+    summary: 'Tables of 10 to 100 000 routes, requests spread over all of them; nginx has one location.',
+    traffic: smallGets,
+    contenders: (bench) => [...only(bench, [unit], forwarding), ...tables(bench)],
+    targets: [
+      { label: table(10_000), than: table(10), must: 1.15, aim: 1 },
+      { label: table(100_000), than: table(10), must: 1.15, aim: 1 },
+    ],
+  }),
+]
+
+function everyone(bench: Bench, work: Work): Contender[] {
+  return bench.opponents
+    .filter((opponent) => opponent.does(work))
+    .map((opponent) => ({ label: opponent.name, opponent, work }))
+}
+
+/** In a quick run only Sluice meets the unit here, unless others are asked for by name. */
+function some(bench: Bench, work: Work): Contender[] {
+  const brief = bench.options.quick && bench.options.opponents.length === 0
+  return brief ? only(bench, [unit, 'sluice'], work) : everyone(bench, work)
+}
+
+function only(bench: Bench, names: readonly string[], work: Work): Contender[] {
+  return everyone(bench, work).filter(({ label }) => names.includes(label))
+}
+
+function tables(bench: Bench): Contender[] {
+  const sizes = bench.options.quick ? [10, 10_000, 100_000] : [10, 1_000, 10_000, 100_000]
+  return sizes.flatMap((routes) =>
+    only(bench, ['sluice'], { ...forwarding, routes }).map((it) => ({ ...it, label: table(routes) })),
+  )
+}
+
+function table(routes: number): string {
+  return `sluice, ${routes} routes`
+}
+
+function againstNginx(must: number, aim: number): Comparison['targets'] {
+  return [{ label: 'sluice', than: unit, must, aim }]
+}

@@ -1,0 +1,7 @@
+import type { Scenario } from '../bench.ts'
+import { comparisons } from './comparisons.ts'
+import { memory } from './memory.ts'
+import { reload } from './reload.ts'
+
+/** Every scenario, in the order of the report. */
+export const scenarios: readonly Scenario[] = [...comparisons, reload, memory]

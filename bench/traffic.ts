@@ -1,0 +1,57 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { writeCredentialLines } from './clients.ts'
+import type { Site } from './site.ts'
+import { credentialsOf, type Work } from './work.ts'
+import { parseWrk, type WrkRun } from './wrk.ts'
+
+/** What clients send in a scenario; bytes vary with every request (`load/traffic.lua`). */
+export interface Traffic {
+  connections: number
+  method: 'GET' | 'POST'
+  /** `object` asks for the 1 MiB file. */
+  target: 'users' | 'object'
+  /** Bytes of the request body. */
+  body: number
+  /** A connection for each request. */
+  close: boolean
+}
+
+export const smallGets: Traffic = {
+  connections: 64,
+  method: 'GET',
+  target: 'users',
+  body: 0,
+  close: false,
+}
+
+const script = fileURLToPath(new URL('load/traffic.lua', import.meta.url))
+const run = promisify(execFile)
+
+/** Sends traffic to a port of 127.0.0.1 for whole seconds, from the core for load. */
+export async function sendTraffic(
+  site: Site,
+  port: number,
+  traffic: Traffic,
+  work: Work,
+  seconds: number,
+): Promise<WrkRun> {
+  const credentials = credentialsOf(work)
+  const settings = {
+    host: `127.0.0.1:${port}`,
+    method: traffic.method,
+    target: traffic.target,
+    body: traffic.body,
+    routes: work.routes > 1 ? work.routes : 0,
+    close: traffic.close ? 'yes' : 'no',
+    credentials: credentials === 'none' ? '' : writeCredentialLines(site.folder, credentials),
+  }
+  const { stdout } = await run('taskset', [
+    ...['-c', site.cores.load, 'wrk', '--latency', '-t1'],
+    ...[`-c${traffic.connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', script],
+    ...[`http://127.0.0.1:${port}/`, '--'],
+    ...Object.entries(settings).map(([key, value]) => `${key}=${value}`),
+  ])
+  return parseWrk(stdout)
+}

@@ -1,0 +1,31 @@
+import type { Credentials } from './clients.ts'
+
+/** What a gateway is asked to do with each request, beside forwarding it. */
+export interface Work {
+  /**
+   * `client-id`: client id and secret by HTTP Basic, SLA tier limit, CORS, request metrics.
+   * `key-auth`: API key, fixed-window limit, CORS, request metrics.
+   */
+  chain: 'none' | 'client-id' | 'key-auth'
+  /** One JSON line for each exchange, to a file. */
+  accessLog: boolean
+  /** Routes in the table; 1 is a catch-all. */
+  routes: number
+}
+
+export const forwarding: Work = { chain: 'none', accessLog: false, routes: 1 }
+
+export function credentialsOf(work: Work): Credentials {
+  return ({ none: 'none', 'client-id': 'basic', 'key-auth': 'key' } as const)[work.chain]
+}
+
+/** Route `index` of a large table: half are exact paths, half are prefixes. `load/traffic.lua` asks for the same. */
+export function routePattern(index: number): string {
+  const service = `/api/team-${index % 50}/service-${index}`
+  return index % 2 === 0 ? `${service}/*` : service
+}
+
+/** A path that route `index` matches. */
+export function routePath(index: number): string {
+  return routePattern(index).replace('*', 'orders/17')
+}

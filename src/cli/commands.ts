@@ -1,0 +1,11 @@
+import type { CommandIndex } from './command.ts'
+
+/** Every command, in the order help lists them. */
+export const commands: CommandIndex = {
+  start: () => import('./start.ts'),
+  validate: () => import('./validate.ts'),
+  policy: () => import('./policy.ts'),
+  bench: () => import('./bench.ts'),
+  healthcheck: () => import('./healthcheck.ts'),
+  version: () => import('./version.ts'),
+}

@@ -1,0 +1,51 @@
+import { parseArgs } from 'node:util'
+import { type AnyPolicy, catalogue } from '../../policies/index.ts'
+import { policyReference } from '../../policies/reference.ts'
+import { type Command, exitCode, UsageError } from '../command.ts'
+
+export const command: Command = {
+  name: 'policy list',
+  summary: 'List every policy in the order in which they run',
+  usage: 'sluice policy list [--format text|json|markdown]',
+  options: [
+    {
+      flags: '--format text|json|markdown',
+      text: 'json includes schemas; markdown is the reference (default: text)',
+    },
+  ],
+  examples: ['sluice policy list', 'sluice policy list --format json'],
+
+  async run(argv, io) {
+    const { values } = parseArgs({ args: argv, options: { format: { type: 'string', default: 'text' } } })
+    switch (values.format) {
+      case 'text':
+        io.stdout.write(table(inOrder(catalogue)))
+        return exitCode.ok
+      case 'json':
+        io.stdout.write(`${JSON.stringify(inOrder(catalogue).map(described), null, 2)}\n`)
+        return exitCode.ok
+      case 'markdown':
+        io.stdout.write(policyReference(catalogue))
+        return exitCode.ok
+      default:
+        throw new UsageError(`--format is text, json or markdown, not '${values.format}'`)
+    }
+  },
+}
+
+/** Two passes: the second starts when the caller is known. Within a pass, higher priorities run first. */
+function inOrder(policies: readonly AnyPolicy[]): AnyPolicy[] {
+  const pass = ({ stage }: AnyPolicy) => (stage === 'identify' || stage === 'transform' ? 1 : 2)
+  return policies.toSorted((a, b) => pass(a) - pass(b) || b.priority - a.priority)
+}
+
+function table(policies: readonly AnyPolicy[]): string {
+  const rows = policies.map(({ name, stage, priority, summary }) => [name, stage, String(priority), summary])
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)))
+  const line = (row: string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')
+  return `${rows.map(line).join('\n')}\n`
+}
+
+function described({ name, summary, stage, priority, config, credential, metadata }: AnyPolicy): object {
+  return { name, summary, stage, priority, config, credential, metadata }
+}

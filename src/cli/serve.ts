@@ -1,0 +1,99 @@
+/** What `sluice start` does once it knows its arguments; apart, because loading all this takes a while. */
+import { type CheckResult, check } from '../config/check.ts'
+import { chooseSources, load } from '../config/load.ts'
+import { formatFinding } from '../config/problem.ts'
+import { watchConfig } from '../config/watch.ts'
+import { type Addresses, Gateway } from '../control-thread.ts'
+import { catalogue, policySchemas } from '../policies/index.ts'
+import type { SpareThreads } from '../proxy/spare-threads.ts'
+import { createLog } from '../telemetry/log.ts'
+import { version } from '../version.ts'
+import { type CliIo, exitCode } from './command.ts'
+import { type Signals, watchSignals } from './signals.ts'
+
+/** Prints what is wrong with a configuration, if anything is. */
+export async function checkOnly(named: readonly string[], io: CliIo): Promise<number> {
+  const { plan, findings } = await readConfiguration(await chooseSources(named, io.cwd), io)
+  for (const finding of findings) io.stderr.write(formatFinding(finding))
+  if (plan === undefined) return exitCode.invalid
+  io.stdout.write('The configuration is valid.\n')
+  return exitCode.ok
+}
+
+/** Runs until a signal ends it. `named`: the sources of the configuration, if any were named. */
+export async function serve(named: readonly string[], threads: SpareThreads, io: CliIo): Promise<number> {
+  const sources = await chooseSources(named, io.cwd)
+  const read = () => readConfiguration(sources, io)
+  const started = Promise.withResolvers<Gateway>()
+  const reload = async () => (await started.promise).reload()
+  const signals = watchSignals({
+    reload,
+    reopenLogs: async () => (await started.promise).reopenLogs(),
+  })
+  // Before the first reading, so that no save falls between the two.
+  const watcher = watchConfig(sources, reload, { cwd: io.cwd })
+  try {
+    await watcher.ready
+    const { plan, findings } = await read()
+    for (const finding of findings) io.stderr.write(formatFinding(finding))
+    if (plan === undefined) return exitCode.invalid
+    const log = createLog(plan.settings.log.level)
+    const gateway = new Gateway({ plan, log, read, threads })
+    const addresses = await startUnlessStopped(gateway, signals)
+    if (addresses === undefined) return exitCode.ok
+
+    io.stdout.write(banner(addresses, plan.settings.workers))
+    log.info({ version, pid: process.pid, startMs: Math.round(performance.now()) }, 'ready')
+    started.resolve(gateway)
+    await signals.stop
+    log.info({ graceMs: plan.settings.timeouts.drain }, 'stopping: requests in flight may finish')
+    return await end(gateway, signals)
+  } finally {
+    watcher.close()
+    signals.close()
+  }
+}
+
+/** Undefined when a signal came first. */
+async function startUnlessStopped(gateway: Gateway, signals: Signals): Promise<Addresses | undefined> {
+  const starting = gateway.start()
+  const stopped = signals.stop.then(() => undefined)
+  const addresses = await Promise.race([starting, stopped])
+  if (addresses === undefined) await Promise.all([gateway.stop(), starting.catch(() => {})])
+  return addresses
+}
+
+async function end(gateway: Gateway, signals: Signals): Promise<number> {
+  let code: number = exitCode.ok
+  signals.stopNow.then(() => {
+    code = exitCode.failure
+    return gateway.stop()
+  })
+  await gateway.drain()
+  return code
+}
+
+function banner({ listeners, metrics, control }: Addresses, threads: number): string {
+  const lines = [
+    `sluice ${version} takes traffic on ${threads} data thread${threads === 1 ? '' : 's'}.`,
+    ...listeners.map(({ name, protocol, host, port }) => line(name, `${protocol}://${at(host, port)}`)),
+  ]
+  if (metrics !== undefined) {
+    const address = at(metrics.host, metrics.port)
+    lines.push(line('metrics', `http://${address}/metrics`), line('health', `http://${address}/readyz`))
+  }
+  if (control !== undefined) lines.push(line('control', `http://${at(control.host, control.port)}/v1/plan`))
+  return `${lines.join('\n')}\n`
+}
+
+function line(name: string, url: string): string {
+  return `  ${name.padEnd(10)} ${url}`
+}
+
+function at(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+async function readConfiguration(sources: readonly string[], io: CliIo): Promise<CheckResult> {
+  return check(await load(sources, io.env, io.cwd), policySchemas(catalogue), { gatewayVersion: version })
+}

@@ -1,0 +1,171 @@
+/** Items -> resources by kind and id: their own schema and that of every policy they hold are checked here. */
+import { copy } from './copy.ts'
+import type { Item, Sections } from './documents.ts'
+import type { Plugins, ResourceKind } from './plan.ts'
+import { resourceKinds } from './plan.ts'
+import type { PluginsRole, PolicyCheck } from './policy-check.ts'
+import { below, describePlace, type Place, type Report } from './report.ts'
+import {
+  type ConsumerInput,
+  type ContractInput,
+  type CredentialInput,
+  credentialSchema,
+  type PluginSetInput,
+  type RouteInput,
+  resourceSchemas,
+  type ServiceInput,
+  type UpstreamInput,
+  upstreamSchema,
+} from './resources.ts'
+import { checkSchema } from './schema.ts'
+
+export interface Inputs {
+  routes: RouteInput
+  services: ServiceInput
+  upstreams: UpstreamInput
+  consumers: ConsumerInput
+  contracts: ContractInput
+  plugin_configs: PluginSetInput
+  global_rules: PluginSetInput
+  plugin_metadata: Record<string, unknown> & { id: string }
+}
+
+/** A resource at its place. Without `input` it did not fit its schema, and exists only for those that refer to it. */
+export interface Declared<Input> {
+  id: string
+  place: Place
+  input?: Input
+}
+
+export type Declarations = { [K in ResourceKind]: Map<string, Declared<Inputs[K]>> }
+
+export function readDeclarations(sections: Sections, policies: PolicyCheck, report: Report): Declarations {
+  const declarations = Object.fromEntries(
+    resourceKinds.map((kind) => [kind, new Map()]),
+  ) as unknown as Declarations
+  const detached: { username: string; id: string; item: Item }[] = []
+  for (const kind of resourceKinds) {
+    for (const item of sections.items[kind]) {
+      const credential = kind === 'consumers' ? credentialPath(item.value) : undefined
+      if (credential === undefined) declare(kind, item, declarations, policies, report)
+      else detached.push({ ...credential, item })
+    }
+  }
+  for (const { username, id, item } of detached) {
+    attachCredential(username, id, item, declarations, policies, report)
+  }
+  return declarations
+}
+
+function declare(
+  kind: ResourceKind,
+  item: Item,
+  declarations: Declarations,
+  policies: PolicyCheck,
+  report: Report,
+): void {
+  const value = copy(item.value)
+  const problems = checkSchema(resourceSchemas[kind], value)
+  if ((kind === 'routes' || kind === 'services') && isMap(value.upstream)) {
+    for (const problem of checkSchema(upstreamSchema, value.upstream)) {
+      problems.push({ ...problem, path: ['upstream', ...problem.path] })
+    }
+  }
+  for (const { path, ...entry } of problems) report.add(below(item, ...path), entry)
+  checkPolicies(kind, value, item, policies, report)
+
+  const id = identity(kind, item)
+  const place: Place = { document: item.document, path: item.path }
+  const known = declarations[kind] as Map<string, Declared<unknown>>
+  const other = known.get(id)
+  if (other !== undefined) {
+    report.add(below(item, kind === 'consumers' ? 'username' : 'id'), {
+      code: 'duplicate-id',
+      message: `another of the ${kind} has the same ${kind === 'consumers' ? 'username' : 'id'}, ${id}`,
+      hint: `It is ${describePlace(other.place)}.`,
+    })
+  } else known.set(id, problems.length > 0 ? { id, place } : { id, place, input: value })
+}
+
+function identity(kind: ResourceKind, { value, fallbackId }: Item): string {
+  const id = kind === 'consumers' ? value.username : value.id
+  return typeof id === 'string' || typeof id === 'number' ? String(id) : fallbackId
+}
+
+function checkPolicies(
+  kind: ResourceKind,
+  value: Record<string, unknown>,
+  item: Item,
+  policies: PolicyCheck,
+  report: Report,
+): void {
+  if (kind === 'plugin_metadata') {
+    const { id, create_time: _created, update_time: _updated, ...metadata } = value
+    if (typeof id !== 'string') return
+    policies.checkMetadata(id, metadata, item)
+    Object.assign(value, metadata)
+    return
+  }
+  const role: PluginsRole = kind === 'consumers' ? 'consumer' : 'binding'
+  const owner = identity(kind, item)
+  if (isPlugins(value.plugins)) policies.check(value.plugins, below(item, 'plugins'), role, owner)
+  if (kind !== 'consumers' || !Array.isArray(value.credentials)) return
+  const ids = new Set<string>()
+  value.credentials.forEach((credential: Partial<CredentialInput> | null, index) => {
+    const place = below(item, 'credentials', index)
+    if (isPlugins(credential?.plugins)) {
+      policies.check(credential.plugins, below(place, 'plugins'), 'credential', owner)
+    }
+    if (credential?.id === undefined) return
+    const id = String(credential.id)
+    if (ids.has(id)) {
+      report.add(below(place, 'id'), {
+        code: 'duplicate-id',
+        message: `another credential of this consumer has the same id, ${id}`,
+      })
+    }
+    ids.add(id)
+  })
+}
+
+const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const isPlugins = (value: unknown): value is Plugins => isMap(value) && Object.values(value).every(isMap)
+
+/** APISIX's files hold credentials beside consumers, with the id `USERNAME/credentials/ID`. */
+function credentialPath({ id }: Record<string, unknown>): { username: string; id: string } | undefined {
+  const match = typeof id === 'string' ? /^([^/]+)\/credentials\/([^/]+)$/.exec(id) : null
+  return match === null ? undefined : { username: match[1]!, id: match[2]! }
+}
+
+function attachCredential(
+  username: string,
+  id: string,
+  item: Item,
+  declarations: Declarations,
+  policies: PolicyCheck,
+  report: Report,
+): void {
+  const value = { ...copy(item.value), id }
+  const problems = checkSchema(credentialSchema, value)
+  for (const { path, ...entry } of problems) report.add(below(item, ...path), entry)
+  const credential = value as Record<string, unknown> as CredentialInput
+  if (isPlugins(credential.plugins)) {
+    policies.check(credential.plugins, below(item, 'plugins'), 'credential', username)
+  }
+  const consumer = declarations.consumers.get(username)
+  if (consumer === undefined) {
+    report.add(below(item, 'id'), {
+      code: 'dangling-reference',
+      message: `there is no consumer ${username}`,
+    })
+  } else if (consumer.input?.credentials?.some((other) => String(other.id) === id)) {
+    report.add(below(item, 'id'), {
+      code: 'duplicate-id',
+      message: `another credential of this consumer has the same id, ${id}`,
+    })
+  } else if (consumer.input !== undefined) {
+    consumer.input.credentials = [...(consumer.input.credentials ?? []), credential]
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * APISIX's own configuration file (`config.yaml`): the keys that mean the same here become settings of the gateway.
+ * What was used and what was not is reported, so that nothing is lost in silence.
+ */
+import type { PathSegment } from '../problem.ts'
+import { below, type Place, type Report } from '../report.ts'
+
+/** `gateway:` as far as APISIX's keys say something about it. `config` holds APISIX's top-level keys of one document. */
+export function settingsOfApisix(
+  root: Place,
+  config: Record<string, unknown>,
+  report: Report,
+): Record<string, unknown> {
+  const gateway: Record<string, unknown> = {}
+  for (const { path, value } of leaves(config)) {
+    const key = path.join('.')
+    const place = below(root, ...path)
+    const translation = Object.hasOwn(translations, key) ? translations[key] : undefined
+    const used = translation?.(value, gateway)
+    if (used === undefined) {
+      report.add(place, {
+        code: 'ignored-field',
+        severity: 'info',
+        at: 'key',
+        message:
+          translation === undefined
+            ? "this key of APISIX's configuration has no effect here"
+            : "this value of APISIX's configuration has no counterpart here",
+        hint: ignoredHints[path[0] as string],
+      })
+    } else {
+      report.add(place, {
+        code: 'used-setting',
+        severity: 'info',
+        at: 'key',
+        message: `used as gateway.${used}`,
+      })
+    }
+  }
+  return gateway
+}
+
+const ignoredHints: Readonly<Record<string, string | undefined>> = {
+  plugins: 'Every policy of the catalogue can be used without being listed.',
+  deployment: 'The configuration comes from the files that are named with -c.',
+}
+
+type Gateway = Record<string, unknown>
+
+/** Puts a value into `gateway` and names the field, or leaves it and answers undefined when it cannot be used. */
+type Translation = (value: unknown, gateway: Gateway) => string | undefined
+
+const translations: Readonly<Record<string, Translation>> = {
+  'apisix.node_listen': (value, gateway) => {
+    const listeners = [value].flat().map(listenerOf)
+    if (listeners.length === 0 || listeners.includes(undefined)) return undefined
+    gateway.listeners = listeners
+    const http2 = [value].flat().some((entry) => (entry as { enable_http2?: unknown }).enable_http2 === true)
+    return http2 ? 'listeners, for HTTP/1.1 only: HTTP/2 is not supported by this version yet' : 'listeners'
+  },
+  'apisix.router.http': to('router', isString),
+  'apisix.trusted_addresses': to('trusted_addresses', Array.isArray),
+  'apisix.enable_control': into('control', 'enabled', isBoolean),
+  'apisix.control.ip': into('control', 'host', isString),
+  'apisix.control.port': into('control', 'port', isNumber),
+  'plugin_attr.prometheus.enable_export_server': into('metrics', 'enabled', isBoolean),
+  'plugin_attr.prometheus.export_addr.ip': into('metrics', 'host', isString),
+  'plugin_attr.prometheus.export_addr.port': into('metrics', 'port', isNumber),
+  'nginx_config.worker_processes': to('workers', (value) => value === 'auto' || isNumber(value)),
+  'nginx_config.worker_shutdown_timeout': into('timeouts', 'drain', isTime, fromTime),
+  'nginx_config.http.keepalive_timeout': into('timeouts', 'keepalive', isTime, fromTime),
+  'nginx_config.http.client_header_timeout': into('timeouts', 'header', isTime, fromTime),
+  'nginx_config.http.client_body_timeout': into('timeouts', 'body_idle', isTime, fromTime),
+  'nginx_config.http.send_timeout': into('timeouts', 'write_stall', isTime, fromTime),
+  'nginx_config.http.client_max_body_size': into('limits', 'body', isSize, fromSize),
+}
+
+function isString(value: unknown): boolean {
+  return typeof value === 'string'
+}
+function isNumber(value: unknown): boolean {
+  return typeof value === 'number'
+}
+function isBoolean(value: unknown): boolean {
+  return typeof value === 'boolean'
+}
+
+/** nginx writes `75s`, or `75` for the same; what it combines, such as `1m 30s`, is not taken. */
+function isTime(value: unknown): boolean {
+  return /^\d+(ms|s|m|h)?$/.test(String(value))
+}
+function fromTime(value: unknown): string {
+  return /^\d+$/.test(String(value)) ? `${value}s` : String(value)
+}
+
+/** nginx writes `10m`, `512k` or a number of bytes. */
+function isSize(value: unknown): boolean {
+  return /^\d+[kmg]?$/i.test(String(value))
+}
+const sizeUnits: Readonly<Record<string, string>> = { k: 'KiB', m: 'MiB', g: 'GiB' }
+function fromSize(value: unknown): string {
+  return String(value).replace(/[kmg]$/i, (unit) => sizeUnits[unit.toLowerCase()] ?? '')
+}
+
+function to(field: string, fits: (value: unknown) => boolean): Translation {
+  return (value, gateway) => {
+    if (!fits(value)) return undefined
+    gateway[field] = value
+    return field
+  }
+}
+
+function into(
+  section: string,
+  field: string,
+  fits: (value: unknown) => boolean,
+  translate: (value: unknown) => unknown = (value) => value,
+): Translation {
+  return (value, gateway) => {
+    if (!fits(value)) return undefined
+    gateway[section] = { ...(gateway[section] as object | undefined), [field]: translate(value) }
+    return `${section}.${field}`
+  }
+}
+
+/** APISIX takes a port, or a port with an address. Without one it listens on every address. */
+function listenerOf(entry: unknown): Record<string, unknown> | undefined {
+  if (typeof entry === 'number') return { port: entry }
+  if (typeof entry !== 'object' || entry === null) return undefined
+  const { port, ip, ...rest } = entry as Record<string, unknown>
+  const { enable_http2: _, ...unknown } = rest
+  if (typeof port !== 'number' || Object.keys(unknown).length > 0) return undefined
+  return typeof ip === 'string' ? { port, host: ip } : { port }
+}
+
+/** Every value that is not a map, or that a translation takes as a whole. */
+function* leaves(
+  value: unknown,
+  path: PathSegment[] = [],
+): Generator<{ path: PathSegment[]; value: unknown }> {
+  const whole =
+    typeof value !== 'object' || value === null || Array.isArray(value) || Object.keys(value).length === 0
+  if (whole) yield { path, value }
+  else for (const [key, item] of Object.entries(value)) yield* leaves(item, [...path, key])
+}

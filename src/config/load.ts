@@ -1,0 +1,238 @@
+/**
+ * Files and folders -> documents with positions and expanded variables. Nothing is checked here beyond the syntax;
+ * `check` does that for all documents at once.
+ */
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import { type Environment, expandVariables, mayReferToVariables } from './environment.ts'
+import { scanJson } from './json-text.ts'
+import { readPlainYaml } from './plain-yaml.ts'
+import { LineIndex, type Position, type Wanted, wantedTree } from './position.ts'
+import { type Finding, formatPath, type PathSegment } from './problem.ts'
+import { locateYaml, readYaml } from './yaml-text.ts'
+
+/** One document of a file. */
+export interface SourceDocument {
+  /** As it was named, or the folder's name and its own. */
+  file: string
+  value: unknown
+  /** Where wanted places stand, in their order. Reads the text a second time, so it is asked once, for findings. */
+  locate(wanted: readonly Wanted[]): (Position | undefined)[]
+}
+
+export interface Loaded {
+  documents: SourceDocument[]
+  findings: Finding[]
+}
+
+/** Where a configuration is looked for when none is named; the first that exists is taken. */
+const defaultSources = ['./sluice.yaml', '/etc/sluice/'] as const
+
+/** The sources that were named, or else the default that exists; when neither does, the first default. */
+export async function chooseSources(named: readonly string[], cwd: string): Promise<readonly string[]> {
+  if (named.length > 0) return named
+  for (const source of defaultSources) {
+    const exists = await stat(resolve(cwd, source)).then(
+      () => true,
+      () => false,
+    )
+    if (exists) return [source]
+  }
+  return [defaultSources[0]]
+}
+
+const extensions = /\.(ya?ml|json)$/
+
+/**
+ * Reads every source, in the order given. A folder stands for its `*.yaml`, `*.yml` and `*.json` in the order of their
+ * names, without its subfolders and hidden files. Never throws for what it finds: that becomes findings. Findings name
+ * the files as they were given, relative to `cwd`.
+ */
+export async function load(
+  sources: readonly string[],
+  env: Environment,
+  cwd: string = process.cwd(),
+): Promise<Loaded> {
+  const loaded: Loaded = { documents: [], findings: [] }
+  for (const source of sources) {
+    try {
+      for (const file of await sourceFiles(source, cwd)) {
+        readText(file, await readFile(resolve(cwd, file), 'utf8'), env, loaded)
+      }
+    } catch (error) {
+      loaded.findings.push(unreadable(source, error as NodeJS.ErrnoException))
+    }
+  }
+  if (loaded.documents.length === 0 && loaded.findings.length === 0) {
+    loaded.findings.push({
+      code: 'no-configuration',
+      severity: 'error',
+      path: '',
+      message: `there is nothing to read in ${sources.join(', ') || 'an empty list of sources'}`,
+      hint: 'Name a file that is not empty, or a folder with files that end in .yaml, .yml or .json.',
+    })
+  }
+  return loaded
+}
+
+/** The files that a source stands for. */
+export async function sourceFiles(source: string, cwd: string): Promise<string[]> {
+  const path = resolve(cwd, source)
+  if (!(await stat(path)).isDirectory()) return [source]
+  const names = await readdir(path)
+  return names
+    .filter((name) => extensions.test(name) && !name.startsWith('.'))
+    .toSorted()
+    .map((name) => join(source, name))
+}
+
+/** Adds the documents and findings of one text; `load` for a text that is already in memory. */
+export function readText(file: string, text: string, env: Environment, loaded: Loaded): void {
+  const source = text.startsWith('\uFEFF') ? text.slice(1) : text
+  const value = parseJson(source)
+  if (value !== undefined) addJson(file, source, value, env, loaded)
+  else if (basename(file).endsWith('.json')) addJsonSyntaxError(file, source, loaded)
+  else addYaml(file, source, env, loaded)
+}
+
+/** JSON has a parser of its own, because it is a hundred times as fast as reading it as YAML. */
+function parseJson(text: string): unknown {
+  if (!/^\s*\{/.test(text)) return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function addJson(file: string, text: string, value: unknown, env: Environment, loaded: Loaded): void {
+  const locate = (wanted: readonly Wanted[]) => {
+    const lines = new LineIndex(text)
+    const positions = new Array<Position | undefined>(wanted.length)
+    scanJson(text, wantedTree(wanted), (index, offset) => {
+      positions[index] = lines.position(offset)
+    })
+    return positions
+  }
+  const { duplicateKeys, syntaxError } = scanJson(text)
+  for (const { offset, key } of duplicateKeys) {
+    loaded.findings.push({
+      code: 'duplicate-key',
+      severity: 'error',
+      file,
+      ...new LineIndex(text).position(offset),
+      path: '',
+      message: `the key ${JSON.stringify(key)} was already given in the same object`,
+      hint: 'Readers of JSON do not agree on which one counts: remove one.',
+    })
+  }
+  if (syntaxError !== undefined) addJsonSyntaxError(file, text, loaded)
+  else addDocument({ file, value, locate }, text, env, loaded)
+}
+
+function addJsonSyntaxError(file: string, text: string, loaded: Loaded): void {
+  const { syntaxError } = scanJson(text)
+  loaded.findings.push({
+    code: 'syntax',
+    severity: 'error',
+    file,
+    ...new LineIndex(text).position(syntaxError?.offset ?? 0),
+    path: '',
+    message: `not well-formed JSON: ${syntaxError?.message ?? 'it holds no object'}`,
+  })
+}
+
+function addYaml(file: string, text: string, env: Environment, loaded: Loaded): void {
+  const value = readPlainYaml(text)
+  const { values, problems } = value === undefined ? readYaml(text) : { values: [value], problems: [] }
+  const lines = new LineIndex(text)
+  for (const { code, offset, message } of problems) {
+    const prefix = code === 'syntax' ? 'not well-formed YAML: ' : ''
+    loaded.findings.push({
+      code,
+      severity: 'error',
+      file,
+      ...lines.position(offset),
+      path: '',
+      message: prefix + message,
+    })
+  }
+  values.forEach((value, documentIndex) => {
+    const locate = (wanted: readonly Wanted[]) => {
+      const positions = new Array<Position | undefined>(wanted.length)
+      locateYaml(text, documentIndex, wantedTree(wanted), (index, offset) => {
+        positions[index] = lines.position(offset)
+      })
+      return positions
+    }
+    addDocument({ file, value, locate }, text, env, loaded)
+  })
+}
+
+function addDocument(document: SourceDocument, text: string, env: Environment, loaded: Loaded): void {
+  const { file } = document
+  const problems: { path: PathSegment[]; finding: Omit<Finding, 'path'> }[] = []
+  if (text.includes('__proto__')) {
+    for (const path of forbiddenKeys(document.value)) {
+      problems.push({
+        path,
+        finding: {
+          code: 'forbidden-key',
+          severity: 'error',
+          file,
+          message: 'the key `__proto__` is not allowed',
+        },
+      })
+    }
+  }
+  if (mayReferToVariables(text)) {
+    document.value = expandVariables(document.value, env, ({ path, name, problem }) => {
+      problems.push({
+        path,
+        finding: {
+          code: 'missing-variable',
+          severity: 'error',
+          file,
+          message: `the environment variable ${name} is ${problem}`,
+          hint: 'Set it for the process, or write `$${` where no reference is meant.',
+        },
+      })
+    })
+  }
+  if (problems.length > 0) {
+    const positions = document.locate(problems.map(({ path }) => ({ path, at: 'value' })))
+    problems.forEach(({ path, finding }, index) => {
+      loaded.findings.push({ ...finding, ...positions[index], path: formatPath(path) })
+    })
+  }
+  loaded.documents.push(document)
+}
+
+/** A key that would reach into the prototype of whatever copies the object. */
+function forbiddenKeys(value: unknown, path: PathSegment[] = []): PathSegment[][] {
+  if (typeof value !== 'object' || value === null) return []
+  const found = Object.hasOwn(value, '__proto__') ? [[...path, '__proto__']] : []
+  for (const [key, item] of Object.entries(value)) {
+    found.push(...forbiddenKeys(item, [...path, Array.isArray(value) ? Number(key) : key]))
+  }
+  return found
+}
+
+function unreadable(source: string, error: NodeJS.ErrnoException): Finding {
+  if (error.code === 'ENOENT') {
+    return {
+      code: 'file-not-found',
+      severity: 'error',
+      file: source,
+      path: '',
+      message: 'there is no such file or folder',
+    }
+  }
+  return {
+    code: 'file-unreadable',
+    severity: 'error',
+    file: source,
+    path: '',
+    message: `it cannot be read (${error.code ?? 'unknown error'})`,
+  }
+}

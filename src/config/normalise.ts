@@ -1,0 +1,133 @@
+/** Resources as they were written, checked and with defaults -> what a plan holds. */
+import type {
+  ConsumerSpec,
+  ContractSpec,
+  NodeSpec,
+  PluginSetSpec,
+  RouteSpec,
+  ServiceSpec,
+  UpstreamSpec,
+} from './plan.ts'
+import type {
+  ConsumerInput,
+  ContractInput,
+  PluginSetInput,
+  RouteInput,
+  ServiceInput,
+  UpstreamInput,
+} from './resources.ts'
+
+const defaultTimeout = { connect: 60, send: 60, read: 60 }
+const defaultPool = { size: 320, idle_timeout: 60, requests: 1000 }
+
+/** `key` is the identity that pools and counters follow. */
+export function upstreamSpec(key: string, input: UpstreamInput): UpstreamSpec {
+  return {
+    key,
+    ...(input.id !== undefined && { id: String(input.id) }),
+    ...(input.name !== undefined && { name: input.name }),
+    type: input.type ?? 'roundrobin',
+    nodes: nodeSpecs(input.nodes),
+    scheme: input.scheme ?? 'http',
+    pass_host: input.pass_host ?? 'pass',
+    ...(input.upstream_host !== undefined && { upstream_host: input.upstream_host }),
+    ...(input.retries !== undefined && { retries: input.retries }),
+    retry_timeout: input.retry_timeout ?? 0,
+    timeout: input.timeout ?? defaultTimeout,
+    keepalive_pool: { ...defaultPool, ...input.keepalive_pool },
+  }
+}
+
+const defaultPort = 80
+
+function nodeSpecs(nodes: UpstreamInput['nodes']): NodeSpec[] {
+  if (Array.isArray(nodes)) {
+    return nodes.map((node) => ({
+      host: withoutBrackets(node.host),
+      port: node.port ?? defaultPort,
+      weight: node.weight,
+      priority: node.priority ?? 0,
+    }))
+  }
+  return Object.entries(nodes).map(([address, weight]) => {
+    const { host, port } = parseAddress(address) ?? { host: address, port: defaultPort }
+    return { host, port, weight, priority: 0 }
+  })
+}
+
+const addressPattern = /^(\[[0-9a-fA-F:.]+\]|[0-9a-zA-Z-._]+)(?::(\d{1,5}))?$/
+
+/** `host:port`, `host` or `[address]:port`; undefined when it is none of them. */
+export function parseAddress(address: string): { host: string; port: number } | undefined {
+  const match = addressPattern.exec(address)
+  if (match === null) return undefined
+  const port = match[2] === undefined ? defaultPort : Number(match[2])
+  return port >= 1 && port <= 65_535 ? { host: withoutBrackets(match[1]!), port } : undefined
+}
+
+const withoutBrackets = (host: string) => (host.startsWith('[') ? host.slice(1, -1) : host)
+
+export function serviceSpec(id: string, input: ServiceInput): ServiceSpec {
+  return {
+    id,
+    ...(input.name !== undefined && { name: input.name }),
+    ...(input.plugins !== undefined && { plugins: input.plugins }),
+    ...(input.upstream_id !== undefined && { upstream_id: String(input.upstream_id) }),
+    ...(input.upstream !== undefined && { upstream: upstreamSpec(`service:${id}`, input.upstream) }),
+  }
+}
+
+/** A route with what it takes from its service: hosts, the prefix of its paths, and WebSocket. */
+export function routeSpec(id: string, input: RouteInput, service: ServiceInput | undefined): RouteSpec {
+  const prefix = withoutTrailingSlash(service?.path_prefix ?? '')
+  const hosts = input.hosts ?? (input.host === undefined ? (service?.hosts ?? []) : [input.host])
+  return {
+    id,
+    ...(input.name !== undefined && { name: input.name }),
+    uris: routePaths(input).map((path) => prefix + (path === '*' ? '/*' : path)),
+    hosts: hosts.map((host) => host.toLowerCase()),
+    methods: [...(input.methods ?? [])],
+    priority: input.priority ?? 0,
+    ...(input.plugins !== undefined && { plugins: input.plugins }),
+    ...(input.plugin_config_id !== undefined && { plugin_config_id: String(input.plugin_config_id) }),
+    ...(input.service_id !== undefined && { service_id: String(input.service_id) }),
+    ...(input.upstream_id !== undefined && { upstream_id: String(input.upstream_id) }),
+    ...(input.upstream !== undefined && { upstream: upstreamSpec(`route:${id}`, input.upstream) }),
+    ...(input.timeout !== undefined && { timeout: input.timeout }),
+    enable_websocket: input.enable_websocket ?? service?.enable_websocket ?? false,
+    ...(prefix !== '' && service?.strip_path_prefix !== false && { strip_prefix: prefix }),
+  }
+}
+
+/** The paths of a route under whichever name they were given. */
+export const routePaths = (input: RouteInput): string[] =>
+  input.uris ?? input.paths ?? (input.uri === undefined ? [] : [input.uri])
+
+const withoutTrailingSlash = (path: string) => (path.endsWith('/') ? path.slice(0, -1) : path)
+
+export function consumerSpec(input: ConsumerInput): ConsumerSpec {
+  return {
+    username: input.username,
+    ...(input.plugins !== undefined && { plugins: input.plugins }),
+    credentials: (input.credentials ?? []).map((credential, index) => ({
+      id: String(credential.id ?? `arr_${index + 1}`),
+      plugins: credential.plugins,
+    })),
+    ...(input.labels !== undefined && { labels: input.labels }),
+  }
+}
+
+export function contractSpec(id: string, input: ContractInput): ContractSpec {
+  return {
+    id,
+    consumer: input.consumer,
+    ...(input.service_id !== undefined && { service_id: String(input.service_id) }),
+    ...(input.route_id !== undefined && { route_id: String(input.route_id) }),
+    tier: input.tier,
+  }
+}
+
+export const pluginSetSpec = (id: string, input: PluginSetInput): PluginSetSpec => ({
+  id,
+  plugins: input.plugins,
+})

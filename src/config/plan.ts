@@ -1,0 +1,153 @@
+/**
+ * What `config/` hands to the rest of the gateway: resources that were checked, with every default filled in.
+ * Everything here survives a structured clone, because plans travel from the control thread to the data threads.
+ */
+import type { Settings } from './settings.ts'
+
+/** Policies by name with their configuration, as an operator wrote it plus defaults; `_meta` is the common envelope. */
+export type Plugins = Record<string, PluginConfig>
+export type PluginConfig = Record<string, unknown> & { _meta?: PluginMeta }
+
+/** The envelope that every policy binding takes (APISIX `_meta`, plus our `mode` and `on_error`). */
+export interface PluginMeta {
+  disable?: boolean
+  priority?: number
+  error_response?: string | Record<string, unknown>
+  mode?: 'enforce' | 'shadow'
+  on_error?: 'fail' | 'continue'
+}
+
+/** Seconds, as APISIX has them. */
+export interface Timeout {
+  connect: number
+  send: number
+  read: number
+}
+
+export interface NodeSpec {
+  host: string
+  port: number
+  /** 0 takes no traffic. */
+  weight: number
+  /** Higher groups first. */
+  priority: number
+}
+
+export interface UpstreamSpec {
+  /** Identity across reloads: `upstream:ID`, `service:ID` or `route:ID` for inline ones. Pools and counters follow it. */
+  key: string
+  id?: string
+  name?: string
+  type: 'roundrobin'
+  nodes: NodeSpec[]
+  scheme: 'http'
+  pass_host: 'pass' | 'node' | 'rewrite'
+  upstream_host?: string
+  /** Absent: number of nodes with weight - 1. */
+  retries?: number
+  /** Seconds; 0 is no limit. */
+  retry_timeout: number
+  timeout: Timeout
+  keepalive_pool: { size: number; idle_timeout: number; requests: number }
+}
+
+export interface RouteSpec {
+  id: string
+  name?: string
+  /** Complete paths: a service's `path_prefix` is already in front. */
+  uris: string[]
+  /** The route's own, else its service's; empty: any host. Lower case. */
+  hosts: string[]
+  /** Empty: any method. */
+  methods: string[]
+  priority: number
+  plugins?: Plugins
+  plugin_config_id?: string
+  service_id?: string
+  upstream_id?: string
+  upstream?: UpstreamSpec
+  timeout?: Timeout
+  enable_websocket: boolean
+  /** Cut from the front of the forwarded path (`path_prefix` of a service with `strip_path_prefix`). */
+  strip_prefix?: string
+}
+
+export interface ServiceSpec {
+  id: string
+  name?: string
+  plugins?: Plugins
+  upstream_id?: string
+  upstream?: UpstreamSpec
+}
+
+export interface CredentialSpec {
+  id: string
+  /** Exactly one authentication policy. */
+  plugins: Plugins
+}
+
+export interface ConsumerSpec {
+  username: string
+  plugins?: Plugins
+  credentials: CredentialSpec[]
+  labels?: Record<string, string>
+}
+
+/** A client application's agreement with one API: which tier of the SLA policy it gets there. */
+export interface ContractSpec {
+  id: string
+  consumer: string
+  /** The API: a service, or a single route. Neither: every API. */
+  service_id?: string
+  route_id?: string
+  /** Name of a tier in the `sla-rate-limiting` policy of that API. */
+  tier: string
+}
+
+/** A plugin config or a global rule; for `plugin_metadata`, the id is the policy and its metadata is its only entry. */
+export interface PluginSetSpec {
+  id: string
+  plugins: Plugins
+}
+
+/** The kinds of resource a plan holds, with the type of each. */
+export interface Resources {
+  routes: RouteSpec
+  services: ServiceSpec
+  upstreams: UpstreamSpec
+  consumers: ConsumerSpec
+  contracts: ContractSpec
+  plugin_configs: PluginSetSpec
+  global_rules: PluginSetSpec
+  plugin_metadata: PluginSetSpec
+}
+export type ResourceKind = keyof Resources
+
+export const resourceKinds = [
+  'upstreams',
+  'services',
+  'plugin_configs',
+  'plugin_metadata',
+  'consumers',
+  'contracts',
+  'global_rules',
+  'routes',
+] as const satisfies readonly ResourceKind[]
+
+export type PlanResources = { [K in ResourceKind]: Map<string, Resources[K]> }
+
+/** One complete configuration. Replaced as a whole, never changed. */
+export interface Plan extends PlanResources {
+  /** Rises by one with every plan that was put to work. */
+  version: number
+  settings: Settings
+}
+
+/** What changed between two plans; a whole plan is a delta against nothing. */
+export interface PlanDelta {
+  version: number
+  /** Absent: unchanged. */
+  settings?: Settings
+  put: { [K in ResourceKind]?: Resources[K][] }
+  remove: { [K in ResourceKind]?: string[] }
+}

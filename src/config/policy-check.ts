@@ -1,0 +1,154 @@
+/** The `plugins` of any resource against the catalogue: every policy known, its configuration right and filled in. */
+import type { TObject } from 'typebox'
+import { equal } from './copy.ts'
+import { nearest } from './nearest.ts'
+import type { PluginConfig, Plugins } from './plan.ts'
+import { below, describePlace, type Place, type Report } from './report.ts'
+import { metaSchema } from './resources.ts'
+import { checkSchema } from './schema.ts'
+
+/** The part of a policy that configuration is checked against. */
+export interface PolicySchema {
+  readonly name: string
+  readonly configSchema: TObject
+  /** What a consumer carries for it. */
+  readonly credentialSchema?: TObject
+  /** The field of a credential that tells consumers apart; by default the first that is required. */
+  readonly credentialKey?: string
+  readonly metadataSchema?: TObject
+  /** True when the policy establishes who is calling. */
+  readonly identify: boolean
+  /** What the schema cannot say, for a configuration that fits it: the finding in one sentence. */
+  validate?(config: PluginConfig): string | undefined
+  /** Configurations with the same answer share one state and have to be equal. */
+  sharedState?(config: PluginConfig): string | undefined
+}
+
+export type Catalogue = ReadonlyMap<string, PolicySchema>
+
+/** Where plugins stand: on a binding, on a consumer (its credentials too), or in a credential (nothing but one). */
+export type PluginsRole = 'binding' | 'consumer' | 'credential'
+
+export class PolicyCheck {
+  readonly #catalogue: Catalogue
+  readonly #report: Report
+  readonly #credentials = new Map<string, { owner: string; place: Place }>()
+  readonly #shared = new Map<string, { config: PluginConfig; place: Place }>()
+
+  constructor(catalogue: Catalogue, report: Report) {
+    this.#catalogue = catalogue
+    this.#report = report
+  }
+
+  /** Checks in place: defaults are filled in. `owner` is the consumer whose credentials these are, if any. */
+  check(plugins: Plugins, place: Place, role: PluginsRole, owner = ''): void {
+    if (role === 'credential') this.#checkCount(plugins, place)
+    for (const [name, config] of Object.entries(plugins)) {
+      const at = below(place, name)
+      const policy = this.#catalogue.get(name)
+      if (policy === undefined) this.#unknown(name, at)
+      else this.#checkOne(policy, plugins, config, at, role, owner)
+    }
+  }
+
+  /** An item of `plugin_metadata`, without its id. */
+  checkMetadata(name: string, metadata: Record<string, unknown>, place: Place): void {
+    const policy = this.#catalogue.get(name)
+    if (policy === undefined) this.#unknown(name, below(place, 'id'))
+    else if (policy.metadataSchema === undefined) {
+      this.#report.add(place, { code: 'invalid-value', message: `the policy ${name} takes no metadata` })
+    } else this.#problems(policy.metadataSchema, metadata, place)
+  }
+
+  #checkCount(plugins: Plugins, place: Place): void {
+    if (Object.keys(plugins).length === 1) return
+    this.#report.add(place, {
+      code: 'invalid-value',
+      message: 'a credential holds exactly one authentication policy',
+      hint: 'Make one credential for each way in which the consumer identifies itself.',
+    })
+  }
+
+  #checkOne(
+    policy: PolicySchema,
+    plugins: Plugins,
+    config: PluginConfig,
+    place: Place,
+    role: PluginsRole,
+    owner: string,
+  ): void {
+    const { _meta: meta, ...own } = config
+    const soundMeta = meta === undefined || this.#problems(metaSchema, meta, below(place, '_meta'))
+    // APISIX lets a configuration that is switched off be invalid.
+    if (meta?.disable === true) return
+    const isCredential = role !== 'binding' && policy.credentialSchema !== undefined
+    if (role === 'credential' && !isCredential) {
+      this.#report.add(place, {
+        code: 'invalid-value',
+        at: 'key',
+        message: `${policy.name} does not identify a consumer`,
+        hint: 'A credential holds an authentication policy.',
+      })
+      return
+    }
+    if (!this.#problems(isCredential ? policy.credentialSchema! : policy.configSchema, own, place)) return
+    if (!soundMeta) return
+    if (isCredential) this.#checkUnique(policy, own, place, owner)
+    else this.#checkMeaning(policy, own, place)
+    // `_meta` goes last, so that a configuration reads the same whether it has one or not.
+    plugins[policy.name] = meta === undefined ? own : { ...own, _meta: meta }
+  }
+
+  /** True: none. */
+  #problems(schema: TObject, value: unknown, place: Place): boolean {
+    const problems = checkSchema(schema, value)
+    for (const { path, ...entry } of problems) this.#report.add(below(place, ...path), entry)
+    return problems.length === 0
+  }
+
+  #checkMeaning(policy: PolicySchema, config: PluginConfig, place: Place): void {
+    const message = policy.validate?.(config)
+    if (message !== undefined) this.#report.add(place, { code: 'invalid-value', message })
+    const state = policy.sharedState?.(config)
+    if (state === undefined) return
+    const key = `${policy.name} ${state}`
+    const other = this.#shared.get(key)
+    if (other === undefined) this.#shared.set(key, { config, place })
+    else if (!equal(other.config, config)) {
+      this.#report.add(place, {
+        code: 'conflicting-shared-state',
+        message: `${policy.name} shares its state with ${describePlace(other.place)}, but is configured differently`,
+        hint: 'Write the same configuration in both places, or let them not share.',
+      })
+    }
+  }
+
+  #checkUnique(policy: PolicySchema, credential: PluginConfig, place: Place, owner: string): void {
+    const field = policy.credentialKey ?? policy.credentialSchema?.required?.[0]
+    const value = field === undefined ? undefined : credential[field]
+    if (field === undefined || value === undefined) return
+    const key = `${policy.name} ${String(value)}`
+    const other = this.#credentials.get(key)
+    if (other === undefined) this.#credentials.set(key, { owner, place })
+    else {
+      this.#report.add(below(place, field), {
+        code: 'duplicate-credential',
+        message: `duplicate key of plugin ${policy.name} found with consumer: ${other.owner}`,
+        hint: `The other one is ${describePlace(other.place)}. A credential may belong to one consumer only.`,
+      })
+    }
+  }
+
+  #unknown(name: string, place: Place): void {
+    const near = nearest(name, this.#catalogue.keys())
+    this.#report.add(place, {
+      code: 'unknown-policy',
+      at: 'key',
+      message: `there is no policy ${name}`,
+      hint:
+        near === undefined
+          ? `The catalogue has ${[...this.#catalogue.keys()].join(', ')}.`
+          : `Did you mean ${near}?`,
+    })
+  }
+}

@@ -1,0 +1,154 @@
+/** The reference page of the configuration, made from the schemas: what is checked is what is documented. */
+import { findingCodes } from './problem.ts'
+import { metaSchema, resourceSchemas, unsupportedResources } from './resources.ts'
+import { gatewaySchema } from './settings.ts'
+
+interface Schema {
+  type?: string
+  description?: string
+  default?: unknown
+  enum?: unknown[]
+  const?: unknown
+  format?: string
+  minimum?: number
+  maximum?: number
+  exclusiveMinimum?: number
+  required?: string[]
+  properties?: Record<string, Schema>
+  patternProperties?: Record<string, Schema>
+  items?: Schema
+  anyOf?: Schema[]
+  'x-form'?: string
+  'x-unsupported'?: Record<string, string> | unknown[]
+}
+
+const introduction = `# Configuration
+
+<!-- Made from the schemas in src/config with \`UPDATE_REFERENCE=1 node --test src/config/reference.test.ts\`. -->
+
+A configuration is one or several files, in YAML or JSON, that \`-c\` names; a folder stands for its \`*.yaml\`, \`*.yml\`
+and \`*.json\` in the order of their names, without its subfolders. A YAML file may hold several documents, and may end with
+\`#END\`. All of them are one configuration: lists add up, and anything that is given twice is an error.
+
+Top-level keys are \`gateway\` and the lists of resources below. Fields that are not listed are errors, and so are fields
+of APISIX that this version does not support yet.
+
+## References to the environment
+
+In any string:
+
+| written | means |
+|---|---|
+| \`\${NAME}\` | the variable NAME (upper-case letters, digits, \`_\`), always a string; \`\${remote_addr}\` and other lower-case names are left as they are |
+| \`\${{NAME}}\`, \`\${{NAME:=default}}\` | the same as in APISIX; alone in its string, a number or a boolean becomes one |
+| \`$env://NAME\`, \`$env://NAME/KEY\` | a whole string; KEY picks from a variable that holds JSON |
+| \`$\${\` | \`\${\` itself |
+
+A variable that is not set is an error. Values of variables are never printed.
+`
+
+/** The whole page, as Markdown. */
+export function configurationReference(): string {
+  const sections = [
+    introduction,
+    section('gateway', gatewaySchema),
+    ...Object.entries(resourceSchemas).map(([kind, schema]) => section(kind, schema)),
+    section('_meta', metaSchema),
+    notYet(),
+    findings(),
+  ]
+  return `${sections.join('\n').trimEnd()}\n`
+}
+
+function section(name: string, jsonSchema: object): string {
+  const schema: Schema = jsonSchema
+  const rows = [...fieldRows(schema, '')]
+  return [
+    `## ${name}\n`,
+    `${schema.description ?? ''}\n`,
+    '| field | value | default | |',
+    '|---|---|---|---|',
+    ...rows,
+    '',
+    ...unsupported(schema),
+  ].join('\n')
+}
+
+function* fieldRows(schema: Schema, prefix: string): Generator<string> {
+  for (const [name, field] of Object.entries(schema.properties ?? {})) {
+    const path = `${prefix}${name}`
+    const required = schema.required?.includes(name) === true
+    yield row([
+      `\`${path}\``,
+      describeValue(field),
+      required ? 'required' : field.default === undefined ? '' : defaultOf(field.default),
+      field.description ?? '',
+    ])
+    if (field.type === 'object') yield* fieldRows(field, `${path}.`)
+    for (const list of [field, ...(field.anyOf ?? [])]) {
+      if (list.items?.properties !== undefined) yield* fieldRows(list.items, `${path}[].`)
+    }
+  }
+}
+
+const row = (cells: readonly string[]) =>
+  `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+
+function defaultOf(value: unknown): string {
+  const isEmptyMap = typeof value === 'object' && value !== null && Object.keys(value).length === 0
+  return isEmptyMap && !Array.isArray(value) ? '' : `\`${JSON.stringify(value).replaceAll('"', '')}\``
+}
+
+function describeValue(schema: Schema): string {
+  if (schema['x-form'] !== undefined) return schema['x-form']
+  if (schema.anyOf !== undefined) return schema.anyOf.map(describeValue).join(', or ')
+  if (schema.enum !== undefined) return schema.enum.map((value) => `\`${value}\``).join(', ')
+  if (schema.format === 'duration') return 'a duration'
+  if (schema.format === 'cidr') return 'an address or CIDR block'
+  switch (schema.type) {
+    case 'array':
+      return `a list${schema.items?.properties === undefined && schema.items !== undefined ? ` of: ${describeValue(schema.items)}` : ''}`
+    case 'object': {
+      const values = Object.values(schema.patternProperties ?? {})[0]
+      return values === undefined ? 'a map' : `a map of: ${describeValue(values)}`
+    }
+    case 'integer':
+    case 'number':
+      return `a ${schema.type === 'integer' ? 'whole ' : ''}number${range(schema)}`
+    case 'boolean':
+      return '`true`, `false`'
+    default:
+      return 'a string'
+  }
+}
+
+function range({ minimum, exclusiveMinimum, maximum }: Schema): string {
+  if (minimum !== undefined && maximum !== undefined) return ` from ${minimum} to ${maximum}`
+  if (minimum !== undefined) return ` from ${minimum} on`
+  if (exclusiveMinimum !== undefined) return ` above ${exclusiveMinimum}`
+  return maximum === undefined ? '' : ` up to ${maximum}`
+}
+
+function unsupported(schema: Schema): string[] {
+  const fields = schema['x-unsupported']
+  if (fields === undefined || Array.isArray(fields)) return []
+  const names = Object.keys(fields).map((name) => `\`${name}\``)
+  return [`Not supported by this version yet: ${names.join(', ')}.\n`]
+}
+
+function notYet(): string {
+  const rows = Object.entries(unsupportedResources).map(([name, what]) => row([`\`${name}\``, what]))
+  return ['## Lists that are not supported yet\n', '| list | for |', '|---|---|', ...rows, ''].join('\n')
+}
+
+function findings(): string {
+  const rows = Object.entries(findingCodes).map(([code, meaning]) => row([`\`${code}\``, meaning]))
+  return [
+    '## Findings\n',
+    '`sluice validate` prints everything that is wrong at once, and what is worth knowing. Codes are stable.\n',
+    '| code | meaning |',
+    '|---|---|',
+    ...rows,
+    '',
+  ].join('\n')
+}

@@ -1,0 +1,257 @@
+/** What one resource says about another, and what only several fields together can say. */
+import type { Declarations, Declared } from './declarations.ts'
+import { nearest } from './nearest.ts'
+import { parseAddress, routePaths } from './normalise.ts'
+import type { Plugins, ResourceKind } from './plan.ts'
+import { below, describePlace, type Place, type Report } from './report.ts'
+import type { ContractInput, RouteInput, ServiceInput, UpstreamInput } from './resources.ts'
+
+export function checkReferences(declarations: Declarations, report: Report): void {
+  for (const { place, input } of declarations.upstreams.values()) {
+    if (input !== undefined) checkUpstream(input, place, report)
+  }
+  for (const { place, input } of declarations.services.values()) {
+    if (input !== undefined) checkService(input, place, declarations, report)
+  }
+  for (const { place, input } of declarations.routes.values()) {
+    if (input !== undefined) checkRoute(input, place, declarations, report)
+  }
+  checkGlobalRules(declarations, report)
+  checkContracts(declarations, report)
+}
+
+function checkUpstream(input: UpstreamInput, place: Place, report: Report): void {
+  if (input.pass_host === 'rewrite' && input.upstream_host === undefined) {
+    report.add(place, {
+      code: 'missing-field',
+      message: 'the field upstream_host is required with pass_host: rewrite',
+    })
+  }
+  const weights = Array.isArray(input.nodes)
+    ? input.nodes.map((node) => node.weight)
+    : Object.values(input.nodes)
+  if (!weights.some((weight) => weight > 0)) {
+    report.add(below(place, 'nodes'), {
+      code: 'empty-upstream',
+      severity: 'warning',
+      message: 'no node takes traffic: every request that comes here is answered with 503',
+      hint: 'Give a node a weight above 0.',
+    })
+  }
+  if (Array.isArray(input.nodes)) return
+  for (const address of Object.keys(input.nodes)) {
+    if (parseAddress(address) !== undefined) continue
+    report.add(below(place, 'nodes', address), {
+      code: 'invalid-value',
+      at: 'key',
+      message: 'must be host:port, or [address]:port for IPv6',
+    })
+  }
+}
+
+function checkService(input: ServiceInput, place: Place, declarations: Declarations, report: Report): void {
+  checkUpstreamChoice(input, place, declarations, report)
+}
+
+function checkUpstreamChoice(
+  input: Pick<RouteInput, 'upstream' | 'upstream_id'>,
+  place: Place,
+  declarations: Declarations,
+  report: Report,
+): void {
+  reference('upstreams', input.upstream_id, below(place, 'upstream_id'), declarations, report)
+  if (input.upstream === undefined) return
+  checkUpstream(input.upstream, below(place, 'upstream'), report)
+  if (input.upstream_id !== undefined) exclusive(['upstream', 'upstream_id'], place, report)
+}
+
+function checkRoute(input: RouteInput, place: Place, declarations: Declarations, report: Report): void {
+  const pathFields = (['uri', 'uris', 'paths'] as const).filter((field) => input[field] !== undefined)
+  if (pathFields.length > 1) exclusive(pathFields, place, report)
+  if (routePaths(input).length === 0) {
+    report.add(place, {
+      code: 'missing-field',
+      message: 'the field uri is required here',
+      hint: 'Give a path in uri, or several in uris.',
+    })
+  }
+  if (input.host !== undefined && input.hosts !== undefined) exclusive(['host', 'hosts'], place, report)
+  reference('services', input.service_id, below(place, 'service_id'), declarations, report)
+  reference('plugin_configs', input.plugin_config_id, below(place, 'plugin_config_id'), declarations, report)
+  checkUpstreamChoice(input, place, declarations, report)
+
+  if (input.upstream !== undefined || input.upstream_id !== undefined) return
+  const service =
+    input.service_id === undefined ? undefined : declarations.services.get(String(input.service_id))
+  // A service that is missing or broken has its own finding; what it would have brought is not known.
+  if (input.service_id !== undefined && service?.input === undefined) return
+  if (service?.input?.upstream !== undefined || service?.input?.upstream_id !== undefined) return
+  report.add(place, {
+    code: 'route-without-upstream',
+    message: 'neither the route nor its service has an upstream',
+    hint: 'Give it upstream_id, upstream, or a service_id whose service has one.',
+  })
+}
+
+function exclusive(fields: readonly string[], place: Place, report: Report): void {
+  report.add(below(place, fields[1]!), {
+    code: 'conflicting-fields',
+    at: 'key',
+    message: `only one of ${fields.join(' and ')} is allowed`,
+  })
+}
+
+const singular: Record<ResourceKind, string> = {
+  routes: 'route',
+  services: 'service',
+  upstreams: 'upstream',
+  consumers: 'consumer',
+  contracts: 'contract',
+  plugin_configs: 'plugin config',
+  global_rules: 'global rule',
+  plugin_metadata: 'plugin metadata',
+}
+
+function reference(
+  kind: ResourceKind,
+  id: string | number | undefined,
+  place: Place,
+  declarations: Declarations,
+  report: Report,
+): void {
+  if (id === undefined || declarations[kind].has(String(id))) return
+  // Among many there is always one that is near, and looking for it takes its time.
+  const near = declarations[kind].size > 1000 ? undefined : nearest(String(id), declarations[kind].keys())
+  report.add(place, {
+    code: 'dangling-reference',
+    message: `there is no ${singular[kind]} ${id}`,
+    hint: near && `Did you mean ${near}?`,
+  })
+}
+
+function checkGlobalRules(declarations: Declarations, report: Report): void {
+  const rules = new Map<string, Place>()
+  for (const { place, input } of declarations.global_rules.values()) {
+    for (const name of Object.keys(input?.plugins ?? {})) {
+      const other = rules.get(name)
+      if (other === undefined) rules.set(name, place)
+      else {
+        report.add(below(place, 'plugins', name), {
+          code: 'duplicate-global-plugin',
+          at: 'key',
+          message: `${name} is already in the global rule ${describePlace(other)}`,
+          hint: 'Which one would run is not defined: keep one.',
+        })
+      }
+    }
+  }
+}
+
+function checkContracts(declarations: Declarations, report: Report): void {
+  const apis = new ApiTiers(declarations)
+  const agreements = new Map<string, Place>()
+  for (const { place, input } of declarations.contracts.values()) {
+    if (input === undefined) continue
+    if (input.service_id !== undefined && input.route_id !== undefined) {
+      exclusive(['service_id', 'route_id'], place, report)
+    }
+    reference('consumers', input.consumer, below(place, 'consumer'), declarations, report)
+    reference('services', input.service_id, below(place, 'service_id'), declarations, report)
+    reference('routes', input.route_id, below(place, 'route_id'), declarations, report)
+    checkTier(input, place, apis, report)
+
+    const key = JSON.stringify([input.consumer, input.service_id, input.route_id].map((id) => id ?? null))
+    const other = agreements.get(key)
+    if (other === undefined) agreements.set(key, place)
+    else {
+      report.add(place, {
+        code: 'duplicate-contract',
+        message: `${input.consumer} already has a contract for the same API, ${describePlace(other)}`,
+      })
+    }
+  }
+}
+
+function checkTier(input: ContractInput, place: Place, apis: ApiTiers, report: Report): void {
+  const tiers = apis.of(input)
+  if (tiers === undefined || tiers.has(input.tier)) return
+  const near = nearest(input.tier, tiers)
+  report.add(below(place, 'tier'), {
+    code: 'unknown-tier',
+    message:
+      tiers.size === 0
+        ? 'no SLA policy of this API has tiers'
+        : `no SLA policy of this API has a tier ${input.tier}`,
+    hint:
+      tiers.size === 0
+        ? 'Give the service or its routes a policy with tiers, or remove the contract.'
+        : near === undefined
+          ? `It has ${[...tiers].join(', ')}.`
+          : `Did you mean ${near}?`,
+  })
+}
+
+/** The names of the tiers that the policies of an API have. A policy has tiers when its configuration says `tiers`. */
+class ApiTiers {
+  readonly #declarations: Declarations
+  readonly #routesOf: Map<string | undefined, Declared<RouteInput>[]>
+
+  constructor(declarations: Declarations) {
+    this.#declarations = declarations
+    this.#routesOf = Map.groupBy(declarations.routes.values(), ({ input }) =>
+      input?.service_id === undefined ? undefined : String(input.service_id),
+    )
+  }
+
+  /** Undefined: not known, because something on the way is missing or broken and has its own finding. */
+  of(contract: ContractInput): Set<string> | undefined {
+    const { routes, services, global_rules: rules } = this.#declarations
+    const tiers = new Set<string>()
+    for (const { input } of rules.values()) addTiers(input?.plugins, tiers)
+    if (contract.route_id !== undefined) {
+      const route = routes.get(String(contract.route_id))
+      return route && this.#addRoute(route, tiers) ? tiers : undefined
+    }
+    if (contract.service_id !== undefined) {
+      const id = String(contract.service_id)
+      const service = services.get(id)?.input
+      if (service === undefined) return undefined
+      addTiers(service.plugins, tiers)
+      const known = (this.#routesOf.get(id) ?? []).map((route) => this.#addRoute(route, tiers))
+      return known.includes(false) ? undefined : tiers
+    }
+    const known = [...routes.values()].map((route) => this.#addRoute(route, tiers))
+    for (const { input } of services.values()) addTiers(input?.plugins, tiers)
+    return known.includes(false) ? undefined : tiers
+  }
+
+  /** False: not everything about the route is known. */
+  #addRoute({ input }: Declared<RouteInput>, tiers: Set<string>): boolean {
+    if (input === undefined) return false
+    addTiers(input.plugins, tiers)
+    const { plugin_configs: sets, services } = this.#declarations
+    if (input.plugin_config_id !== undefined) {
+      const set = sets.get(String(input.plugin_config_id))?.input
+      if (set === undefined) return false
+      addTiers(set.plugins, tiers)
+    }
+    if (input.service_id !== undefined) {
+      const service = services.get(String(input.service_id))?.input
+      if (service === undefined) return false
+      addTiers(service.plugins, tiers)
+    }
+    return true
+  }
+}
+
+function addTiers(plugins: Plugins | undefined, into: Set<string>): void {
+  for (const { tiers } of Object.values(plugins ?? {})) {
+    if (Array.isArray(tiers)) {
+      for (const tier of tiers as { name?: unknown }[]) {
+        if (typeof tier?.name === 'string') into.add(tier.name)
+      }
+    } else if (typeof tiers === 'object' && tiers !== null) {
+      for (const name of Object.keys(tiers)) into.add(name)
+    }
+  }
+}

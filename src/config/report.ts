@@ -1,0 +1,80 @@
+import type { SourceDocument } from './load.ts'
+import {
+  type Finding,
+  type FindingCode,
+  formatPath,
+  type PathSegment,
+  type Severity,
+  sortFindings,
+} from './problem.ts'
+
+/** A place in a document. */
+export interface Place {
+  document: SourceDocument
+  path: readonly PathSegment[]
+}
+
+export interface ReportEntry {
+  code: FindingCode
+  /** Default: error. */
+  severity?: Severity
+  /** Whether the key or the value at the path is meant. Default: value. */
+  at?: 'key' | 'value'
+  message: string
+  hint?: string | undefined
+}
+
+/** A place below another. */
+export const below = (place: Place, ...path: PathSegment[]): Place => ({
+  document: place.document,
+  path: [...place.path, ...path],
+})
+
+/** `routes[3] of a.yaml`, for messages that speak of another place. */
+export const describePlace = ({ document, path }: Place): string => `${formatPath(path)} in ${document.file}`
+
+/** Collects findings. Positions are looked up at the end, once per document, and not at all when nothing was found. */
+export class Report {
+  readonly #findings: Finding[]
+  readonly #placed: { place: Place; entry: ReportEntry }[] = []
+
+  constructor(findings: readonly Finding[]) {
+    this.#findings = [...findings]
+  }
+
+  add(place: Place, entry: ReportEntry): void {
+    this.#placed.push({ place, entry })
+  }
+
+  /** Every finding, errors first, then by file and line. */
+  finish(): Finding[] {
+    // A reference that could not be expanded is one finding, not also whatever its text would be here.
+    const unexpanded = new Set(
+      this.#findings
+        .filter(({ code }) => code === 'missing-variable')
+        .map(({ file, path }) => `${file} ${path}`),
+    )
+    const placed = this.#placed.filter(
+      ({ place }) =>
+        unexpanded.size === 0 || !unexpanded.has(`${place.document.file} ${formatPath(place.path)}`),
+    )
+    const byDocument = Map.groupBy(placed, ({ place }) => place.document)
+    for (const [document, entries] of byDocument) {
+      const positions = document.locate(
+        entries.map(({ place, entry }) => ({ path: place.path, at: entry.at ?? 'value' })),
+      )
+      entries.forEach(({ place, entry }, index) => {
+        this.#findings.push({
+          code: entry.code,
+          severity: entry.severity ?? 'error',
+          file: document.file,
+          ...positions[index],
+          path: formatPath(place.path),
+          message: entry.message,
+          ...(entry.hint !== undefined && { hint: entry.hint }),
+        })
+      })
+    }
+    return sortFindings(this.#findings)
+  }
+}

@@ -1,0 +1,466 @@
+/**
+ * The one schema of every resource: types, defaults, checks and the reference pages come from it. Names, defaults and
+ * patterns are those of Apache APISIX 3.18; `contracts` are our own, and `path_prefix` and `paths` come from API7.
+ *
+ * Two annotations of our own: `x-unsupported` on an object names fields that APISIX has and this version has not, each
+ * with what it is for; on an enumeration it lists such values. Both become findings instead of being ignored.
+ */
+import type { Plugins, ResourceKind } from './plan.ts'
+import { type Static, Type } from './type.ts'
+
+const idForm = { 'x-form': 'letters, digits, `-`, `_` and `.`, or a positive whole number' }
+
+const id = (description: string) =>
+  Type.Optional(
+    Type.Union(
+      [
+        Type.String({ pattern: '^[a-zA-Z0-9-_.]+$', minLength: 1, maxLength: 256, ...idForm }),
+        Type.Integer({ minimum: 1 }),
+      ],
+      { description, ...idForm },
+    ),
+  )
+
+const ownId = (kind: string) =>
+  id(
+    `Identity of the ${kind}, unique among its kind. Without one it is called \`arr_N\` by its place in the configuration, as APISIX does, and keeps neither counters nor connections when that place changes.`,
+  )
+
+const plugins = (description: string) =>
+  Type.Unsafe<Plugins>({ type: 'object', additionalProperties: { type: 'object' }, description })
+
+const name = () =>
+  Type.Optional(Type.String({ minLength: 1, maxLength: 65_536, description: 'For people and logs.' }))
+const desc = () => Type.Optional(Type.String({ maxLength: 65_536, description: 'Free text. Has no effect.' }))
+const labels = (description = 'Key and value pairs for people and tools. Have no effect.') =>
+  Type.Optional(Type.Record(Type.String(), Type.String({ minLength: 1, maxLength: 65_536 }), { description }))
+
+const bookkeeping = () => ({
+  create_time: Type.Optional(
+    Type.Integer({ description: 'Written by the APISIX Admin API; has no effect.' }),
+  ),
+  update_time: Type.Optional(
+    Type.Integer({ description: 'Written by the APISIX Admin API; has no effect.' }),
+  ),
+})
+
+const host = (description: string) =>
+  Type.String({
+    pattern: '^\\*?[0-9a-zA-Z-._\\[\\]:]+$',
+    maxLength: 255,
+    description,
+    'x-form': 'a host name, or one with a leading wildcard such as `*.example.com`',
+  })
+const hosts = (description: string) =>
+  Type.Optional(Type.Array(host('A host name.'), { minItems: 1, uniqueItems: true, description }))
+
+const path = (description: string) =>
+  Type.String({
+    pattern: '^(/|\\*$)',
+    minLength: 1,
+    maxLength: 4096,
+    description,
+    'x-form': 'a path that starts with `/`',
+  })
+const paths = (description: string) =>
+  Type.Optional(Type.Array(path('A path.'), { minItems: 1, uniqueItems: true, description }))
+
+const status = (what: string) =>
+  Type.Optional(Type.Enum([0, 1], { default: 1, description: `1: in use; 0: left out, as if ${what}.` }))
+
+const seconds = (description: string) => Type.Number({ exclusiveMinimum: 0, description })
+
+const timeout = (description: string) =>
+  Type.Optional(
+    Type.Object(
+      {
+        connect: seconds('To open a connection, in seconds.'),
+        send: seconds('Between two writes of the request, in seconds.'),
+        read: seconds('Between two reads of the response, in seconds.'),
+      },
+      { description },
+    ),
+  )
+
+const nodeSchema = Type.Object({
+  host: Type.String({
+    pattern: '^[0-9a-zA-Z-._\\[\\]:]+$',
+    minLength: 1,
+    description: 'Address or host name. Names are resolved again when their record expires.',
+    'x-form': 'a host name or an IP address',
+  }),
+  port: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 65_535, description: 'Port; 80 when absent (scheme `http`).' }),
+  ),
+  weight: Type.Integer({ minimum: 0, description: 'Share of the traffic; 0 takes none.' }),
+  priority: Type.Optional(
+    Type.Integer({
+      default: 0,
+      description: 'Nodes of a lower priority are used when those of a higher one were all tried.',
+    }),
+  ),
+  metadata: Type.Optional(
+    Type.Unsafe<Record<string, unknown>>({ type: 'object', description: 'Has no effect.' }),
+  ),
+})
+
+export const upstreamSchema = Type.Object(
+  {
+    id: ownId('upstream'),
+    name: name(),
+    desc: desc(),
+    labels: labels(),
+    type: Type.Optional(
+      Type.Enum(['roundrobin'], {
+        default: 'roundrobin',
+        description: 'How a node is chosen: `roundrobin` is smooth weighted round robin.',
+        'x-unsupported': ['chash', 'least_conn', 'ewma'],
+      }),
+    ),
+    nodes: Type.Union(
+      [
+        Type.Record(Type.String(), Type.Integer({ minimum: 0 }), {
+          description: 'Map of `host:port` to weight.',
+        }),
+        Type.Array(nodeSchema, { description: 'List of nodes.' }),
+      ],
+      { description: 'The endpoints: a map of `host:port` to weight, or a list.' },
+    ),
+    scheme: Type.Optional(
+      Type.Enum(['http'], {
+        default: 'http',
+        description: 'Protocol towards the nodes.',
+        'x-unsupported': ['https', 'grpc', 'grpcs', 'kafka', 'tcp', 'tls', 'udp'],
+      }),
+    ),
+    pass_host: Type.Optional(
+      Type.Enum(['pass', 'node', 'rewrite'], {
+        default: 'pass',
+        description:
+          '`Host` towards the node: the client’s (`pass`), the node’s (`node`) or `upstream_host` (`rewrite`).',
+      }),
+    ),
+    upstream_host: Type.Optional(host('`Host` for `pass_host: rewrite`, which requires it.')),
+    retries: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 65_535,
+        description: 'Further nodes to try when one fails; without it, as many as there are other nodes.',
+      }),
+    ),
+    retry_timeout: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        default: 0,
+        description: 'Seconds after which no further try begins; 0 is no limit.',
+      }),
+    ),
+    timeout: timeout('Timeouts towards the nodes; 60 s each when absent.'),
+    keepalive_pool: Type.Optional(
+      Type.Object(
+        {
+          size: Type.Optional(
+            Type.Integer({
+              minimum: 1,
+              default: 320,
+              description: 'Idle connections kept per node and thread.',
+            }),
+          ),
+          idle_timeout: Type.Optional(
+            Type.Number({
+              minimum: 0,
+              default: 60,
+              description: 'Seconds after which an idle one is closed.',
+            }),
+          ),
+          requests: Type.Optional(
+            Type.Integer({ minimum: 1, default: 1000, description: 'Requests after which one is closed.' }),
+          ),
+        },
+        { default: {}, description: 'The pool of idle connections.' },
+      ),
+    ),
+    ...bookkeeping(),
+  },
+  {
+    description: 'Where requests go: a set of endpoints and how to talk to them.',
+    'x-unsupported': {
+      checks: 'health checks',
+      hash_on: 'consistent hashing',
+      key: 'consistent hashing',
+      tls: 'TLS towards upstreams',
+      tls_verify: 'TLS towards upstreams',
+      client_certificate: 'TLS towards upstreams',
+      ca_certificates: 'TLS towards upstreams',
+      service_name: 'service discovery',
+      discovery_type: 'service discovery',
+      discovery_args: 'service discovery',
+      k8s_deployment_info: 'service discovery',
+    },
+  },
+)
+
+/** Its fields are checked on their own, so that their schema is compiled once and not in every schema that holds it. */
+const inlineUpstream = () =>
+  Type.Optional(
+    Type.Unsafe<Static<typeof upstreamSchema>>({
+      type: 'object',
+      description: 'The upstream, written in place; see [upstreams](#upstreams).',
+    }),
+  )
+
+export const serviceSchema = Type.Object(
+  {
+    id: ownId('service'),
+    name: name(),
+    desc: desc(),
+    labels: labels(),
+    type: Type.Optional(
+      Type.Enum(['http'], {
+        default: 'http',
+        description: 'Kind of traffic.',
+        'x-unsupported': ['stream'],
+      }),
+    ),
+    hosts: hosts('Hosts of its routes that name none themselves.'),
+    path_prefix: Type.Optional(
+      Type.String({
+        pattern: '^/',
+        maxLength: 4096,
+        description: 'Put in front of the paths of its routes.',
+        'x-form': 'a path that starts with `/`',
+      }),
+    ),
+    strip_path_prefix: Type.Optional(
+      Type.Boolean({ default: true, description: 'Cut `path_prefix` from the path that the upstream sees.' }),
+    ),
+    status: status('it and its routes were not there'),
+    enable_websocket: Type.Optional(
+      Type.Boolean({ description: 'For its routes that do not say themselves.' }),
+    ),
+    plugins: Type.Optional(plugins('Policies of all its routes; a route’s own of the same name wins.')),
+    upstream_id: id('The upstream of its routes that name none themselves.'),
+    upstream: inlineUpstream(),
+    ...bookkeeping(),
+  },
+  {
+    description: 'An API: what its routes have in common.',
+    'x-unsupported': { script: 'Lua scripts', upstreams: 'several upstreams per service' },
+  },
+)
+
+export const methods = [
+  'GET',
+  'POST',
+  'PUT',
+  'DELETE',
+  'PATCH',
+  'HEAD',
+  'OPTIONS',
+  'CONNECT',
+  'TRACE',
+  'PURGE',
+] as const
+
+export const routeSchema = Type.Object(
+  {
+    id: ownId('route'),
+    name: name(),
+    desc: desc(),
+    labels: labels(),
+    uri: Type.Optional(path('The path: exact (`/a`) or a prefix (`/a/*`).')),
+    uris: paths('Several paths; excludes `uri` and `paths`.'),
+    paths: paths('API7’s name for `uris`.'),
+    host: Type.Optional(host('The host, with a leading wildcard if need be; any host when absent.')),
+    hosts: hosts('Several hosts; excludes `host`.'),
+    methods: Type.Optional(
+      Type.Array(Type.Enum(methods), {
+        uniqueItems: true,
+        description: 'Methods; any when absent or empty.',
+      }),
+    ),
+    priority: Type.Optional(
+      Type.Integer({
+        default: 0,
+        description: 'Among routes with the same host and path, the highest that matches wins.',
+      }),
+    ),
+    status: status('it was not there'),
+    service_id: id('The service whose hosts, policies and upstream it takes where it has none itself.'),
+    plugins: Type.Optional(
+      plugins('Policies by name. They win over those of `plugin_config_id` and of the service.'),
+    ),
+    plugin_config_id: id('A set of policies that it shares with other routes.'),
+    upstream_id: id('The upstream; excludes `upstream`.'),
+    upstream: inlineUpstream(),
+    timeout: timeout('Timeouts that win over those of the upstream.'),
+    enable_websocket: Type.Optional(
+      Type.Boolean({ description: 'Let connections be upgraded. Default: what its service says, or no.' }),
+    ),
+    ...bookkeeping(),
+  },
+  {
+    description: 'Which requests are served, and how. Requires one of `uri`, `uris` and `paths`.',
+    'x-unsupported': {
+      vars: 'matching on variables',
+      remote_addr: 'matching on the client address',
+      remote_addrs: 'matching on the client address',
+      filter_func: 'Lua functions',
+      script: 'Lua scripts',
+      script_id: 'Lua scripts',
+      service_protocol: 'other protocols',
+    },
+  },
+)
+
+export const credentialSchema = Type.Object(
+  {
+    id: id('Identity of the credential, unique within its consumer.'),
+    name: name(),
+    desc: desc(),
+    labels: labels(),
+    plugins: plugins('Exactly one authentication policy with what identifies this consumer.'),
+    ...bookkeeping(),
+  },
+  { description: 'One way for a consumer to identify itself.' },
+)
+
+export const consumerSchema = Type.Object(
+  {
+    username: Type.String({
+      pattern: '^[a-zA-Z0-9_\\-]+$',
+      minLength: 1,
+      maxLength: 512,
+      description: 'Identity of the consumer, unique.',
+      'x-form': 'letters, digits, `-` and `_`',
+    }),
+    desc: desc(),
+    labels: labels('Key and value pairs; `custom_id` is sent to upstreams as `X-Consumer-Custom-ID`.'),
+    plugins: Type.Optional(
+      plugins(
+        'Authentication policies with what identifies this consumer, and policies that run for its requests and win over those of route and service.',
+      ),
+    ),
+    credentials: Type.Optional(
+      Type.Array(credentialSchema, {
+        default: [],
+        description:
+          'Further ways to identify itself. An item of the list of consumers with the id `USERNAME/credentials/ID` means the same, as in APISIX.',
+      }),
+    ),
+    ...bookkeeping(),
+  },
+  {
+    description: 'Who calls: a client application or a person.',
+    'x-unsupported': { group_id: 'consumer groups' },
+  },
+)
+
+export const contractSchema = Type.Object(
+  {
+    id: ownId('contract'),
+    desc: desc(),
+    labels: labels(),
+    consumer: Type.String({ minLength: 1, description: 'Username of the client application.' }),
+    service_id: id('The API that it is for; excludes `route_id`. With neither, it is for every API.'),
+    route_id: id('A single route that it is for.'),
+    tier: Type.String({ minLength: 1, description: 'Name of a tier of the SLA policy of that API.' }),
+    ...bookkeeping(),
+  },
+  {
+    description: 'What a client application was promised: the tier that it has at an API.',
+  },
+)
+
+export const pluginSetSchema = Type.Object(
+  {
+    id: ownId('set'),
+    name: name(),
+    desc: desc(),
+    labels: labels(),
+    plugins: plugins('Policies by name.'),
+    ...bookkeeping(),
+  },
+  { description: 'A set of policies that routes share through `plugin_config_id`.' },
+)
+
+export const globalRuleSchema = Type.Object(
+  { ...pluginSetSchema.properties },
+  {
+    description:
+      'Policies that run for every request, before those of the route. A policy may be in one rule only.',
+  },
+)
+
+export const pluginMetadataSchema = Type.Object(
+  {
+    id: Type.String({ minLength: 1, description: 'Name of the policy.' }),
+    ...bookkeeping(),
+  },
+  {
+    additionalProperties: true,
+    description: 'What one policy shares among all its uses. Its other fields are those of that policy.',
+  },
+)
+
+export const metaSchema = Type.Object(
+  {
+    disable: Type.Optional(
+      Type.Boolean({ description: 'The policy does not run, and its configuration is not checked.' }),
+    ),
+    priority: Type.Optional(Type.Integer({ description: 'Its place in the chain; higher runs earlier.' })),
+    error_response: Type.Optional(
+      Type.Union([Type.String(), Type.Unsafe<Record<string, unknown>>({ type: 'object' })], {
+        description: 'Body of every answer of this policy with a status from 400 on.',
+      }),
+    ),
+    mode: Type.Optional(
+      Type.Enum(['enforce', 'shadow'], {
+        description: '`shadow` records what the policy would have answered and lets the request pass.',
+      }),
+    ),
+    on_error: Type.Optional(
+      Type.Enum(['fail', 'continue'], {
+        description: 'When the policy itself breaks: deny the request, or go on without it.',
+      }),
+    ),
+  },
+  {
+    description: 'The envelope that every policy takes under `_meta`.',
+    'x-unsupported': { filter: 'conditions on policies', pre_function: 'Lua functions' },
+  },
+)
+
+/** The schema of an item of each top-level list. */
+export const resourceSchemas = {
+  routes: routeSchema,
+  services: serviceSchema,
+  upstreams: upstreamSchema,
+  consumers: consumerSchema,
+  contracts: contractSchema,
+  plugin_configs: pluginSetSchema,
+  global_rules: globalRuleSchema,
+  plugin_metadata: pluginMetadataSchema,
+} as const satisfies Record<ResourceKind, object>
+
+/** Lists of APISIX that this version does not support, each with what it is for. */
+export const unsupportedResources: Readonly<Record<string, string>> = {
+  ssls: 'TLS certificates',
+  certificates: 'TLS certificates',
+  ca_certificates: 'TLS certificates',
+  snis: 'TLS certificates',
+  stream_routes: 'TCP and UDP proxying',
+  consumer_groups: 'consumer groups',
+  secrets: 'secret managers',
+  secret_providers: 'secret managers',
+  protos: 'gRPC transcoding',
+  service_registries: 'service discovery',
+}
+
+export type UpstreamInput = Static<typeof upstreamSchema>
+export type ServiceInput = Static<typeof serviceSchema>
+export type RouteInput = Static<typeof routeSchema>
+export type CredentialInput = Static<typeof credentialSchema>
+export type ConsumerInput = Static<typeof consumerSchema>
+export type ContractInput = Static<typeof contractSchema>
+export type PluginSetInput = Static<typeof pluginSetSchema>

@@ -1,0 +1,75 @@
+import { availableParallelism } from 'node:os'
+import { suite, test } from 'node:test'
+import { checkSchema } from './schema.ts'
+import { type GatewayInput, gatewaySchema, resolveSettings } from './settings.ts'
+
+function settings(input: GatewayInput) {
+  const problems = checkSchema(gatewaySchema, input)
+  if (problems.length > 0) throw new Error(problems[0]!.message)
+  return resolveSettings(input, '1.2.3')
+}
+
+suite('settings', () => {
+  test('have a default for everything', (t) => {
+    t.assert.deepEqual(settings({}), {
+      listeners: [{ name: 'http', host: '0.0.0.0', port: 9080, protocol: 'http' }],
+      router: 'radixtree_host_uri',
+      workers: availableParallelism(),
+      trusted_addresses: [],
+      timeouts: {
+        header: 10_000,
+        body_idle: 30_000,
+        keepalive: 60_000,
+        write_stall: 30_000,
+        drain: 30_000,
+      },
+      limits: {
+        head: 32_768,
+        headers: 100,
+        target: 16_384,
+        body: 0,
+        replay: 65_536,
+        connections: 20_000,
+        requests_per_connection: 10_000,
+      },
+      paths: {
+        encoded_slash: 'reject',
+        encoded_backslash: 'reject',
+        encoded_nul: 'reject',
+        backslash: 'reject',
+        repeated_slashes: 'merge',
+        parameters: 'check',
+      },
+      forwarding: { forwarded: false },
+      server: 'sluice/1.2.3',
+      dns: { min_ttl: 1000, max_ttl: 300_000, timeout: 5000 },
+      control: { host: '127.0.0.1', port: 9090, enabled: true },
+      metrics: { host: '127.0.0.1', port: 9091, enabled: true },
+      log: { level: 'info' },
+    })
+  })
+
+  test('take what is written and keep the other defaults', (t) => {
+    const { listeners, workers, timeouts, limits, metrics, server } = settings({
+      listeners: [{ port: 80 }, { port: 81, host: '::1' }, { name: 'x', port: 0 }],
+      workers: 3,
+      timeouts: { header: '250ms' },
+      limits: { body: '1MiB', head: 4096 },
+      metrics: { port: 0 },
+      server: '',
+    })
+    t.assert.deepEqual(
+      listeners.map(({ name, host, port }) => `${name} ${host} ${port}`),
+      ['http 0.0.0.0 80', 'http-2 ::1 81', 'x 0.0.0.0 0'],
+    )
+    t.assert.equal(workers, 3)
+    t.assert.deepEqual([timeouts.header, timeouts.drain], [250, 30_000])
+    t.assert.deepEqual([limits.body, limits.head, limits.headers], [1_048_576, 4096, 100])
+    t.assert.deepEqual(metrics, { host: '127.0.0.1', port: 0, enabled: true })
+    t.assert.equal(server, '')
+  })
+
+  test('survive a structured clone, because they travel between threads', (t) => {
+    t.assert.deepEqual(structuredClone(settings({})), settings({}))
+  })
+})

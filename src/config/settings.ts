@@ -1,0 +1,339 @@
+import { availableParallelism } from 'node:os'
+import { type Static, Type } from './type.ts'
+import { parseDuration, parseSize } from './units.ts'
+
+/** The gateway's own settings, resolved: durations in milliseconds, sizes in bytes, every default filled in. */
+export interface Settings {
+  listeners: ListenerSettings[]
+  /** How host and path are compared; the names are those of APISIX. */
+  router: 'radixtree_host_uri' | 'radixtree_uri' | 'radixtree_uri_with_parameter'
+  /** Data threads. */
+  workers: number
+  /** CIDR blocks or addresses whose X-Forwarded-* fields are believed. */
+  trusted_addresses: string[]
+  timeouts: {
+    /** First byte of a request to the end of its head. */
+    header: number
+    /** Longest pause inside a request body. */
+    body_idle: number
+    /** Idle client connection between requests. */
+    keepalive: number
+    /** A peer that takes nothing of what we have for it. */
+    write_stall: number
+    /** Grace for requests in flight at shutdown. */
+    drain: number
+  }
+  limits: {
+    /** Bytes of a request or response head. */
+    head: number
+    /** Field lines of a head. */
+    headers: number
+    /** Bytes of a request target. */
+    target: number
+    /** Bytes of a request body; 0 is no limit. */
+    body: number
+    /** Bytes of a request body that may be held so that an idempotent request can be sent again. */
+    replay: number
+    /** Open client connections of the whole process. */
+    connections: number
+    requests_per_connection: number
+  }
+  /** How a target that two parsers could read differently is treated. `keep` passes it on untouched. */
+  paths: {
+    encoded_slash: 'reject' | 'keep'
+    encoded_backslash: 'reject' | 'keep'
+    encoded_nul: 'reject' | 'keep'
+    backslash: 'reject' | 'keep'
+    /** `//`. `merge`: one slash, for routing and for the upstream alike. */
+    repeated_slashes: 'merge' | 'keep' | 'reject'
+    /** `;x` in a segment, which some servers cut off. `check`: refused when that would lead to another route. */
+    parameters: 'check' | 'keep' | 'reject'
+  }
+  forwarding: {
+    /** Pseudonym for `Via`; absent: none is sent. */
+    via?: string
+    /** Send RFC 7239 `Forwarded`. */
+    forwarded: boolean
+  }
+  /** `Server` of the gateway's own answers; empty: none. */
+  server: string
+  /** Floor and ceiling of the time a resolved name is kept, and the longest wait for an answer; milliseconds. */
+  dns: { min_ttl: number; max_ttl: number; timeout: number }
+  control: AddressSettings
+  metrics: AddressSettings
+  log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' }
+}
+
+export interface AddressSettings {
+  host: string
+  port: number
+  enabled: boolean
+}
+
+export interface ListenerSettings {
+  name: string
+  host: string
+  port: number
+  protocol: 'http'
+}
+
+const duration = (byDefault: string, description: string) =>
+  Type.Optional(Type.String({ format: 'duration', default: byDefault, description }))
+
+const size = (byDefault: string | number, description: string) =>
+  Type.Optional(
+    Type.Union([Type.String({ format: 'size' }), Type.Integer({ minimum: 0 })], {
+      default: byDefault,
+      description,
+      'x-form': 'a size such as 32KiB or 1MiB, or a number of bytes',
+    }),
+  )
+
+const count = (byDefault: number, description: string) =>
+  Type.Optional(Type.Integer({ minimum: 1, default: byDefault, description }))
+
+const keep = (what: string) =>
+  Type.Optional(
+    Type.Enum(['reject', 'keep'], {
+      default: 'reject',
+      description: `A target with ${what}: refuse it with 400, or pass it on untouched.`,
+    }),
+  )
+
+const port = (description: string, byDefault?: number) =>
+  Type.Integer({
+    minimum: 0,
+    maximum: 65_535,
+    description,
+    ...(byDefault !== undefined && { default: byDefault }),
+  })
+
+const address = (what: string, byDefault: number) =>
+  Type.Optional(
+    Type.Object(
+      {
+        host: Type.Optional(
+          Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' }),
+        ),
+        port: Type.Optional(port('Port; 0 picks a free one.', byDefault)),
+        enabled: Type.Optional(Type.Boolean({ default: true, description: 'Whether it is opened at all.' })),
+      },
+      { default: {}, description: what },
+    ),
+  )
+
+/** What stands under `gateway:`. Every field has a default. */
+export const gatewaySchema = Type.Object(
+  {
+    listeners: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            name: Type.Optional(
+              Type.String({
+                minLength: 1,
+                description:
+                  'For logs and metrics; by default the protocol, and a number from the second on.',
+              }),
+            ),
+            host: Type.Optional(
+              Type.String({ minLength: 1, default: '0.0.0.0', description: 'Address to listen on.' }),
+            ),
+            port: port('Port; 0 picks a free one.'),
+            protocol: Type.Optional(
+              Type.Enum(['http'], {
+                default: 'http',
+                description: 'What is spoken.',
+                'x-unsupported': ['https', 'tcp', 'tls', 'udp'],
+              }),
+            ),
+          },
+          { 'x-unsupported': { proxy_protocol: 'the PROXY protocol', tls: 'TLS on listeners' } },
+        ),
+        {
+          minItems: 1,
+          default: [{ name: 'http', host: '0.0.0.0', port: 9080 }],
+          description: 'Where traffic comes in.',
+        },
+      ),
+    ),
+    workers: Type.Optional(
+      Type.Union([Type.Enum(['auto']), Type.Integer({ minimum: 1, maximum: 512 })], {
+        default: 'auto',
+        description: 'Data threads; `auto` is one per processor that the process may use.',
+        'x-form': '`auto` or a number from 1 on',
+      }),
+    ),
+    router: Type.Optional(
+      Type.Enum(['radixtree_host_uri', 'radixtree_uri', 'radixtree_uri_with_parameter'], {
+        default: 'radixtree_host_uri',
+        description:
+          'Host first and then path; path first with the host as a filter; or that with `:name` for one segment.',
+      }),
+    ),
+    trusted_addresses: Type.Optional(
+      Type.Array(Type.String({ format: 'cidr' }), {
+        default: [],
+        description: 'Addresses and CIDR blocks whose `X-Forwarded-*` fields are believed.',
+      }),
+    ),
+    timeouts: Type.Optional(
+      Type.Object(
+        {
+          header: duration('10s', 'From the first byte of a request to the end of its head.'),
+          body_idle: duration('30s', 'The longest pause inside a request body.'),
+          keepalive: duration('60s', 'How long a client connection may be idle between requests.'),
+          write_stall: duration('30s', 'How long a peer may take nothing of what there is for it.'),
+          drain: duration('30s', 'Grace for requests in flight when the gateway stops.'),
+        },
+        { default: {}, description: 'Timeouts towards clients.' },
+      ),
+    ),
+    limits: Type.Optional(
+      Type.Object(
+        {
+          head: size('32KiB', 'Bytes of a request or response head.'),
+          headers: count(100, 'Field lines of a head.'),
+          target: size('16KiB', 'Bytes of a request target.'),
+          body: size(0, 'Bytes of a request body; 0 is no limit.'),
+          replay: size('64KiB', 'Bytes of a request body that may be held so that it can be sent again.'),
+          connections: count(20_000, 'Open client connections of the whole process.'),
+          requests_per_connection: count(10_000, 'Requests after which a client connection is closed.'),
+        },
+        { default: {}, description: 'Limits towards clients.' },
+      ),
+    ),
+    paths: Type.Optional(
+      Type.Object(
+        {
+          encoded_slash: keep('`%2F`'),
+          encoded_backslash: keep('`%5C`'),
+          encoded_nul: keep('`%00`'),
+          backslash: keep('a backslash'),
+          repeated_slashes: Type.Optional(
+            Type.Union([Type.Literal('merge'), Type.Literal('keep'), Type.Literal('reject')], {
+              default: 'merge',
+              description:
+                'What happens with `//`: made one slash, for routing and upstream alike; kept; or refused.',
+            }),
+          ),
+          parameters: Type.Optional(
+            Type.Union([Type.Literal('check'), Type.Literal('keep'), Type.Literal('reject')], {
+              default: 'check',
+              description:
+                'What happens with `;x` in a segment, which some servers cut off: refused where cutting it would lead to ' +
+                'another route; kept; or always refused.',
+            }),
+          ),
+        },
+        { default: {}, description: 'Targets that two parsers could read differently.' },
+      ),
+    ),
+    forwarding: Type.Optional(
+      Type.Object(
+        {
+          via: Type.Optional(
+            Type.String({
+              pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+              description: 'Pseudonym to send in `Via`; none is sent without it.',
+              'x-form': 'a token (RFC 9110, section 5.6.2)',
+            }),
+          ),
+          forwarded: Type.Optional(
+            Type.Boolean({ default: false, description: 'Send `Forwarded` (RFC 7239).' }),
+          ),
+        },
+        { default: {}, description: 'Fields that upstreams see beyond those of APISIX.' },
+      ),
+    ),
+    server: Type.Optional(
+      Type.String({
+        pattern: '^[\\x21-\\x7e]*( [\\x21-\\x7e]+)*$',
+        description: '`Server` of the gateway’s own answers; empty for none. Default: `sluice/VERSION`.',
+        'x-form': 'printable ASCII',
+      }),
+    ),
+    dns: Type.Optional(
+      Type.Object(
+        {
+          min_ttl: duration('1s', 'Shortest time a resolved name is kept, whatever its record says.'),
+          max_ttl: duration('5m', 'Longest time a resolved name is kept, whatever its record says.'),
+          timeout: duration('5s', 'Longest wait for an answer.'),
+        },
+        { default: {}, description: 'Resolution of the host names of nodes.' },
+      ),
+    ),
+    control: address('The control endpoints (`/v1/...`).', 9090),
+    metrics: address('Metrics and health.', 9091),
+    log: Type.Optional(
+      Type.Object(
+        {
+          level: Type.Optional(
+            Type.Enum(['trace', 'debug', 'info', 'warn', 'error'], {
+              default: 'info',
+              description: 'The least severe level that is written.',
+            }),
+          ),
+        },
+        { default: {}, description: 'The log of the gateway itself, on standard error.' },
+      ),
+    ),
+  },
+  {
+    description: 'The gateway itself. Every field has a default.',
+    'x-unsupported': { admin: 'the Admin API', tracing: 'tracing', tls: 'TLS on listeners' },
+  },
+)
+
+export type GatewayInput = Static<typeof gatewaySchema>
+
+/** Objects whose fields have all been filled in, as the schema's defaults do at every level. */
+type Filled<T> = T extends readonly unknown[]
+  ? { [K in keyof T]: Filled<T[K]> }
+  : T extends object
+    ? { [K in keyof T]-?: Filled<Exclude<T[K], undefined>> }
+    : T
+
+/** Settings of a checked `gateway:` in which the schema's defaults were filled in. `version` is the gateway's. */
+export function resolveSettings(input: GatewayInput, version: string): Settings {
+  const gateway = input as Filled<GatewayInput>
+  const { timeouts, limits, dns } = gateway
+  return {
+    listeners: gateway.listeners.map((listener, index) => ({
+      name: listener.name ?? (index === 0 ? listener.protocol : `${listener.protocol}-${index + 1}`),
+      host: listener.host,
+      port: listener.port,
+      protocol: listener.protocol,
+    })),
+    router: gateway.router,
+    workers: gateway.workers === 'auto' ? availableParallelism() : gateway.workers,
+    trusted_addresses: gateway.trusted_addresses,
+    timeouts: {
+      header: parseDuration(timeouts.header),
+      body_idle: parseDuration(timeouts.body_idle),
+      keepalive: parseDuration(timeouts.keepalive),
+      write_stall: parseDuration(timeouts.write_stall),
+      drain: parseDuration(timeouts.drain),
+    },
+    limits: {
+      head: parseSize(limits.head),
+      headers: limits.headers,
+      target: parseSize(limits.target),
+      body: parseSize(limits.body),
+      replay: parseSize(limits.replay),
+      connections: limits.connections,
+      requests_per_connection: limits.requests_per_connection,
+    },
+    paths: gateway.paths,
+    forwarding: gateway.forwarding,
+    server: input.server ?? `sluice/${version}`,
+    dns: {
+      min_ttl: parseDuration(dns.min_ttl),
+      max_ttl: parseDuration(dns.max_ttl),
+      timeout: parseDuration(dns.timeout),
+    },
+    control: gateway.control,
+    metrics: gateway.metrics,
+    log: gateway.log,
+  }
+}

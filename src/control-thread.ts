@@ -1,0 +1,194 @@
+/**
+ * Where the control thread comes together: configuration and its reloads, the supervisor of the data threads, name
+ * resolution, metrics, and the endpoints for operators.
+ */
+import { controlEndpoints } from './admin/control.ts'
+import { healthEndpoints } from './admin/health.ts'
+import { metricsEndpoints } from './admin/metrics.ts'
+import { AdminServer } from './admin/server.ts'
+import type { Plan } from './config/plan.ts'
+import { type Finding, formatFinding } from './config/problem.ts'
+import type { SpareThreads } from './proxy/spare-threads.ts'
+import { Supervisor } from './proxy/supervisor.ts'
+import type { Ports } from './proxy/thread-protocol.ts'
+import { Resolver } from './proxy/upstream/resolver.ts'
+import { Exposition } from './telemetry/exposition.ts'
+import { DescriptorDestination, LineSink } from './telemetry/line-sink.ts'
+import type { RuntimeLog } from './telemetry/log.ts'
+import { createThreadGaugeMemory, ThreadPulse } from './telemetry/thread-gauges.ts'
+import { version } from './version.ts'
+
+/** A configuration that was read again: a plan, or what is wrong with it. */
+export interface Reading {
+  plan?: Plan
+  findings: readonly Finding[]
+}
+
+/** Where everything listens, with the ports in use. */
+export interface Addresses {
+  listeners: { name: string; protocol: string; host: string; port: number }[]
+  metrics?: { host: string; port: number }
+  control?: { host: string; port: number }
+}
+
+export interface GatewayOptions {
+  plan: Plan
+  log: RuntimeLog
+  /** Reads the configuration anew, for `reload`. */
+  read: () => Promise<Reading>
+  /** Of `data-thread.ts`. */
+  threads: SpareThreads
+}
+
+export class Gateway {
+  readonly #log: RuntimeLog
+  readonly #read: () => Promise<Reading>
+  readonly #supervisor: Supervisor
+  readonly #resolver: Resolver
+  readonly #exposition: Exposition
+  readonly #pulse: ThreadPulse
+  readonly #stdout: LineSink
+  readonly #servers: AdminServer[] = []
+  #rejected = 0
+
+  constructor({ plan, log, read, threads }: GatewayOptions) {
+    this.#log = log
+    this.#read = read
+    const gauges = createThreadGaugeMemory()
+    this.#pulse = new ThreadPulse(gauges)
+    this.#exposition = new Exposition(() => this.#facts(), gauges)
+    this.#resolver = new Resolver(plan.settings.dns, log)
+    this.#stdout = new LineSink(new DescriptorDestination(process.stdout.fd), {
+      onError: (err) => log.error({ err }, 'log lines cannot be written to standard output'),
+    })
+    this.#supervisor = new Supervisor({
+      plan,
+      threads,
+      addressBook: this.#resolver,
+      log,
+      observer: {
+        threadStarted: (threadId, memory) => this.#exposition.addThread(threadId, memory),
+        threadEnded: (threadId) => this.#exposition.retireThread(threadId),
+        announced: (threadId, announcement) => this.#exposition.announce(threadId, announcement),
+        lines: (lines, count) => this.#stdout.write(lines.slice(0, -1), count),
+      },
+    })
+  }
+
+  /** Resolves when traffic is taken. Rejects when it cannot be; then nothing is left open. */
+  async start(): Promise<Addresses> {
+    const { metrics, control } = this.#supervisor.plan.settings
+    const status = () => this.#supervisor.status
+    try {
+      // Health comes first, so that a start that takes long can be watched.
+      const metricsPort = await this.#serve(metrics, {
+        ...healthEndpoints(status),
+        ...metricsEndpoints(this.#exposition),
+      })
+      const controlPort = await this.#serve(
+        control,
+        controlEndpoints(() => this.#supervisor.plan, status),
+      )
+      await this.#supervisor.start()
+      const { listeners } = this.#supervisor.plan.settings
+      return {
+        listeners: listeners.map((listener) => ({
+          ...listener,
+          port: portOf(listener.name, status().ports),
+        })),
+        ...(metricsPort !== undefined && { metrics: { host: metrics.host, port: metricsPort } }),
+        ...(controlPort !== undefined && { control: { host: control.host, port: controlPort } }),
+      }
+    } catch (error) {
+      await this.#close()
+      throw error
+    }
+  }
+
+  /** Reads the configuration again and puts it to work. A bad one changes nothing but the log and a metric. */
+  async reload(): Promise<void> {
+    const { plan, findings } = await this.#read()
+    if (plan === undefined) {
+      this.#reject({ findings: findings.map((finding) => formatFinding(finding).trimEnd()) })
+      return
+    }
+    const result = await this.#supervisor.apply(plan)
+    switch (result.outcome) {
+      case 'refused':
+        this.#reject({ reason: result.reason })
+        break
+      case 'unchanged':
+        this.#log.info({ version: result.version }, 'the configuration says what is running already')
+        break
+      case 'applied':
+        this.#log.setLevel(plan.settings.log.level)
+        this.#log.info({ version: result.version, changes: result.changes }, 'new configuration is in use')
+    }
+  }
+
+  /** Lets go of files that were renamed, and opens those that took their place. */
+  reopenLogs(): void {
+    this.#supervisor.reopenLogs()
+  }
+
+  /** Ends one data thread as a crash would; it is replaced. For tests of what that costs. */
+  async endThread(threadId: number): Promise<void> {
+    await this.#supervisor.endThread(threadId)
+  }
+
+  /** Fails readiness, closes the listeners, lets requests in flight finish within their grace, and ends. */
+  async drain(): Promise<void> {
+    await this.#supervisor.drain()
+    await this.#close()
+  }
+
+  /** Ends at once. */
+  async stop(): Promise<void> {
+    await this.#supervisor.stop()
+    await this.#close()
+  }
+
+  async #serve(
+    address: Plan['settings']['metrics'],
+    endpoints: ConstructorParameters<typeof AdminServer>[0],
+  ): Promise<number | undefined> {
+    if (!address.enabled) return undefined
+    const server = new AdminServer(endpoints, this.#log)
+    this.#servers.push(server)
+    return server.listen(address)
+  }
+
+  async #close(): Promise<void> {
+    this.#resolver.close()
+    this.#pulse.stop()
+    await Promise.all([...this.#servers.map((server) => server.close()), this.#stdout.close()])
+  }
+
+  #reject(why: object): void {
+    this.#rejected++
+    this.#log.error(
+      { ...why, version: this.#supervisor.status.version },
+      'NEW CONFIGURATION REFUSED: the gateway goes on with the one it has',
+    )
+  }
+
+  #facts() {
+    const status = this.#supervisor.status
+    return {
+      version,
+      configVersion: status.version,
+      configAppliedAt: status.appliedAt,
+      configRejected: this.#rejected,
+      threadRestarts: status.restarts,
+      openConnections: status.openConnections,
+      limiterEvictions: status.limiterEvictions,
+      ready: this.#supervisor.ready,
+    }
+  }
+}
+
+function portOf(name: string, ports: Ports): number {
+  const port = ports.get(name)
+  if (port === undefined) throw new Error(`listener ${name} did not open`)
+  return port
+}

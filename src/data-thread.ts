@@ -1,0 +1,128 @@
+/** Where a data thread comes together: the engine, the catalogue of policies, and what it shares with other threads. */
+import { parentPort } from 'node:worker_threads'
+import type { PlanDelta } from './config/plan.ts'
+import { catalogue } from './policies/index.ts'
+import { PolicyResources } from './policy-resources.ts'
+import { buildPolicies } from './policy-runtime.ts'
+import { ConnectionCounts } from './proxy/shared/connections.ts'
+import { Limiter } from './proxy/shared/limiter.ts'
+import type { Ports, ThreadStart, ToControlThread, ToDataThread } from './proxy/thread-protocol.ts'
+import { compileTemplate, compileVariable } from './proxy/variables.ts'
+import { Worker } from './proxy/worker.ts'
+import { EngineCounters } from './telemetry/engine-counters.ts'
+import { LineSinks } from './telemetry/line-sinks.ts'
+import { Registry } from './telemetry/metrics.ts'
+import { ThreadPulse } from './telemetry/thread-gauges.ts'
+import { ThreadLog } from './telemetry/thread-log.ts'
+
+class DataThread {
+  readonly #post: (message: ToControlThread) => void
+  readonly #log: ThreadLog
+  readonly #sinks: LineSinks
+  readonly #resources = new PolicyResources()
+  readonly #worker: Worker
+  readonly #pulse: ThreadPulse
+
+  constructor({ threadId, settings, memory }: ThreadStart, post: (message: ToControlThread) => void) {
+    this.#post = post
+    this.#log = new ThreadLog(threadId, settings.log.level, post)
+    const metrics = new Registry(memory.metrics, (announcement) => post({ type: 'announce', announcement }))
+    const stdout = {
+      write: async (lines: string, count: number) => post({ type: 'lines', lines, count }),
+      reopen: async () => {},
+      close: async () => {},
+    }
+    this.#sinks = new LineSinks({ stdout, metrics, log: this.#log })
+    const policies = buildPolicies(catalogue, {
+      limiter: new Limiter(memory.limits, threadId),
+      metrics,
+      lines: (target) => this.#sinks.open(target),
+      variable: compileVariable,
+      template: compileTemplate,
+      log: this.#log,
+      consumers: () => this.#resources.consumers(),
+      contracts: () => this.#resources.contracts(),
+      metadata: (policy) => this.#resources.metadata(policy),
+      now: Date.now,
+      onResourcesChanged: (listener) => this.#resources.onChanged(listener),
+    })
+    this.#worker = new Worker({
+      settings,
+      policies,
+      connections: new ConnectionCounts(memory.connections, threadId),
+      counts: new EngineCounters(memory.counters),
+      log: this.#log,
+    })
+    this.#pulse = new ThreadPulse(memory.gauges)
+  }
+
+  /** In one go between two requests: all of it, or nothing. */
+  apply(delta: PlanDelta): void {
+    const { version } = delta
+    try {
+      this.#resources.change(delta, () => this.#worker.apply(delta))
+    } catch (error) {
+      this.#post({ type: 'refused', version, message: (error as Error).message })
+      return
+    }
+    if (delta.settings !== undefined) this.#log.level = delta.settings.log.level
+    this.#post({ type: 'applied', version })
+  }
+
+  setAddresses(host: string, addresses: readonly string[]): void {
+    this.#worker.setAddresses(host, addresses)
+  }
+
+  async listen(chosen?: Ports): Promise<void> {
+    try {
+      const opened = await this.#worker.listen(chosen)
+      this.#post({ type: 'listening', ports: new Map(opened.map(({ name, port }) => [name, port])) })
+    } catch (error) {
+      this.#post({ type: 'listen-failed', message: (error as Error).message })
+    }
+  }
+
+  async reopenLogs(): Promise<void> {
+    await this.#sinks.reopen()
+  }
+
+  async drain(): Promise<void> {
+    await this.#worker.drain()
+    this.#pulse.stop()
+    await this.#sinks.close()
+    this.#post({ type: 'drained' })
+  }
+}
+
+const port = parentPort!
+let thread: DataThread | undefined
+
+function begin(start: ThreadStart): DataThread {
+  const begun = new DataThread(start, (message) => port.postMessage(message))
+  for (const [host, addresses] of start.addresses) begun.setAddresses(host, addresses)
+  begun.apply(start.delta)
+  return begun
+}
+
+port.on('message', (message: ToDataThread) => {
+  switch (message.type) {
+    case 'start':
+      thread = begin(message.start)
+      break
+    case 'plan':
+      thread?.apply(message.delta)
+      break
+    case 'addresses':
+      thread?.setAddresses(message.host, message.addresses)
+      break
+    case 'listen':
+      thread?.listen(message.ports)
+      break
+    case 'reopen-logs':
+      thread?.reopenLogs()
+      break
+    case 'drain':
+      thread?.drain()
+      break
+  }
+})

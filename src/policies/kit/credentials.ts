@@ -1,0 +1,113 @@
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { ConsumerSpec, PluginConfig } from '../../config/plan.ts'
+import type { Consumer } from '../../proxy/exchange.ts'
+import type { ConsumerDirectory } from './consumers.ts'
+
+export interface FoundCredential<Credential = unknown> {
+  readonly consumer: Consumer
+  /** Empty when the consumer itself holds the credential. */
+  readonly credentialId: string
+  readonly config: Credential
+}
+
+interface Entry<Credential> {
+  readonly digest: Buffer
+  readonly found: FoundCredential<Credential>
+  /** The next entry in the same bucket of the table. */
+  next: Entry<Credential> | undefined
+}
+
+/**
+ * The credentials of all consumers for one policy.
+ *
+ * A presented key is hashed with a salt that nobody outside knows and looked up by its digest: how long that takes says
+ * nothing about the keys that exist, because nobody can choose a key whose digest is close to theirs.
+ */
+export class CredentialIndex<Credential = unknown> {
+  readonly #policy: string
+  readonly #keyOf: (credential: Credential) => string | undefined
+  readonly #directory: ConsumerDirectory
+  readonly #salt = randomBytes(16).toString('hex')
+  readonly #buckets = new Map<number, Entry<Credential>>()
+  /** Digests of consumers that did not change since the last build, so that a reload hashes only what is new. */
+  readonly #known = new WeakMap<ConsumerSpec, Entry<Credential>[]>()
+  #stale = true
+
+  constructor(
+    policy: string,
+    keyOf: (credential: Credential) => string | undefined,
+    directory: ConsumerDirectory,
+  ) {
+    this.#policy = policy
+    this.#keyOf = keyOf
+    this.#directory = directory
+  }
+
+  /** Consumers changed: the next lookup reads them again. */
+  invalidate(): void {
+    this.#stale = true
+  }
+
+  find(presented: string): FoundCredential<Credential> | undefined {
+    if (this.#stale) this.#build()
+    writeDigest(this.#salt + presented, scratch)
+    let entry = this.#buckets.get(bucketOf(scratch))
+    while (entry && !timingSafeEqual(entry.digest, scratch)) entry = entry.next
+    return entry?.found
+  }
+
+  #build(): void {
+    this.#buckets.clear()
+    for (const spec of this.#directory.specs()) {
+      const entries = this.#known.get(spec) ?? this.#entriesOf(spec)
+      this.#known.set(spec, entries)
+      for (const entry of entries) {
+        // Of two credentials with one key, which the configuration check refuses, the first keeps it.
+        const bucket = bucketOf(entry.digest)
+        const first = this.#buckets.get(bucket)
+        entry.next = undefined
+        if (first) append(first, entry)
+        else this.#buckets.set(bucket, entry)
+      }
+    }
+    this.#stale = false
+  }
+
+  #entriesOf(spec: ConsumerSpec): Entry<Credential>[] {
+    const consumer = this.#directory.of(spec)
+    const entries: Entry<Credential>[] = []
+    const add = (credentialId: string, config: PluginConfig | undefined) => {
+      if (!config || config._meta?.disable) return
+      const credential = config as Credential
+      const key = this.#keyOf(credential)
+      if (key === undefined) return
+      const found = { consumer, credentialId, config: credential }
+      const digest = Buffer.alloc(digestBytes)
+      writeDigest(this.#salt + Buffer.from(key, 'utf8').toString('latin1'), digest)
+      entries.push({ digest, found, next: undefined })
+    }
+    add('', spec.plugins?.[this.#policy])
+    for (const credential of spec.credentials) add(credential.id, credential.plugins[this.#policy])
+    return entries
+  }
+}
+
+const digestBytes = 32
+/** The digest of the key in work: lookups are synchronous, so one is enough. */
+const scratch = Buffer.alloc(digestBytes)
+
+/** By way of a string of bytes, which costs half of what a new Buffer for each digest does. */
+function writeDigest(text: string, into: Buffer): void {
+  into.write(hash('sha256', text, 'binary'), 0, digestBytes, 'latin1')
+}
+
+/** Thirty bits, which V8 keeps as a small integer. */
+function bucketOf(digest: Buffer): number {
+  return (digest[0]! | (digest[1]! << 8) | (digest[2]! << 16) | (digest[3]! << 24)) >>> 2
+}
+
+function append<Credential>(first: Entry<Credential>, entry: Entry<Credential>): void {
+  let last = first
+  while (last.next) last = last.next
+  last.next = entry
+}

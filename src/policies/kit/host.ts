@@ -1,0 +1,99 @@
+/** What the gateway offers a policy. Every service here can be faked: see `testing.ts`. */
+import type { ContractSpec } from '../../config/plan.ts'
+import type { BindingInfo, Consumer, Exchange, PolicyBindingContext } from '../../proxy/exchange.ts'
+import type { FoundCredential } from './credentials.ts'
+
+/** Handed to `create` once for each binding of a policy. */
+export interface PolicyHost<Credential = unknown, Metadata = unknown> {
+  /** Where this configuration stands: its route, its service, and the resource that holds it. */
+  readonly binding: PolicyBindingContext
+  /** The `plugin_metadata` of this policy, when there is one. */
+  readonly metadata: Metadata | undefined
+  /**
+   * The credentials of all consumers for this policy, looked up by `keyOf`. The index is shared by every binding that
+   * hands in the same function, so declare the function beside the policy, not inside `create`.
+   * A credential whose key is undefined cannot be found.
+   */
+  credentials(keyOf: (credential: Credential) => string | undefined): CredentialLookup<Credential>
+  readonly consumers: ConsumerLookup
+  readonly contracts: ContractLookup
+  readonly limiter: Limiter
+  readonly metrics: Metrics
+  /** Opens a sink once; every binding that names the same target shares it. */
+  lines(target: LineTarget): LineSink
+  /** A getter for one APISIX variable (`remote_addr`, `http_user_agent`, `arg_page`); undefined: not there. */
+  variable(name: string): (exchange: Exchange) => string | undefined
+  /** A text with `$name` and `${name}` references; absent variables become empty. */
+  template(text: string): (exchange: Exchange) => string
+  readonly log: PolicyLog
+  /** Wall clock, epoch milliseconds. */
+  now(): number
+}
+
+export interface CredentialLookup<Credential = unknown> {
+  /** `presented` as it came in, one character a byte. Takes the same time whether or not it is known. */
+  find(presented: string): FoundCredential<Credential> | undefined
+}
+
+export interface ConsumerLookup {
+  find(username: string): Consumer | undefined
+}
+
+export interface ContractLookup {
+  /** The consumer's contract for the API of that binding; the most particular one: route, then service, then every API. */
+  find(username: string, binding: BindingInfo): ContractSpec | undefined
+  /** True when any contract names the API of that binding, or every API. */
+  governs(binding: BindingInfo): boolean
+}
+
+export interface LimitWindow {
+  /** Largest sum of costs in one window. */
+  readonly limit: number
+  /** A window opens with the first request that is counted in it. */
+  readonly windowMs: number
+}
+
+export interface LimitState {
+  remaining: number
+  /** Until the window ends. */
+  resetMs: number
+}
+
+/** Fixed windows that are exact across all threads of the process. */
+export interface Limiter {
+  /**
+   * Counts `cost` in every window of `key` when all have room; else in none, and answers false.
+   * `out` needs one entry for each window and is filled in place. At most eight windows.
+   */
+  acquire(key: string, windows: readonly LimitWindow[], cost: number, out: LimitState[]): boolean
+}
+
+/** Series are found once by their label values and then addressed by slot, so that counting is one addition. */
+export interface Metrics {
+  counter(name: string, help: string, labelNames: readonly string[]): Counter
+  histogram(name: string, help: string, labelNames: readonly string[], buckets: readonly number[]): Histogram
+}
+
+export interface Counter {
+  slot(labelValues: readonly string[]): number
+  add(slot: number, amount: number): void
+}
+
+export interface Histogram {
+  slot(labelValues: readonly string[]): number
+  observe(slot: number, value: number): void
+}
+
+export type LineTarget = { type: 'stdout' } | { type: 'file'; path: string }
+
+export interface LineSink {
+  /** One complete line, without its end. Never blocks; what the sink cannot hold is dropped and counted. */
+  write(line: string): void
+}
+
+export interface PolicyLog {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}

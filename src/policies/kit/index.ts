@@ -1,0 +1,36 @@
+/** Everything that the author of a policy needs. `testing.ts` beside it holds what its tests need. */
+
+export { type Static, Type } from 'typebox'
+export type {
+  BindingInfo,
+  Consumer,
+  Exchange,
+  ExchangeRequest,
+  HeaderBlock,
+  HeaderName,
+  PhaseResult,
+  PolicyHandlers,
+  Stage,
+  Verdict,
+} from '../../proxy/exchange.ts'
+export { headerBlock, headerName, InvalidHeaderError, nameHash } from '../../proxy/headers.ts'
+export { type BasicCredentials, readBasicCredentials } from './basic-credentials.ts'
+export type { FoundCredential } from './credentials.ts'
+export { anonymousConsumer, realm } from './fields.ts'
+export type {
+  ConsumerLookup,
+  ContractLookup,
+  Counter,
+  CredentialLookup,
+  Histogram,
+  Limiter,
+  LimitState,
+  LimitWindow,
+  LineSink,
+  LineTarget,
+  Metrics,
+  PolicyHost,
+  PolicyLog,
+} from './host.ts'
+export { definePolicy, type Policy, type PolicyDefinition } from './policy.ts'
+export { forwardQuery, queryValues, withoutQueryParameter } from './query.ts'

@@ -1,0 +1,71 @@
+import type { Static, TObject } from 'typebox'
+import type { PluginConfig } from '../../config/plan.ts'
+import type { PolicyHandlers, Stage } from '../../proxy/exchange.ts'
+import type { PolicyHost } from './host.ts'
+
+/** What an author writes; the types of `config`, credentials and metadata follow from the schemas. */
+export interface PolicyDefinition<
+  Config extends TObject,
+  Credential extends TObject,
+  Metadata extends TObject,
+> {
+  /** As it stands under `plugins` in a configuration. */
+  readonly name: string
+  /** One sentence for the reference page and `sluice policy list`. */
+  readonly summary: string
+  /** Paragraphs of Markdown for the reference page: what callers get to see, and where it differs from its original. */
+  readonly details?: string
+  readonly stage: Stage
+  /** Higher runs first within the stage; APISIX's published number where it has one. */
+  readonly priority: number
+  readonly config: Config
+  /** What a consumer carries for this policy (`key-auth`: `{ key }`). Makes it an authentication policy. */
+  readonly credential?: Credential
+  /** The member of a credential that tells consumers apart: two consumers with the same value are a finding. */
+  readonly credentialKey?: keyof Static<Credential> & string
+  /** Schema of `plugin_metadata` for this policy. */
+  readonly metadata?: Metadata
+  /** What a schema cannot say: the finding in one sentence, or undefined when all is well. Runs before any traffic. */
+  validate?(config: Static<Config>): string | undefined
+  /**
+   * Configurations that answer the same text share one state and therefore have to be equal; undefined: on its own.
+   * `limit-count` answers its `group`.
+   */
+  sharedState?(config: Static<Config>): string | undefined
+  /**
+   * Once for each binding: whatever does not depend on a request is computed or opened here. A configuration that
+   * `validate` let pass must not make it throw.
+   */
+  create(config: Static<Config>, host: PolicyHost<Static<Credential>, Static<Metadata>>): PolicyHandlers
+}
+
+export type Policy<
+  Config extends TObject = TObject,
+  Credential extends TObject = TObject,
+  Metadata extends TObject = TObject,
+> = PolicyDefinition<Config, Credential, Metadata>
+
+/** A policy as the catalogue and the runtime see it, with the types of its schemas forgotten. */
+export interface AnyPolicy {
+  readonly name: string
+  readonly summary: string
+  readonly details?: string
+  readonly stage: Stage
+  readonly priority: number
+  readonly config: TObject
+  readonly credential?: TObject
+  readonly credentialKey?: string
+  readonly metadata?: TObject
+  validate?(config: PluginConfig): string | undefined
+  sharedState?(config: PluginConfig): string | undefined
+  create(config: PluginConfig, host: PolicyHost): PolicyHandlers
+}
+
+/** Gives the definition back; what it adds is the inference of types. */
+export function definePolicy<
+  Config extends TObject,
+  Credential extends TObject = TObject,
+  Metadata extends TObject = TObject,
+>(definition: PolicyDefinition<Config, Credential, Metadata>): Policy<Config, Credential, Metadata> {
+  return definition
+}

@@ -1,0 +1,33 @@
+import type { TObject } from 'typebox'
+import type { PluginConfig } from '../../config/plan.ts'
+import type { AnyPolicy } from './policy.ts'
+
+/** The part of a policy that configuration is checked against; it reaches no code that handles traffic. */
+export interface PolicySchema {
+  readonly name: string
+  readonly configSchema: TObject
+  readonly credentialSchema?: TObject
+  /** The member of a credential that has to be unique among all consumers. */
+  readonly credentialKey?: string
+  readonly metadataSchema?: TObject
+  /** True when the policy establishes who is calling. */
+  readonly identify: boolean
+  /** Beyond the schema, for a configuration that fits it: the finding in one sentence. */
+  validate?(config: PluginConfig): string | undefined
+  /** Configurations with the same answer have to be equal. */
+  sharedState?(config: PluginConfig): string | undefined
+}
+
+export function policySchema(policy: AnyPolicy): PolicySchema {
+  const { validate, sharedState } = policy
+  return {
+    name: policy.name,
+    configSchema: policy.config,
+    ...(policy.credential && { credentialSchema: policy.credential }),
+    ...(policy.credentialKey && { credentialKey: policy.credentialKey }),
+    ...(policy.metadata && { metadataSchema: policy.metadata }),
+    identify: policy.stage === 'identify',
+    ...(validate && { validate: (config) => validate(config) }),
+    ...(sharedState && { sharedState: (config) => sharedState(config) }),
+  }
+}

@@ -1,0 +1,321 @@
+import { randomUUID } from 'node:crypto'
+import type {
+  BindingInfo,
+  ClientInfo,
+  Consumer,
+  Exchange,
+  ExchangeRequest,
+  ExchangeResponse,
+  HeaderBlock,
+  HeaderEdits,
+  HeaderName,
+  HeaderView,
+  Outcome,
+  RequestHeaders,
+  Timings,
+  UpstreamInfo,
+  Verdict,
+} from '../../proxy/exchange.ts'
+import { headerBlock, headerName } from '../../proxy/headers.ts'
+
+/** A request as a test writes it down; everything has a default. */
+export interface FakeRequest {
+  method?: string
+  /** Path and query. Default `/`. */
+  target?: string
+  host?: string
+  headers?: Readonly<Record<string, string>> | readonly (readonly [string, string])[]
+  body?: string
+  /** Address of the client. Default 203.0.113.7. */
+  address?: string
+  /** Who an earlier policy said is calling. */
+  consumer?: string
+}
+
+/** What the upstream answers, or how it failed to. */
+export interface FakeResponse {
+  /** Default 200. */
+  status?: number
+  headers?: Readonly<Record<string, string>> | readonly (readonly [string, string])[]
+  body?: string
+  /** `host:port`. Default 192.0.2.1:8080. */
+  upstream?: string
+  /** Milliseconds from the first byte of the request to the last of the answer, and the upstream's share. */
+  duration?: number
+  upstreamDuration?: number
+  outcome?: Outcome
+  /** The gateway answered by itself with this code; the status is then the gateway's. */
+  errorCode?: string
+  /** No endpoint was tried. */
+  notProxied?: boolean
+}
+
+type Field = readonly [name: string, value: string]
+
+/** An `Exchange` over plain lists. Only tests use it. */
+export class FakeExchange implements Exchange {
+  readonly id = randomUUID()
+  readonly request: ExchangeRequest
+  readonly answer = new FakeEdits()
+  readonly client: ClientInfo
+  readonly binding: BindingInfo
+  readonly timings: Timings
+  consumer: Consumer | null = null
+  credentialId = ''
+  upstream: UpstreamInfo | null = null
+  outcome: Outcome = 'pending'
+  rejectedBy = ''
+  errorCode = ''
+  readonly #request: FakeRequestView
+  readonly #planned: FakeResponse
+  #response = { status: 0, fromUpstream: false, headers: new FakeFields([]), bodyBytes: 0 }
+  #body = ''
+
+  constructor(binding: BindingInfo, request: FakeRequest, response: FakeResponse, now: number) {
+    this.binding = binding
+    this.#request = new FakeRequestView(request)
+    this.request = this.#request
+    this.#planned = response
+    const address = request.address ?? '203.0.113.7'
+    this.client = {
+      address,
+      peerAddress: address,
+      peerPort: 50_000,
+      localPort: 9080,
+      scheme: 'http',
+      listener: 'http',
+    }
+    const duration = response.duration ?? 5
+    const upstreamStart = response.notProxied ? 0 : 1000 + duration - (response.upstreamDuration ?? duration)
+    this.timings = {
+      startedAt: now,
+      start: 1000,
+      upstreamStart,
+      upstreamHead: upstreamStart,
+      end: 1000 + duration,
+    }
+    if (request.consumer !== undefined) {
+      const spec = { username: request.consumer, credentials: [] }
+      this.identify({ username: request.consumer, customId: undefined, spec }, '')
+    }
+  }
+
+  get response(): ExchangeResponse {
+    return this.#response
+  }
+
+  identify(consumer: Consumer, credentialId: string): void {
+    this.consumer = consumer
+    this.credentialId = credentialId
+    const { headers } = this.#request
+    headers.set('X-Consumer-Username', consumer.username)
+    replaceOrRemove(headers, 'X-Credential-Identifier', credentialId)
+    replaceOrRemove(headers, 'X-Consumer-Custom-ID', consumer.customId ?? '')
+  }
+
+  requestChunks(): Buffer[] {
+    const { body } = this.#request
+    return body === '' ? [] : [Buffer.from(body)]
+  }
+
+  reject(verdict: Verdict): void {
+    this.rejectedBy = 'policy'
+    const { body = '', headers } = verdict
+    this.#body = typeof body === 'string' ? body : `${JSON.stringify(body)}\n`
+    this.#response = {
+      status: verdict.status,
+      fromUpstream: false,
+      headers: new FakeFields([]),
+      bodyBytes: Buffer.byteLength(this.#body),
+    }
+    if (headers) this.answer.setBlock(headers)
+  }
+
+  receiveUpstream(): void {
+    const { status = 200, headers = [], body = '', upstream = '192.0.2.1:8080', errorCode } = this.#planned
+    const [host = '', port = '0'] = upstream.split(':')
+    if (!this.#planned.notProxied) {
+      const upstreamStatus = errorCode === undefined ? status : 0
+      this.upstream = { address: upstream, host, port: Number(port), attempts: 1, status: upstreamStatus }
+    }
+    this.errorCode = errorCode ?? ''
+    this.#body = body
+    this.#response = {
+      status,
+      fromUpstream: errorCode === undefined && !this.#planned.notProxied,
+      headers: new FakeFields(fieldsOf(headers)),
+      bodyBytes: 0,
+    }
+  }
+
+  finish(): void {
+    this.outcome = this.#planned.outcome ?? 'complete'
+    this.#response.bodyBytes = Buffer.byteLength(this.#body)
+  }
+
+  clientAnswer(): { status: number; headers: Record<string, string>; body: string } {
+    const fields = this.answer.applyTo(this.#response.headers.fields)
+    return { status: this.#response.status, headers: recordOf(fields), body: this.#body }
+  }
+
+  upstreamCopy(): { target: string; headers: Record<string, string> } {
+    const { path, query } = this.#request
+    return {
+      target: query === '' ? path : `${path}?${query}`,
+      headers: recordOf(this.#request.headers.fields),
+    }
+  }
+
+  /** The variables that policies' tests ask for. */
+  variable(name: string): string | undefined {
+    const { request } = this
+    if (name.startsWith('http_')) return request.headers.get(name.slice(5).replaceAll('_', '-'))
+    switch (name) {
+      case 'remote_addr':
+        return this.client.address
+      case 'request_method':
+        return request.method
+      case 'uri':
+        return request.path
+      case 'host':
+        return request.host
+      case 'status':
+        return String(this.response.status)
+      case 'consumer_name':
+        return this.consumer?.username
+      default:
+        return undefined
+    }
+  }
+}
+
+class FakeRequestView implements ExchangeRequest {
+  readonly method: string
+  readonly target: string
+  readonly path: string
+  query: string
+  readonly host: string
+  readonly version = '1.1'
+  readonly headers: FakeFields
+  readonly contentLength: number
+  readonly bodyBytes: number
+  readonly body: string
+
+  constructor(request: FakeRequest) {
+    this.method = request.method ?? 'GET'
+    this.target = request.target ?? '/'
+    const mark = this.target.indexOf('?')
+    this.path = mark === -1 ? this.target : this.target.slice(0, mark)
+    this.query = mark === -1 ? '' : this.target.slice(mark + 1)
+    this.host = request.host ?? 'api.example'
+    this.headers = new FakeFields(fieldsOf(request.headers ?? []))
+    this.body = request.body ?? ''
+    const declared = this.headers.get('content-length')
+    this.bodyBytes = Buffer.byteLength(this.body)
+    this.contentLength = this.headers.has('transfer-encoding') ? -1 : Number(declared ?? this.bodyBytes)
+  }
+
+  setQuery(query: string): void {
+    this.query = query
+  }
+}
+
+/** Fields that can be read and changed. */
+class FakeFields implements RequestHeaders {
+  fields: Field[]
+
+  constructor(fields: readonly Field[]) {
+    this.fields = [...fields]
+  }
+
+  get(name: string): string | undefined {
+    return this.fields.find(([known]) => known.toLowerCase() === name)?.[1].trim()
+  }
+
+  getAll(name: string): string | undefined {
+    const values = this.fields.filter(([known]) => known.toLowerCase() === name)
+    return values.length === 0 ? undefined : values.map(([, value]) => value.trim()).join(', ')
+  }
+
+  has(name: string): boolean {
+    return this.get(name) !== undefined
+  }
+
+  forEach(visit: (name: string, value: string) => void): void {
+    for (const [name, value] of this.fields) visit(name.toLowerCase(), value)
+  }
+
+  set(name: HeaderName | string, value: string | number): void {
+    this.remove(name)
+    this.add(name, value)
+  }
+
+  add(name: HeaderName | string, value: string | number): void {
+    // Made only to refuse what the engine refuses.
+    headerBlock([[textOf(name), String(value)]])
+    this.fields.push([textOf(name), String(value)])
+  }
+
+  remove(name: HeaderName | string): void {
+    const { lower } = headerName(textOf(name))
+    this.fields = this.fields.filter(([known]) => known.toLowerCase() !== lower)
+  }
+
+  setBlock(block: HeaderBlock): void {
+    for (const name of block.names) this.remove(name)
+    for (const line of block.text.split('\r\n').slice(0, -1)) {
+      const colon = line.indexOf(':')
+      this.fields.push([line.slice(0, colon), line.slice(colon + 2)])
+    }
+  }
+}
+
+/** Edits that are kept until there is a head to apply them to. */
+class FakeEdits implements HeaderEdits {
+  readonly #edits: ((fields: FakeFields) => void)[] = []
+
+  set(name: HeaderName | string, value: string | number): void {
+    this.#edits.push((fields) => fields.set(name, value))
+  }
+
+  add(name: HeaderName | string, value: string | number): void {
+    this.#edits.push((fields) => fields.add(name, value))
+  }
+
+  remove(name: HeaderName | string): void {
+    this.#edits.push((fields) => fields.remove(name))
+  }
+
+  setBlock(block: HeaderBlock): void {
+    this.#edits.push((fields) => fields.setBlock(block))
+  }
+
+  applyTo(fields: readonly Field[]): readonly Field[] {
+    const result = new FakeFields(fields)
+    for (const edit of this.#edits) edit(result)
+    return result.fields
+  }
+}
+
+function textOf(name: HeaderName | string): string {
+  return typeof name === 'string' ? name : name.text
+}
+
+function replaceOrRemove(headers: HeaderEdits & HeaderView, name: string, value: string): void {
+  if (value === '') headers.remove(name)
+  else headers.set(name, value)
+}
+
+function fieldsOf(headers: NonNullable<FakeRequest['headers']>): readonly Field[] {
+  return Array.isArray(headers) ? headers : Object.entries(headers)
+}
+
+/** Repeated fields joined as RFC 9110 5.3 allows. */
+function recordOf(fields: readonly Field[]): Record<string, string> {
+  const record: Record<string, string> = {}
+  for (const [name, value] of fields) {
+    const lower = name.toLowerCase()
+    record[lower] = record[lower] === undefined ? value : `${record[lower]}, ${value}`
+  }
+  return record
+}

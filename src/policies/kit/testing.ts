@@ -1,0 +1,299 @@
+/**
+ * Runs a policy without a socket, a clock or a shared table: one binding, as many exchanges as a test wants.
+ * The fakes keep the rules of the engine that a policy can notice; they do not stand in for tests through the wire.
+ */
+import { Ajv } from 'ajv'
+import type { Static, TObject } from 'typebox'
+import type { ConsumerSpec, ContractSpec, CredentialSpec, PluginConfig, Plugins } from '../../config/plan.ts'
+import type { BindingInfo, Exchange, PolicyHandlers, Verdict } from '../../proxy/exchange.ts'
+import { ConsumerDirectory } from './consumers.ts'
+import { ContractIndex } from './contracts.ts'
+import { CredentialIndex } from './credentials.ts'
+import type { LimitState, LimitWindow, LineTarget, PolicyHost } from './host.ts'
+import type { AnyPolicy, Policy } from './policy.ts'
+import { FakeExchange, type FakeRequest, type FakeResponse } from './testing-exchange.ts'
+
+export type { FakeRequest, FakeResponse } from './testing-exchange.ts'
+
+export interface FakeConsumer {
+  username: string
+  plugins?: Plugins
+  credentials?: CredentialSpec[]
+  labels?: Record<string, string>
+}
+
+export interface BindOptions<Config, Metadata> {
+  config?: Partial<Config>
+  metadata?: Metadata
+  consumers?: readonly FakeConsumer[]
+  contracts?: readonly ContractSpec[]
+  /** Default: route `r1` of service `s1`, whose own plugins hold the policy. */
+  binding?: Partial<BindingInfo> & { owner?: string }
+  /** Variables beside those that the fake exchange knows. */
+  variables?: Readonly<Record<string, string>>
+}
+
+/** What became of one exchange. */
+export interface Run {
+  /** The policy's answer, when it ended the request. */
+  readonly verdict: Verdict | undefined
+  /** What the client got: the policy's answer or the upstream's, with the fields that the policy set. Names in lower case. */
+  readonly answer: { status: number; headers: Record<string, string>; body: string }
+  /** What the upstream got; undefined when the request did not reach it. Header names in lower case. */
+  readonly upstream: { target: string; headers: Record<string, string> } | undefined
+  /** Username of the caller, once identified. */
+  readonly consumer: string | undefined
+  readonly exchange: Exchange
+}
+
+export interface BoundPolicy {
+  run(request?: FakeRequest, response?: FakeResponse): Promise<Run>
+  /** Lets that much time pass. */
+  advance(ms: number): void
+  /** Puts other consumers in place of all there were, as a reload does. */
+  setConsumers(consumers: readonly FakeConsumer[]): void
+  /** Counted so far, by metric: counters, and `_count` and `_sum` of histograms, over all series. */
+  counters(): Record<string, number>
+  /** Series in the order they came up: `name{label="value"} 3`. */
+  series(): string[]
+  /** Lines written to sinks. */
+  readonly lines: string[]
+  /** Messages of level warn and error. */
+  readonly logged: string[]
+  readonly handlers: PolicyHandlers
+}
+
+/** Binds the policy, runs one request through it and tells what happened. Options are those of both. */
+export async function runPolicy<Config extends TObject, Credential extends TObject, Metadata extends TObject>(
+  policy: Policy<Config, Credential, Metadata>,
+  options: BindOptions<Static<Config>, Static<Metadata>> & { request?: FakeRequest; response?: FakeResponse },
+): Promise<Run & { counters: Record<string, number> }> {
+  const bound = bindPolicy(policy, options)
+  const run = await bound.run(options.request, options.response)
+  return { ...run, counters: bound.counters() }
+}
+
+/** @throws Error with every finding when the configuration does not fit the policy. */
+export function bindPolicy<Config extends TObject, Credential extends TObject, Metadata extends TObject>(
+  policy: Policy<Config, Credential, Metadata>,
+  options: BindOptions<Static<Config>, Static<Metadata>> = {},
+): BoundPolicy {
+  const config = checked(policy.config, options.config ?? {})
+  const finding = (policy as AnyPolicy).validate?.(config)
+  if (finding !== undefined) throw new Error(finding)
+  const metadata =
+    options.metadata && policy.metadata ? checked(policy.metadata, options.metadata) : undefined
+
+  let consumers = consumersByName(options.consumers ?? [])
+  const directory = new ConsumerDirectory(() => consumers)
+  const contracts = new Map((options.contracts ?? []).map((contract) => [contract.id, contract]))
+  const indices: CredentialIndex[] = []
+  const clock = new FakeClock()
+  const metrics = new FakeMetrics()
+  const lines: string[] = []
+  const logged: string[] = []
+  const { owner, ...place } = options.binding ?? {}
+  const binding: BindingInfo = { ...defaultBinding, ...place }
+
+  const host: PolicyHost = {
+    binding: {
+      policy: policy.name,
+      routeId: binding.routeId,
+      serviceId: binding.serviceId,
+      owner: owner ?? `route:${binding.routeId}`,
+    },
+    metadata,
+    credentials(keyOf) {
+      const index = new CredentialIndex(policy.name, keyOf, directory)
+      indices.push(index)
+      return index
+    },
+    consumers: directory,
+    contracts: new ContractIndex(() => contracts),
+    limiter: new FakeLimiter(clock),
+    metrics,
+    lines: (_target: LineTarget) => ({ write: (line) => lines.push(line) }),
+    variable: (name) => (exchange) => options.variables?.[name] ?? (exchange as FakeExchange).variable(name),
+    template: (text) => (exchange) => expand(text, exchange as FakeExchange, options.variables),
+    log: {
+      debug() {},
+      info() {},
+      warn: (_fields, message) => logged.push(message),
+      error: (_fields, message) => logged.push(message),
+    },
+    now: () => clock.now,
+  }
+  const handlers = (policy as AnyPolicy).create(config, host)
+
+  return {
+    async run(request, response) {
+      const exchange = new FakeExchange(binding, request ?? {}, response ?? {}, clock.now)
+      const verdict = await runPhases(handlers, exchange)
+      return {
+        verdict,
+        answer: exchange.clientAnswer(),
+        upstream: verdict ? undefined : exchange.upstreamCopy(),
+        consumer: exchange.consumer?.username,
+        exchange,
+      }
+    },
+    advance: (ms) => clock.advance(ms),
+    setConsumers(changed) {
+      consumers = consumersByName(changed)
+      for (const index of indices) index.invalidate()
+    },
+    counters: () => metrics.totals(),
+    series: () => metrics.series(),
+    lines,
+    logged,
+    handlers,
+  }
+}
+
+const defaultBinding: BindingInfo = {
+  routeId: 'r1',
+  routeName: '',
+  serviceId: 's1',
+  serviceName: '',
+  matchedUri: '/*',
+  matchedHost: '',
+}
+
+/** The phases in the order of the engine. */
+async function runPhases(handlers: PolicyHandlers, exchange: FakeExchange): Promise<Verdict | undefined> {
+  let verdict = (await handlers.request?.(exchange)) ?? undefined
+  if (!verdict) {
+    handlers.send?.(exchange)
+    for (const chunk of exchange.requestChunks()) {
+      verdict = handlers.requestBody?.(exchange, chunk)
+      if (verdict) break
+    }
+  }
+  if (verdict) exchange.reject(verdict)
+  else exchange.receiveUpstream()
+  handlers.respond?.(exchange)
+  exchange.finish()
+  handlers.observe?.(exchange)
+  return verdict
+}
+
+const ajv = new Ajv({ useDefaults: true, allErrors: true, strict: false })
+
+/** The configuration with its defaults, as the gateway's own check hands it to a policy. */
+function checked(schema: TObject, config: object): PluginConfig {
+  const { _meta, ...own } = structuredClone(config) as PluginConfig
+  if (ajv.validate(schema, own)) return _meta ? { ...own, _meta } : own
+  throw new Error(ajv.errorsText(ajv.errors, { dataVar: 'config' }))
+}
+
+function consumersByName(consumers: readonly FakeConsumer[]): Map<string, ConsumerSpec> {
+  return new Map(consumers.map((consumer) => [consumer.username, { credentials: [], ...consumer }]))
+}
+
+function expand(
+  text: string,
+  exchange: FakeExchange,
+  variables: Readonly<Record<string, string>> = {},
+): string {
+  return text.replace(
+    /\$(?:\{(\w+)\}|(\w+))/g,
+    (_, braced: string | undefined, bare: string | undefined) =>
+      variables[braced ?? bare!] ?? exchange.variable(braced ?? bare!) ?? '',
+  )
+}
+
+class FakeClock {
+  now = Date.UTC(2026, 0, 1)
+
+  advance(ms: number): void {
+    this.now += ms
+  }
+}
+
+class FakeLimiter {
+  readonly #clock: FakeClock
+  readonly #windows = new Map<string, { count: number; end: number }>()
+
+  constructor(clock: FakeClock) {
+    this.#clock = clock
+  }
+
+  acquire(key: string, windows: readonly LimitWindow[], cost: number, out: LimitState[]): boolean {
+    const open = windows.map((window, position) =>
+      this.#open(`${key} ${position} ${window.windowMs}`, window),
+    )
+    const granted = open.every(({ count }, position) => count + cost <= windows[position]!.limit)
+    for (const [position, state] of open.entries()) {
+      if (granted) state.count += cost
+      out[position]!.remaining = Math.max(0, windows[position]!.limit - state.count)
+      out[position]!.resetMs = state.end - this.#clock.now
+    }
+    return granted
+  }
+
+  #open(key: string, { windowMs }: LimitWindow): { count: number; end: number } {
+    const known = this.#windows.get(key)
+    if (known && known.end > this.#clock.now) return known
+    const opened = { count: 0, end: this.#clock.now + windowMs }
+    this.#windows.set(key, opened)
+    return opened
+  }
+}
+
+interface FakeSeries {
+  readonly metric: string
+  readonly labels: string
+  count: number
+  sum: number
+  readonly histogram: boolean
+}
+
+class FakeMetrics {
+  readonly #series: FakeSeries[] = []
+
+  counter(metric: string, _help: string, labelNames: readonly string[]) {
+    return {
+      slot: (values: readonly string[]) => this.#slot(metric, labelNames, values, false),
+      add: (slot: number, amount: number) => {
+        this.#series[slot]!.sum += amount
+      },
+    }
+  }
+
+  histogram(metric: string, _help: string, labelNames: readonly string[], _buckets: readonly number[]) {
+    return {
+      slot: (values: readonly string[]) => this.#slot(metric, labelNames, values, true),
+      observe: (slot: number, value: number) => {
+        this.#series[slot]!.count++
+        this.#series[slot]!.sum += value
+      },
+    }
+  }
+
+  totals(): Record<string, number> {
+    const totals: Record<string, number> = {}
+    const add = (name: string, amount: number) => {
+      totals[name] = (totals[name] ?? 0) + amount
+    }
+    for (const { metric, histogram, count, sum } of this.#series) {
+      if (histogram) add(`${metric}_count`, count)
+      add(histogram ? `${metric}_sum` : metric, sum)
+    }
+    return totals
+  }
+
+  series(): string[] {
+    return this.#series.map(
+      ({ metric, labels, histogram, count, sum }) =>
+        `${metric}{${labels}} ${histogram ? `count=${count} sum=${sum}` : sum}`,
+    )
+  }
+
+  #slot(metric: string, names: readonly string[], values: readonly string[], histogram: boolean): number {
+    if (names.length !== values.length) throw new Error(`${metric} takes ${names.length} labels`)
+    const labels = names.map((name, position) => `${name}="${values[position]}"`).join(',')
+    const known = this.#series.findIndex((series) => series.metric === metric && series.labels === labels)
+    if (known !== -1) return known
+    return this.#series.push({ metric, labels, count: 0, sum: 0, histogram }) - 1
+  }
+}

@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto'
+import { definePolicy, type Exchange, headerName, Type, type Verdict } from '../kit/index.ts'
+import { compileKey } from './key.ts'
+
+const quantity = (description: string) =>
+  Type.Union([Type.Integer({ exclusiveMinimum: 0 }), Type.String({ minLength: 1 })], { description })
+
+const header = (name: string, description: string) =>
+  Type.String({ default: name, minLength: 1, description })
+
+/** A fixed number of requests in a window; configuration and answers of APISIX's `limit-count`. */
+export default definePolicy({
+  name: 'limit-count',
+  summary: 'Limits the number of requests in a fixed window of time.',
+  details:
+    'A rejection has the status `rejected_code` and the body `{"error_msg":"..."}` when `rejected_msg` ' +
+    'is set, else the page of that status. Every answer carries `X-RateLimit-Limit`, ' +
+    '`X-RateLimit-Remaining` and `X-RateLimit-Reset` (seconds, up to two decimals); a rejection also ' +
+    '`Retry-After`, which APISIX does not send. `show_limit_quota_header: false` leaves out all ' +
+    'four.\n\nCounters are exact across all threads of a node. They belong to the resource that holds ' +
+    'the policy and to these settings, so that other changes of the resource do not reset them.\n\nNot ' +
+    'supported yet, and refused when the configuration is checked: the Redis policies, sliding windows ' +
+    'and `rules`.',
+  stage: 'limit',
+  priority: 1002,
+  config: Type.Object(
+    {
+      count: quantity('Requests in one window; a number, or a text with variables that becomes one.'),
+      time_window: quantity('Length of the window in seconds; a number, or a text with variables.'),
+      key_type: Type.Enum(['var', 'var_combination', 'constant'], {
+        default: 'var',
+        description: 'Whether `key` is one variable, a text with variables, or the same for all.',
+      }),
+      key: Type.String({
+        default: 'remote_addr',
+        description: 'What requests are counted by. The client address stands in when it has no value.',
+      }),
+      group: Type.Optional(
+        Type.String({
+          description: 'Bindings of one group share their counters; their settings have to be equal.',
+        }),
+      ),
+      rejected_code: Type.Integer({
+        default: 503,
+        minimum: 200,
+        maximum: 599,
+        description: 'Status of a rejection.',
+      }),
+      rejected_msg: Type.Optional(
+        Type.String({ minLength: 1, description: 'Sent as `{"error_msg": ...}` with a rejection.' }),
+      ),
+      show_limit_quota_header: Type.Boolean({
+        default: true,
+        description: 'Send limit, remaining requests and seconds to the reset with every answer.',
+      }),
+      allow_degradation: Type.Boolean({
+        default: false,
+        description:
+          'Let requests pass whose `count` or `time_window` has no valid value, rather than answer 500.',
+      }),
+      policy: Type.Enum(['local', 'redis', 'redis-cluster', 'redis-sentinel'], {
+        default: 'local',
+        description: 'Where counters are kept. Only `local`, exact across all threads of a node.',
+      }),
+      window_type: Type.Enum(['fixed', 'sliding'], {
+        default: 'fixed',
+        description: 'Only `fixed`: a window opens with the first request that is counted in it.',
+      }),
+    },
+    { additionalProperties: false },
+  ),
+  metadata: Type.Object(
+    {
+      limit_header: header('X-RateLimit-Limit', 'Header with the limit.'),
+      remaining_header: header('X-RateLimit-Remaining', 'Header with the requests that are left.'),
+      reset_header: header('X-RateLimit-Reset', 'Header with the seconds until the window ends.'),
+    },
+    { additionalProperties: false },
+  ),
+  validate({ policy, window_type }) {
+    if (policy !== 'local') return `policy: '${policy}' is not supported yet; only 'local' is`
+    if (window_type !== 'fixed') return `window_type: '${window_type}' is not supported yet; only 'fixed' is`
+    return undefined
+  },
+  sharedState: ({ group }) => group,
+  create(config, host) {
+    const keyOf = compileKey(config.key_type, config.key, host)
+    const prefix =
+      config.group === undefined
+        ? ownPrefix(host.binding.owner, config)
+        : `limit-count:group:${config.group}:`
+    const count = numberOf(config.count, host.template)
+    const seconds = numberOf(config.time_window, host.template)
+    const window = { limit: 0, windowMs: 0 }
+    const windows = [window]
+    const state = { remaining: 0, resetMs: 0 }
+    const states = [state]
+
+    const shown = config.show_limit_quota_header
+    const limitHeader = headerName(host.metadata?.limit_header ?? 'X-RateLimit-Limit')
+    const remainingHeader = headerName(host.metadata?.remaining_header ?? 'X-RateLimit-Remaining')
+    const resetHeader = headerName(host.metadata?.reset_header ?? 'X-RateLimit-Reset')
+    const rejected: Verdict = { status: config.rejected_code }
+    if (config.rejected_msg !== undefined) rejected.body = { error_msg: config.rejected_msg }
+    const failed: Verdict = { status: 500 }
+
+    return {
+      request(exchange) {
+        window.limit = count(exchange)
+        window.windowMs = seconds(exchange) * 1000
+        // NaN, which a text without a number becomes, is not above 0 either.
+        if (!(window.limit > 0 && window.windowMs > 0)) return config.allow_degradation ? undefined : failed
+
+        const granted = host.limiter.acquire(prefix + keyOf(exchange), windows, 1, states)
+        if (shown) {
+          exchange.answer.set(limitHeader, window.limit)
+          exchange.answer.set(remainingHeader, granted ? state.remaining : 0)
+          exchange.answer.set(resetHeader, Math.floor(state.resetMs / 10) / 100)
+          if (!granted) exchange.answer.set(retryAfter, Math.max(1, Math.ceil(state.resetMs / 1000)))
+        }
+        return granted ? undefined : rejected
+      },
+    }
+  },
+})
+
+const retryAfter = headerName('Retry-After')
+
+/** Counters belong to the resource and to these settings: other changes of the resource leave them alone. */
+function ownPrefix(owner: string, config: Readonly<Record<string, unknown>>): string {
+  const settings = Object.entries(config).filter(([name]) => name !== '_meta')
+  settings.sort(([a], [b]) => (a < b ? -1 : 1))
+  const version = createHash('sha256').update(JSON.stringify(settings)).digest('base64url').slice(0, 12)
+  return `limit-count:${owner}:${version}:`
+}
+
+/** A whole number above 0 that doubles hold exactly; anything else becomes NaN. */
+function numberOf(
+  value: number | string,
+  template: (text: string) => (exchange: Exchange) => string,
+): (exchange: Exchange) => number {
+  if (typeof value === 'number') return () => value
+  const text = template(value)
+  return (exchange) => {
+    const resolved = text(exchange)
+    const number = /^\d{1,15}$/.test(resolved) ? Number(resolved) : Number.NaN
+    return number > 0 ? number : Number.NaN
+  }
+}

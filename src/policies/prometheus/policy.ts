@@ -1,0 +1,111 @@
+import { definePolicy, type Exchange, Type } from '../kit/index.ts'
+import { instrumentsOf, type MetricName, metricLabels, structuralLabels } from './instruments.ts'
+import { type ResponseSource, Series, SeriesTree } from './series.ts'
+
+/** Series remembered by one binding; endpoints that come and go would otherwise add up for ever. */
+const seriesKept = 10_000
+
+/** Counts statuses, latencies and bytes; names and labels of APISIX's `prometheus`. */
+export default definePolicy({
+  name: 'prometheus',
+  summary: 'Counts status codes, latencies and bytes by route, service, consumer and node.',
+  details:
+    'Metrics: `apisix_http_status`, `apisix_http_latency` (milliseconds; types request, upstream, ' +
+    'apisix) and `apisix_bandwidth` (body bytes; types ingress, egress). `response_source` is ' +
+    '`upstream`, `apisix` for answers of the gateway and `nginx`, as in APISIX, for its answers in ' +
+    'place of an upstream that failed.',
+  stage: 'transform',
+  priority: 500,
+  config: Type.Object(
+    {
+      prefer_name: Type.Boolean({
+        default: false,
+        description: 'Label series with the names of route and service, where they have one, not their ids.',
+      }),
+    },
+    { additionalProperties: false },
+  ),
+  metadata: Type.Object(
+    {
+      disabled_labels: Type.Optional(
+        Type.Object(
+          {
+            http_status: disabledLabels('http_status'),
+            http_latency: disabledLabels('http_latency'),
+            bandwidth: disabledLabels('bandwidth'),
+          },
+          { additionalProperties: false, description: 'Labels to leave empty, by metric.' },
+        ),
+      ),
+    },
+    { additionalProperties: false },
+  ),
+  create({ prefer_name: preferName }, host) {
+    const instruments = instrumentsOf(host.metrics)
+    const disabled = host.metadata?.disabled_labels ?? {}
+    let known = new SeriesTree()
+    let kept = 0
+
+    return {
+      observe(exchange) {
+        const { timings } = exchange
+        const series = seriesOf(exchange)
+        instruments.status.add(series.status(exchange.response.status, sourceOf(exchange)), 1)
+        const total = timings.end - timings.start
+        let own = total
+        if (timings.upstreamStart !== 0) {
+          const upstream = timings.end - timings.upstreamStart
+          own = Math.max(0, total - upstream)
+          instruments.latency.observe(series.upstream, upstream)
+        }
+        instruments.latency.observe(series.request, total)
+        instruments.latency.observe(series.gateway, own)
+        instruments.bandwidth.add(series.ingress, exchange.request.bodyBytes)
+        instruments.bandwidth.add(series.egress, exchange.response.bodyBytes)
+      },
+    }
+
+    function seriesOf({ binding, consumer, upstream }: Exchange): Series {
+      const uri = binding?.matchedUri ?? ''
+      const host = binding?.matchedHost ?? ''
+      const caller = consumer?.username ?? ''
+      const node = upstream?.host ?? ''
+      const leaf = known
+        .child(binding?.routeId ?? '')
+        .child(uri)
+        .child(host)
+        .child(caller)
+        .child(node)
+      if (leaf.series) return leaf.series
+
+      if (kept === seriesKept) {
+        known = new SeriesTree()
+        kept = 0
+      }
+      kept++
+      leaf.series = new Series(
+        instruments,
+        {
+          route: (preferName && binding?.routeName) || (binding?.routeId ?? ''),
+          matched_uri: uri,
+          matched_host: host,
+          service: (preferName && binding?.serviceName) || (binding?.serviceId ?? ''),
+          consumer: caller,
+          node,
+        },
+        disabled,
+      )
+      return leaf.series
+    }
+  },
+})
+
+function sourceOf({ response, upstream, rejectedBy }: Exchange): ResponseSource {
+  if (response.fromUpstream) return 'upstream'
+  return upstream && rejectedBy === '' ? 'nginx' : 'apisix'
+}
+
+function disabledLabels(metric: MetricName) {
+  const names: string[] = metricLabels[metric].filter((label) => label !== structuralLabels[metric])
+  return Type.Optional(Type.Array(Type.Enum(names), { description: 'Labels of this metric to leave empty.' }))
+}

@@ -1,0 +1,95 @@
+import type { Instruments } from './instruments.ts'
+import { type MetricName, metricLabels } from './instruments.ts'
+
+/** Who made the answer: the gateway by itself, the upstream, or the gateway because the upstream failed. */
+export type ResponseSource = 'apisix' | 'upstream' | 'nginx'
+const sources: readonly ResponseSource[] = ['apisix', 'upstream', 'nginx']
+
+/** Label values that all exchanges of one series share. */
+export interface SeriesLabels {
+  route: string
+  matched_uri: string
+  matched_host: string
+  service: string
+  consumer: string
+  node: string
+}
+
+/** Labels that metadata switched off, by metric; their value is empty. */
+export type DisabledLabels = { readonly [Metric in MetricName]?: readonly string[] | undefined }
+
+/** The slots of all series with the same labels, found once. */
+export class Series {
+  readonly request: number
+  readonly gateway: number
+  readonly ingress: number
+  readonly egress: number
+  readonly #instruments: Instruments
+  readonly #labels: SeriesLabels
+  readonly #disabled: DisabledLabels
+  readonly #statuses = new Map<number, number>()
+  #upstream = -1
+
+  constructor(instruments: Instruments, labels: SeriesLabels, disabled: DisabledLabels) {
+    this.#instruments = instruments
+    this.#labels = labels
+    this.#disabled = disabled
+    const bandwidth = (type: string) => instruments.bandwidth.slot(this.#values('bandwidth', { type }))
+    this.request = this.#latency('request')
+    this.gateway = this.#latency('apisix')
+    this.ingress = bandwidth('ingress')
+    this.egress = bandwidth('egress')
+  }
+
+  /** Exchanges that reach no upstream leave no series of it behind. */
+  get upstream(): number {
+    if (this.#upstream === -1) this.#upstream = this.#latency('upstream')
+    return this.#upstream
+  }
+
+  status(code: number, source: ResponseSource): number {
+    const key = code * sources.length + sources.indexOf(source)
+    let slot = this.#statuses.get(key)
+    if (slot === undefined) {
+      slot = this.#instruments.status.slot(
+        this.#values('http_status', { code: String(code), response_source: source }),
+      )
+      this.#statuses.set(key, slot)
+    }
+    return slot
+  }
+
+  #latency(type: string): number {
+    return this.#instruments.latency.slot(this.#values('http_latency', { type }))
+  }
+
+  #values(metric: MetricName, own: Readonly<Record<string, string>>): string[] {
+    const disabled: readonly string[] = this.#disabled[metric] ?? []
+    // Two more labels are about language models, which this gateway knows nothing of.
+    const values: Readonly<Record<string, string>> = {
+      request_type: 'traditional_http',
+      ...this.#labels,
+      ...own,
+    }
+    return metricLabels[metric].map((label) => (disabled.includes(label) ? '' : (values[label] ?? '')))
+  }
+}
+
+/**
+ * Series by their labels, one level for each. The strings of a plan are the same objects in every request and know
+ * their hash, so five steps cost a quarter of putting them together to one key.
+ */
+export class SeriesTree {
+  series: Series | undefined
+  #children: Map<string, SeriesTree> | undefined
+
+  child(label: string): SeriesTree {
+    this.#children ??= new Map()
+    let child = this.#children.get(label)
+    if (!child) {
+      child = new SeriesTree()
+      this.#children.set(label, child)
+    }
+    return child
+  }
+}

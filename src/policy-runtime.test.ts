@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ConsumerSpec, ContractSpec, PluginConfig, ResourceKind } from './config/plan.ts'
+import { definePolicy, type PolicyHost, Type } from './policies/kit/index.ts'
+import { buildPolicies, type PolicyServices } from './policy-runtime.ts'
+
+const keyOf = (credential: { key: string }) => credential.key
+const hosts: PolicyHost<{ key: string }>[] = []
+const probe = definePolicy({
+  name: 'probe',
+  summary: 'Keeps its host for the test.',
+  stage: 'identify',
+  priority: 7,
+  config: Type.Object({}),
+  credential: Type.Object({ key: Type.String() }),
+  create(_config, host) {
+    hosts.push(host)
+    return {}
+  },
+})
+
+function services() {
+  const consumers = new Map<string, ConsumerSpec>()
+  const contracts = new Map<string, ContractSpec>()
+  const metadata = new Map<string, PluginConfig>([['probe', { x: 1 }]])
+  let notify: (kinds: ReadonlySet<ResourceKind>) => void = () => {}
+  const unused = () => {
+    throw new Error('not part of this test')
+  }
+  const offered: PolicyServices = {
+    limiter: { acquire: unused },
+    metrics: { counter: unused, histogram: unused },
+    lines: unused,
+    variable: unused,
+    template: unused,
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+    consumers: () => consumers,
+    contracts: () => contracts,
+    metadata: (policy) => metadata.get(policy),
+    now: () => 1,
+    onResourcesChanged(listener) {
+      notify = listener
+    },
+  }
+  return { offered, consumers, contracts, changed: (...kinds: ResourceKind[]) => notify(new Set(kinds)) }
+}
+
+const place = { policy: 'probe', routeId: 'r', serviceId: 's', owner: 'route:r' }
+const jack: ConsumerSpec = { username: 'jack', plugins: { probe: { key: 'k' } }, credentials: [] }
+
+test('a factory stands for each policy and hands the binding to create', () => {
+  const factory = buildPolicies([probe], services().offered).get('probe')!
+  assert.equal(factory.stage, 'identify')
+  assert.equal(factory.priority, 7)
+  factory.create({}, place)
+  assert.equal(hosts.at(-1)!.binding, place)
+  assert.deepEqual(hosts.at(-1)!.metadata, { x: 1 })
+})
+
+test('all bindings share one index, which follows the plan', () => {
+  const { offered, consumers, changed } = services()
+  const factory = buildPolicies([probe], offered).get('probe')!
+  factory.create({}, place)
+  factory.create({}, { ...place, routeId: 'r2' })
+  const [first, second] = hosts.slice(-2).map((host) => host.credentials(keyOf))
+  assert.equal(first, second)
+  assert.equal(first!.find('k'), undefined)
+
+  consumers.set('jack', jack)
+  changed('routes')
+  assert.equal(first!.find('k'), undefined)
+  changed('consumers')
+  assert.equal(first!.find('k')?.consumer.username, 'jack')
+  assert.equal(hosts.at(-1)!.consumers.find('jack'), first!.find('k')?.consumer)
+})
+
+test('contracts follow the plan', () => {
+  const { offered, contracts, changed } = services()
+  buildPolicies([probe], offered).get('probe')!.create({}, place)
+  const lookup = hosts.at(-1)!.contracts
+  const binding = {
+    routeId: 'r',
+    serviceId: 's',
+    routeName: '',
+    serviceName: '',
+    matchedUri: '',
+    matchedHost: '',
+  }
+  assert.equal(lookup.governs(binding), false)
+  contracts.set('c', { id: 'c', consumer: 'jack', service_id: 's', tier: 't' })
+  changed('contracts')
+  assert.equal(lookup.find('jack', binding)?.id, 'c')
+})

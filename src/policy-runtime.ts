@@ -1,0 +1,90 @@
+/** Turns the catalogue into what the proxy runs: policies that are bound to the services of one data thread. */
+import type { ConsumerSpec, ContractSpec, PluginConfig, ResourceKind } from './config/plan.ts'
+import { ConsumerDirectory } from './policies/kit/consumers.ts'
+import { ContractIndex } from './policies/kit/contracts.ts'
+import { CredentialIndex } from './policies/kit/credentials.ts'
+import type { Limiter, LineSink, LineTarget, Metrics, PolicyHost, PolicyLog } from './policies/kit/host.ts'
+import type { AnyPolicy } from './policies/kit/policy.ts'
+import type { Exchange, PolicyBindingContext, PolicyFactory } from './proxy/exchange.ts'
+
+/** What a data thread has to offer. The three resource functions answer for the current plan, whenever they are asked. */
+export interface PolicyServices {
+  readonly limiter: Limiter
+  readonly metrics: Metrics
+  lines(target: LineTarget): LineSink
+  variable(name: string): (exchange: Exchange) => string | undefined
+  template(text: string): (exchange: Exchange) => string
+  readonly log: PolicyLog
+  consumers(): ReadonlyMap<string, ConsumerSpec>
+  contracts(): ReadonlyMap<string, ContractSpec>
+  metadata(policy: string): PluginConfig | undefined
+  now(): number
+  /** Calls the listener after every plan, with the kinds of resource that changed in it. */
+  onResourcesChanged(listener: (kinds: ReadonlySet<ResourceKind>) => void): void
+}
+
+/** One factory for each policy, by name. Indices of credentials and contracts are shared by all bindings. */
+export function buildPolicies(
+  catalogue: readonly AnyPolicy[],
+  services: PolicyServices,
+): Map<string, PolicyFactory> {
+  const indices = new ResourceIndices(services)
+  const factories = new Map<string, PolicyFactory>()
+  for (const policy of catalogue) {
+    factories.set(policy.name, {
+      name: policy.name,
+      stage: policy.stage,
+      priority: policy.priority,
+      create: (config, binding) => policy.create(config, hostOf(policy, binding, services, indices)),
+    })
+  }
+  return factories
+}
+
+function hostOf(
+  policy: AnyPolicy,
+  binding: PolicyBindingContext,
+  services: PolicyServices,
+  indices: ResourceIndices,
+): PolicyHost {
+  return {
+    binding,
+    metadata: services.metadata(policy.name),
+    credentials: (keyOf) => indices.credentials(policy.name, keyOf),
+    consumers: indices.consumers,
+    contracts: indices.contracts,
+    limiter: services.limiter,
+    metrics: services.metrics,
+    lines: (target) => services.lines(target),
+    variable: (name) => services.variable(name),
+    template: (text) => services.template(text),
+    log: services.log,
+    now: () => services.now(),
+  }
+}
+
+/** Lookups over consumers and contracts, rebuilt when a plan changed what they were built from. */
+class ResourceIndices {
+  readonly consumers: ConsumerDirectory
+  readonly contracts: ContractIndex
+  readonly #credentials = new Map<string, Map<(credential: unknown) => string | undefined, CredentialIndex>>()
+
+  constructor(services: PolicyServices) {
+    this.consumers = new ConsumerDirectory(() => services.consumers())
+    this.contracts = new ContractIndex(() => services.contracts())
+    services.onResourcesChanged((kinds) => {
+      if (kinds.has('contracts')) this.contracts.invalidate()
+      if (!kinds.has('consumers')) return
+      for (const indices of this.#credentials.values())
+        for (const index of indices.values()) index.invalidate()
+    })
+  }
+
+  credentials(policy: string, keyOf: (credential: unknown) => string | undefined): CredentialIndex {
+    const indices = this.#credentials.get(policy) ?? new Map<typeof keyOf, CredentialIndex>()
+    this.#credentials.set(policy, indices)
+    const index = indices.get(keyOf) ?? new CredentialIndex(policy, keyOf, this.consumers)
+    indices.set(keyOf, index)
+    return index
+  }
+}

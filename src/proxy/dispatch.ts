@@ -1,0 +1,68 @@
+/**
+ * The request's way through the phases, whatever the protocol: route, first pass, consumer, second pass, forward.
+ * A policy may be asynchronous at any point; when the client has gone meanwhile, the rest is not done.
+ */
+import type { Engine } from './engine.ts'
+import { errors, type GatewayError } from './errors.ts'
+import type { Exchange, Verdict } from './exchange.ts'
+import { type Answer, runPass } from './pipeline.ts'
+import type { Binding } from './runtime.ts'
+
+/** What a protocol engine offers for one exchange. */
+export interface Conduct {
+  readonly exchange: Exchange
+  /** False once the exchange is over: answered, or its client gone. */
+  readonly isOpen: boolean
+  answer(verdict: Verdict, policy: string): void
+  fail(error: GatewayError): void
+  forward(binding: Binding): void
+}
+
+/** Runs the chain of a binding, or the global policies alone when nothing matched (then the answer is 404). */
+export function dispatch(conduct: Conduct, binding: Binding | null, engine: Engine): void {
+  const chain = binding === null ? engine.runtime.globalChain : binding.chain()
+  const first = chain.first === null ? null : runPass(chain.first, conduct.exchange, engine)
+  if (first instanceof Promise) {
+    first.then((answer) => {
+      if (conduct.isOpen) afterFirst(conduct, binding, engine, answer)
+    })
+  } else afterFirst(conduct, binding, engine, first)
+}
+
+function afterFirst(conduct: Conduct, binding: Binding | null, engine: Engine, answer: Answer | null): void {
+  if (answer !== null) {
+    end(conduct, answer)
+    return
+  }
+  const { consumer } = conduct.exchange
+  const chain =
+    binding === null
+      ? engine.runtime.globalChain
+      : consumer === null
+        ? binding.chain()
+        : binding.chainFor(consumer)
+  const second = chain.second === null ? null : runPass(chain.second, conduct.exchange, engine)
+  if (second instanceof Promise) {
+    second.then((late) => {
+      if (conduct.isOpen) afterSecond(conduct, binding, late)
+    })
+  } else afterSecond(conduct, binding, second)
+}
+
+function afterSecond(conduct: Conduct, binding: Binding | null, answer: Answer | null): void {
+  if (answer !== null) end(conduct, answer)
+  else if (binding === null) conduct.answer(routeNotFound, '')
+  else conduct.forward(binding)
+}
+
+/** APISIX's own body for a request that no route takes. */
+const routeNotFound: Verdict = {
+  status: errors.routeNotFound.status,
+  body: '{"error_msg":"404 Route Not Found"}\n',
+  contentType: 'text/plain; charset=utf-8',
+}
+
+function end(conduct: Conduct, answer: Answer): void {
+  if (answer.verdict === null) conduct.fail(errors.policyFailed)
+  else conduct.answer(answer.verdict, answer.policy)
+}

@@ -1,0 +1,23 @@
+/** What the parts of a thread's proxy share. Made once by the worker. */
+import type { Settings } from '../config/settings.ts'
+import type { Exchange, Verdict } from './exchange.ts'
+import type { Runtime } from './runtime.ts'
+import type { TimerWheel } from './timer-wheel.ts'
+import type { TrustedAddresses } from './trust.ts'
+
+/** Counts by index; the indices are those of `telemetry/engine-counters`. */
+export interface Counts {
+  add(index: number, amount: number): void
+}
+
+export interface Engine {
+  settings: Settings
+  trusted: TrustedAddresses
+  readonly runtime: Runtime
+  readonly wheel: TimerWheel
+  readonly counts: Counts
+  /** Requests end their connection from now on. */
+  draining: boolean
+  policyFailed(policy: string, error: unknown): void
+  shadowVerdict(policy: string, verdict: Verdict, exchange: Exchange): void
+}

@@ -1,0 +1,60 @@
+/**
+ * Every error that the gateway answers itself. Codes are stable: they appear in logs and metrics and are never reused.
+ * The page for a status is nginx's shape, which is what APISIX sends (`reference: apisix, part j`).
+ */
+import { STATUS_CODES } from 'node:http'
+
+export interface GatewayError {
+  readonly code: string
+  readonly status: number
+  /** Who is to blame, for logs: the client, the gateway's configuration, or the upstream. */
+  readonly source: 'client' | 'gateway' | 'upstream'
+}
+
+function define(code: string, status: number, source: GatewayError['source']): GatewayError {
+  return { code, status, source }
+}
+
+export const errors = {
+  badRequest: define('bad_request', 400, 'client'),
+  badTarget: define('bad_target', 400, 'client'),
+  badHost: define('bad_host', 400, 'client'),
+  badBody: define('bad_request_body', 400, 'client'),
+  headTimeout: define('request_head_timeout', 408, 'client'),
+  bodyTimeout: define('request_body_timeout', 408, 'client'),
+  bodyTooLarge: define('request_body_too_large', 413, 'client'),
+  targetTooLong: define('target_too_long', 414, 'client'),
+  unknownExpectation: define('unknown_expectation', 417, 'client'),
+  headTooLarge: define('request_head_too_large', 431, 'client'),
+  tooManyFields: define('too_many_request_fields', 431, 'client'),
+  methodNotAllowed: define('method_not_allowed', 405, 'client'),
+  routeNotFound: define('route_not_found', 404, 'client'),
+  policyFailed: define('policy_failed', 500, 'gateway'),
+  unknownMethod: define('unknown_method', 501, 'client'),
+  unknownCoding: define('unknown_transfer_coding', 501, 'client'),
+  versionNotSupported: define('version_not_supported', 505, 'client'),
+  noUpstream: define('no_upstream', 503, 'gateway'),
+  noEndpoint: define('no_endpoint', 503, 'upstream'),
+  connectFailed: define('upstream_connect_failed', 502, 'upstream'),
+  connectTimeout: define('upstream_connect_timeout', 504, 'upstream'),
+  upstreamClosed: define('upstream_closed', 502, 'upstream'),
+  upstreamTimeout: define('upstream_timeout', 504, 'upstream'),
+  badResponse: define('upstream_bad_response', 502, 'upstream'),
+} as const
+
+const pages = new Map<number, string>()
+
+/** The plain page for a status of the gateway's own. */
+export function statusPage(status: number): string {
+  let page = pages.get(status)
+  if (page === undefined) {
+    const title = `${status} ${reasonPhrase(status)}`
+    page = `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n</body>\r\n</html>\r\n`
+    pages.set(status, page)
+  }
+  return page
+}
+
+export function reasonPhrase(status: number): string {
+  return STATUS_CODES[status] ?? 'Unknown'
+}

@@ -1,0 +1,204 @@
+/**
+ * One request and its response, as policies and the rest of the proxy see it.
+ * The engines (HTTP/1 today) implement these views over the bytes they read; nothing here copies a head into an object.
+ */
+import type { ConsumerSpec, PluginConfig } from '../config/plan.ts'
+
+/** A field name that was checked once, so that using it per request costs nothing. Made by `headerName`. */
+export interface HeaderName {
+  /** As it is written: `X-RateLimit-Limit`. */
+  readonly text: string
+  readonly lower: string
+  /** The hash that head parsers compute for this name; see `nameHash`. */
+  readonly hash: number
+}
+
+/** Complete, validated field lines (`Name: value\r\n...`) with the names they set. Made by `headerBlock`. */
+export interface HeaderBlock {
+  readonly text: string
+  readonly names: readonly HeaderName[]
+}
+
+/** Fields as they came in. Names are lower case in every call. */
+export interface HeaderView {
+  /** The first value of that name, without surrounding white space; undefined when absent. */
+  get(name: string): string | undefined
+  /** All values of that name, in order, joined with `, `. */
+  getAll(name: string): string | undefined
+  has(name: string): boolean
+  /** Walks over every field that is left after edits, in order. */
+  forEach(visit: (name: string, value: string) => void): void
+}
+
+/** Changes to a head that is still to be written. Values with CR, LF, NUL or other controls throw `InvalidHeaderError`. */
+export interface HeaderEdits {
+  /** Replaces every field of that name. Numbers are written as they are. */
+  set(name: HeaderName | string, value: string | number): void
+  /** Adds a field beside those that are there. */
+  add(name: HeaderName | string, value: string | number): void
+  remove(name: HeaderName | string): void
+  /** Replaces the fields of a block made at plan time; the cheapest way to send constant fields. */
+  setBlock(block: HeaderBlock): void
+}
+
+export interface RequestHeaders extends HeaderView, HeaderEdits {}
+
+/** What the gateway read of a request. Edits go to the upstream's copy. */
+export interface ExchangeRequest {
+  readonly method: string
+  /** The target as it came, byte for byte. */
+  readonly target: string
+  /** Canonical path: the one that routing, policies, logs and forwarding share. */
+  readonly path: string
+  /** After the first `?`, without it; empty when there is none. */
+  readonly query: string
+  /** Host without port, lower case; empty when an HTTP/1.0 client sent none. */
+  readonly host: string
+  /** `1.1` or `1.0`. */
+  readonly version: string
+  readonly headers: RequestHeaders
+  /** Declared length; -1 when chunked, 0 when there is no body. */
+  readonly contentLength: number
+  /** Body bytes read so far. */
+  readonly bodyBytes: number
+}
+
+export interface ExchangeResponse {
+  /** 0 until known. */
+  readonly status: number
+  /** True when the head came from an upstream, false for the gateway's own answers. */
+  readonly fromUpstream: boolean
+  /** The upstream's fields; empty for the gateway's own answers. */
+  readonly headers: HeaderView
+  /** Body bytes written to the client so far. */
+  readonly bodyBytes: number
+}
+
+/** Who is calling, once an `identify` policy found out. */
+export interface Consumer {
+  readonly username: string
+  readonly customId: string | undefined
+  readonly spec: ConsumerSpec
+}
+
+export interface ClientInfo {
+  /** The client's address: the peer, or what a trusted peer says. */
+  readonly address: string
+  readonly peerAddress: string
+  readonly peerPort: number
+  readonly localPort: number
+  readonly scheme: 'http' | 'https'
+  readonly listener: string
+}
+
+/** Monotonic milliseconds (performance.now); 0 means that the moment has not come. */
+export interface Timings {
+  /** Wall clock of the first byte, epoch milliseconds. */
+  readonly startedAt: number
+  readonly start: number
+  readonly upstreamStart: number
+  readonly upstreamHead: number
+  readonly end: number
+}
+
+/** How an exchange ended, for logs and metrics. */
+export type Outcome =
+  | 'pending'
+  | 'complete'
+  /** The client went away before it had everything. */
+  | 'client_abort'
+  /** The upstream broke off after its head had been passed on. */
+  | 'upstream_abort'
+
+export interface UpstreamInfo {
+  /** `host:port` of the last endpoint tried. */
+  readonly address: string
+  readonly host: string
+  readonly port: number
+  readonly attempts: number
+  /** Status of the last upstream answer; 0 when there was none. */
+  readonly status: number
+}
+
+export interface BindingInfo {
+  readonly routeId: string
+  readonly routeName: string
+  readonly serviceId: string
+  readonly serviceName: string
+  /** The pattern that matched, as configured. */
+  readonly matchedUri: string
+  readonly matchedHost: string
+}
+
+export interface Exchange {
+  /** Unique in this process; a UUID made on first use. */
+  readonly id: string
+  readonly request: ExchangeRequest
+  readonly response: ExchangeResponse
+  /** Fields for the answer, whoever makes it; usable in every phase until the head is written. */
+  readonly answer: HeaderEdits
+  readonly client: ClientInfo
+  /** Null when nothing matched (only global policies run then). */
+  readonly binding: BindingInfo | null
+  readonly consumer: Consumer | null
+  /** Empty unless a credential resource was used. */
+  readonly credentialId: string
+  readonly timings: Timings
+  readonly upstream: UpstreamInfo | null
+  readonly outcome: Outcome
+  /** Name of the policy that answered, else empty. */
+  readonly rejectedBy: string
+  /** Catalogue code of an error that the gateway answered itself (`upstream_connect_failed`, ...), else empty. */
+  readonly errorCode: string
+  /** Attaches the caller. Sets X-Consumer-Username and its companions for the upstream. Only `identify` policies call it. */
+  identify(consumer: Consumer, credentialId: string): void
+}
+
+/** A policy's answer in place of the upstream's. */
+export interface Verdict {
+  status: number
+  /** An object is sent as JSON with a newline after it; a string as it is; absent: the dialect's page for that status. */
+  body?: string | Record<string, unknown>
+  /** Fields of the answer, beside Content-Length, Date and Server. */
+  headers?: HeaderBlock
+  /** Content-Type of the body. Default: text/plain; charset=utf-8 for a string, application/json for an object. */
+  contentType?: string
+}
+
+/** What a request phase gives back: nothing to go on, a verdict to end the request. Synchronous results are not awaited. */
+export type PhaseResult = Verdict | undefined | void | Promise<Verdict | undefined | void>
+
+/** The handlers of one policy in one binding. A handler that is not there costs nothing. */
+export interface PolicyHandlers {
+  /** The policy's stage: identify, authorize, limit or transform. A throw denies the request with 500. */
+  request?(exchange: Exchange): PhaseResult
+  /** The upstream's copy, before each attempt. */
+  send?(exchange: Exchange): void
+  /** Each piece of the request body on its way; a verdict stops the upload. */
+  requestBody?(exchange: Exchange, chunk: Buffer): Verdict | undefined
+  /** The response head, before it is written; also of the gateway's own answers. Edits through `exchange.answer`. */
+  respond?(exchange: Exchange): void
+  /** Exactly once, after the last byte. */
+  observe?(exchange: Exchange): void
+}
+
+/** Where a policy runs. identify and transform run in the first pass, authorize and limit in the second (after the consumer is known). */
+export type Stage = 'identify' | 'authorize' | 'limit' | 'transform'
+
+/** What the pipeline needs of a policy; `policies/` fills it. The proxy knows no policy by name. */
+export interface PolicyFactory {
+  readonly name: string
+  readonly stage: Stage
+  /** Higher runs first within its pass; APISIX's published number where it has one. */
+  readonly priority: number
+  create(config: PluginConfig, binding: PolicyBindingContext): PolicyHandlers
+}
+
+/** What the runtime tells a policy about the place it is bound to. */
+export interface PolicyBindingContext {
+  readonly policy: string
+  readonly routeId: string
+  readonly serviceId: string
+  /** Which resource contributed the configuration: `route:1`, `service:2`, `plugin_config:3`, `consumer:jack`, `global_rule:1`. */
+  readonly owner: string
+}

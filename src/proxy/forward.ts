@@ -1,0 +1,440 @@
+/**
+ * Sends one request to an upstream and its answer back: pick, connect, send, stream, and try again where that is safe.
+ *
+ * What may be sent again (RFC 9110 9.2.2): anything of which nothing was sent; after that only an idempotent request whose
+ * whole body is still at hand, and only while nothing of an answer has been read. A POST reaches an upstream once.
+ */
+import { engineCounter } from '../telemetry/engine-counters.ts'
+import type { Engine } from './engine.ts'
+import { errors, type GatewayError } from './errors.ts'
+import type { UpstreamInfo } from './exchange.ts'
+import type { BodyReader } from './http1/body.ts'
+import type { ClientFacts } from './http1/client-facts.ts'
+import type { Head } from './http1/head.ts'
+import type { Http1Exchange } from './http1/http1-exchange.ts'
+import { requestHead } from './http1/request-head.ts'
+import { trailerLines } from './http1/trailers.ts'
+import { UpstreamConnection, type UpstreamFault, type UpstreamUser } from './http1/upstream-connection.ts'
+import type { Wire } from './http1/wire.ts'
+import { type Chain, runHooks } from './pipeline.ts'
+import type { Binding } from './runtime.ts'
+import type { Endpoint } from './upstream/endpoint.ts'
+import type { Upstream } from './upstream/upstream.ts'
+
+/** Body bytes kept while there is no connection to send them to; then the client waits. */
+const holdSize = 64 * 1024
+
+const idempotent = new Set([
+  'GET',
+  'HEAD',
+  'OPTIONS',
+  'PUT',
+  'DELETE',
+  'TRACE',
+  'PROPFIND',
+  'SEARCH',
+  'REPORT',
+  'QUERY',
+])
+
+/** The client's side, as forwarding needs it. */
+export interface ClientSide {
+  readonly facts: ClientFacts
+  readonly wire: Wire
+  /** Bytes of the request body may flow again. */
+  resumeRequestBody(): void
+  interim(head: Head): void
+  /** The answer's head; it leaves with the first content or at `flush`. @returns false when it was refused and answered otherwise */
+  head(head: Head, body: BodyReader): boolean
+  content(from: Wire, bytes: Buffer, start: number, end: number): void
+  /** The answer is complete. `before` runs when everything is written and before the client's next request begins. */
+  complete(trailers: Head | null, before: () => void): void
+  /** The answer breaks off; the client must be able to tell. */
+  abort(): void
+  fail(error: GatewayError): void
+  tunnel(head: Head): void
+  tunnelEnd(): void
+  flush(): void
+}
+
+export class Forward implements UpstreamUser, UpstreamInfo {
+  readonly requestMethod: string
+  attempts = 0
+  status = 0
+
+  private readonly exchange: Http1Exchange
+  private readonly binding: Binding
+  private readonly chain: Chain
+  private readonly upstream: Upstream<UpstreamConnection>
+  private readonly client: ClientSide
+  private readonly engine: Engine
+  private connection: UpstreamConnection | null = null
+  private endpoint: Endpoint<UpstreamConnection> | null = null
+  private reused = false
+  private retriesLeft: number
+  private readonly retryUntil: number
+  private tried: Set<number> | null = null
+  /** The head of the current attempt is on its way, so that body bytes may follow. */
+  private ready = false
+  private headPassed = false
+  private over = false
+  private bodyDone: boolean
+  private trailers: Head | null = null
+  /** Content that arrived before there was a connection to send it to, as latin1 text. */
+  private held: string
+  /** The content so far, while it can still be sent again; null when it cannot. */
+  private replay: string | null
+  private tunnelling = false
+  /** This attempt is counted in its endpoint's `active`. */
+  private atEndpoint = false
+
+  constructor(
+    exchange: Http1Exchange,
+    binding: Binding,
+    chain: Chain,
+    upstream: Upstream<UpstreamConnection>,
+    client: ClientSide,
+    engine: Engine,
+    bodyDone: boolean,
+    early: string,
+  ) {
+    this.exchange = exchange
+    this.binding = binding
+    this.chain = chain
+    this.held = early
+    this.upstream = upstream
+    this.client = client
+    this.engine = engine
+    this.requestMethod = exchange.method
+    this.bodyDone = bodyDone
+    this.retriesLeft = upstream.retries
+    const { retry_timeout: retryTimeout } = upstream.spec
+    this.retryUntil = retryTimeout > 0 ? exchange.start + retryTimeout * 1000 : Number.POSITIVE_INFINITY
+    this.replay = idempotent.has(exchange.method) ? '' : null
+  }
+
+  get address(): string {
+    return this.endpoint?.label ?? ''
+  }
+
+  get host(): string {
+    return this.endpoint?.host ?? ''
+  }
+
+  get port(): number {
+    return this.endpoint?.port ?? 0
+  }
+
+  start(): void {
+    this.exchange.upstream = this
+    this.exchange.upstreamStart = performance.now()
+    this.attempt(false)
+  }
+
+  /**
+   * A piece of the request body.
+   * @returns false when the client should send no more until `resumeRequestBody`
+   */
+  content(from: Wire, bytes: Buffer, start: number, end: number): boolean {
+    if (!this.ready) {
+      this.held += bytes.toString('latin1', start, end)
+      return this.held.length < holdSize
+    }
+    this.remember(bytes, start, end)
+    const { wire } = this.connection as UpstreamConnection
+    if (this.exchange.head.chunked) {
+      wire.send(`${(end - start).toString(16)}\r\n`)
+      wire.sendFrom(from, bytes, start, end)
+      wire.send('\r\n')
+    } else wire.sendFrom(from, bytes, start, end)
+    this.armSend()
+    return !wire.isFull
+  }
+
+  bodyEnd(trailers: Head | null): void {
+    this.bodyDone = true
+    this.trailers = trailers
+    if (this.ready) this.endBody()
+  }
+
+  flush(): void {
+    if (this.ready) this.connection?.wire.flush()
+  }
+
+  /** The client is gone, or has its answer already: whatever the upstream still does is not wanted. */
+  abandon(): void {
+    if (this.over) return
+    this.over = true
+    this.leaveEndpoint()
+    this.connection?.drop()
+  }
+
+  /** Bytes from the client in a tunnel. @returns false when it should wait */
+  tunnelContent(from: Wire, bytes: Buffer, start: number, end: number): boolean {
+    const wire = (this.connection as UpstreamConnection).wire
+    wire.sendFrom(from, bytes, start, end)
+    wire.flush()
+    this.armRead()
+    return !wire.isFull
+  }
+
+  tunnelClientEnd(): void {
+    this.connection?.wire.end()
+  }
+
+  onConnected(): void {
+    this.engine.counts.add(engineCounter.upstream_connects, 1)
+    this.sendRequest()
+    this.flush()
+    if (!this.bodyDone) this.client.resumeRequestBody()
+  }
+
+  onInterim(head: Head): void {
+    this.armRead()
+    this.client.interim(head)
+  }
+
+  onHead(head: Head, body: BodyReader): void {
+    const { exchange } = this
+    if (head.status === 101 && !(exchange.upgrade && isWebSocketAnswer(head))) {
+      this.connection?.drop()
+      this.fault('bad_response')
+      return
+    }
+    exchange.upstreamHead = performance.now()
+    this.status = head.status
+    this.headPassed = true
+    if (head.status === 101) {
+      this.tunnelling = true
+      ;(this.connection as UpstreamConnection).becomeTunnel()
+      this.client.tunnel(head)
+      this.armRead()
+      return
+    }
+    if (this.client.head(head, body)) return
+    this.over = true
+    this.leaveEndpoint()
+    this.connection?.drop()
+  }
+
+  onContent(from: Wire, bytes: Buffer, start: number, end: number): void {
+    this.armRead()
+    this.client.content(from, bytes, start, end)
+    if (this.client.wire.isFull) from.pause()
+  }
+
+  onReadOver(): void {
+    this.client.flush()
+  }
+
+  onComplete(): void {
+    if (this.over) return
+    this.over = true
+    const connection = this.connection as UpstreamConnection
+    this.client.complete(connection.trailers, () => {
+      this.leaveEndpoint()
+      connection.release()
+    })
+  }
+
+  onTunnel(from: Wire, bytes: Buffer, start: number, end: number): void {
+    const { wire } = this.client
+    this.exchange.responseBodyBytes += end - start
+    wire.sendFrom(from, bytes, start, end)
+    wire.flush()
+    this.armRead()
+    if (wire.isFull) from.pause()
+  }
+
+  onTunnelEnd(): void {
+    this.client.tunnelEnd()
+  }
+
+  /** The upstream took what it was given. */
+  onWritable(): void {
+    if (this.ready) this.client.resumeRequestBody()
+  }
+
+  /** The client took what it was given. */
+  clientWritable(): void {
+    const wire = this.connection?.wire
+    if (wire?.isPaused) {
+      this.armRead()
+      wire.resume()
+    }
+  }
+
+  onFault(fault: UpstreamFault, _error: Error | null): void {
+    if (this.over) return
+    this.fault(fault)
+  }
+
+  private attempt(fresh: boolean): void {
+    const index = this.upstream.pick(this.tried)
+    if (index < 0) {
+      this.end(errors.noEndpoint)
+      return
+    }
+    const endpoint = this.upstream.endpoints[index] as Endpoint<UpstreamConnection>
+    if (this.upstream.endpoints.length > 1) {
+      this.tried ??= new Set()
+      this.tried.add(index)
+    }
+    this.try(endpoint, fresh)
+  }
+
+  private try(endpoint: Endpoint<UpstreamConnection>, fresh: boolean): void {
+    this.leaveEndpoint()
+    this.endpoint = endpoint
+    this.attempts++
+    this.ready = false
+    endpoint.active++
+    this.atEndpoint = true
+    let pooled = fresh ? undefined : endpoint.checkout()
+    while (pooled?.wire.isClosed) pooled = endpoint.checkout()
+    if (pooled !== undefined) {
+      this.reused = true
+      this.connection = pooled
+      this.engine.counts.add(engineCounter.upstream_reuses, 1)
+      pooled.use(this)
+      this.sendRequest()
+      return
+    }
+    this.reused = false
+    const address = endpoint.address()
+    if (address === undefined) {
+      this.connection = null
+      this.fault('connect_failed')
+      return
+    }
+    const { limits } = this.engine.settings
+    this.connection = new UpstreamConnection(
+      endpoint,
+      address,
+      this,
+      this.engine.wheel,
+      limits,
+      this.binding.connectTimeout,
+    )
+  }
+
+  private sendRequest(): void {
+    const { exchange, connection, endpoint } = this
+    if (connection === null || endpoint === null) return
+    const { chain } = this
+    if (chain.send !== null && !runHooks(chain.send, 'send', exchange, this.engine)) {
+      connection.drop()
+      this.end(errors.policyFailed)
+      return
+    }
+    this.ready = true
+    const { wire } = connection
+    wire.send(requestHead(exchange, this.upstream, endpoint, this.client.facts, this.engine))
+    if (this.held !== '') {
+      const { held } = this
+      this.held = ''
+      if (this.replay !== null && this.replay.length + held.length <= this.engine.settings.limits.replay)
+        this.replay += held
+      else this.replay = null
+      wire.send(exchange.head.chunked ? `${held.length.toString(16)}\r\n${held}\r\n` : held)
+    }
+    if (this.bodyDone) this.endBody()
+    else this.armSend()
+  }
+
+  private endBody(): void {
+    const connection = this.connection as UpstreamConnection
+    if (this.exchange.head.chunked) connection.wire.send(`0\r\n${trailerLines(this.trailers)}\r\n`)
+    connection.requestSent = true
+    this.armRead()
+  }
+
+  private remember(bytes: Buffer, start: number, end: number): void {
+    if (this.replay === null) return
+    if (this.replay.length + end - start > this.engine.settings.limits.replay) this.replay = null
+    else this.replay += bytes.toString('latin1', start, end)
+  }
+
+  private armSend(): void {
+    this.connection?.setDeadline(performance.now() + this.binding.sendTimeout)
+  }
+
+  private armRead(): void {
+    this.connection?.setDeadline(performance.now() + this.binding.readTimeout)
+  }
+
+  private fault(fault: UpstreamFault): void {
+    const { counts } = this.engine
+    if (fault === 'connect_failed') counts.add(engineCounter.upstream_connect_failures, 1)
+    if (fault === 'timeout' || fault === 'connect_timeout') counts.add(engineCounter.upstream_timeouts, 1)
+    if (this.headPassed) {
+      this.over = true
+      this.leaveEndpoint()
+      if (this.tunnelling) this.client.tunnelEnd()
+      else {
+        counts.add(engineCounter.upstream_aborts, 1)
+        this.client.abort()
+      }
+      return
+    }
+    if (!this.retry(fault)) this.end(errorOf(fault))
+  }
+
+  private retry(fault: UpstreamFault): boolean {
+    const { connection, endpoint } = this
+    const nothingSent = fault === 'connect_failed' || fault === 'connect_timeout'
+    if (!nothingSent) {
+      const untouched = connection === null || connection.untouched
+      if (fault === 'bad_response' || !untouched || this.replay === null) return false
+      this.held = this.replay
+      this.replay = ''
+      // A pooled connection that was closed under us says nothing about the endpoint: same one, new connection.
+      if (fault === 'closed' && this.reused && endpoint !== null) {
+        this.engine.counts.add(engineCounter.upstream_retries, 1)
+        this.try(endpoint, true)
+        return true
+      }
+    }
+    if (this.retriesLeft <= 0 || performance.now() >= this.retryUntil) return false
+    this.retriesLeft--
+    this.engine.counts.add(engineCounter.upstream_retries, 1)
+    this.attempt(false)
+    return true
+  }
+
+  private end(error: GatewayError): void {
+    this.over = true
+    this.leaveEndpoint()
+    this.client.fail(error)
+  }
+
+  private leaveEndpoint(): void {
+    if (!this.atEndpoint) return
+    this.atEndpoint = false
+    ;(this.endpoint as Endpoint).active--
+  }
+}
+
+function errorOf(fault: UpstreamFault): GatewayError {
+  switch (fault) {
+    case 'connect_failed':
+      return errors.connectFailed
+    case 'connect_timeout':
+      return errors.connectTimeout
+    case 'timeout':
+      return errors.upstreamTimeout
+    case 'bad_response':
+      return errors.badResponse
+    default:
+      return errors.upstreamClosed
+  }
+}
+
+function isWebSocketAnswer(head: Head): boolean {
+  return (
+    head.minor === 1 &&
+    head.upgradeField >= 0 &&
+    head.connectionUpgrade &&
+    head.value(head.upgradeField).toLowerCase() === 'websocket'
+  )
+}

@@ -1,0 +1,55 @@
+/**
+ * Field names and lines that are checked once and written many times.
+ * A head that leaves the gateway consists of lines that a parser validated or that were made here (RFC 9110 5.5, 9112 5).
+ */
+import type { HeaderBlock, HeaderName } from './exchange.ts'
+import { isFieldValue, isToken, tokenLower } from './http1/chars.ts'
+
+/** A field that a policy or a setting tried to write and that would break the message. */
+export class InvalidHeaderError extends Error {
+  readonly code = 'invalid_header'
+}
+
+/**
+ * Hash of a field name, the same that head parsers compute while they read it.
+ * Different names can share a hash: compare the name too.
+ */
+export function nameHash(lower: string): number {
+  let hash = 0
+  for (let i = 0; i < lower.length; i++)
+    hash = (Math.imul(hash, 31) + (tokenLower[lower.charCodeAt(i)] ?? 0)) | 0
+  return hash
+}
+
+const names = new Map<string, HeaderName>()
+const namesKept = 4096
+
+/** @throws InvalidHeaderError when the name is not a token (RFC 9110 5.1). */
+export function headerName(text: string): HeaderName {
+  const known = names.get(text)
+  if (known) return known
+  if (!isToken(text)) throw new InvalidHeaderError(`invalid header name ${JSON.stringify(text)}`)
+  const lower = text.toLowerCase()
+  const name = { text, lower, hash: nameHash(lower) }
+  // Names come from configuration and policy code; the bound only guards against a policy that makes them up per request.
+  if (names.size < namesKept) names.set(text, name)
+  return name
+}
+
+/** The value as it may be written. @throws InvalidHeaderError on CR, LF, NUL and other controls (RFC 9110 5.5). */
+export function checkedValue(name: HeaderName, value: string): string {
+  if (!isFieldValue(value)) throw new InvalidHeaderError(`invalid value for header ${name.text}`)
+  return value
+}
+
+/** Field lines made at plan time. @throws InvalidHeaderError */
+export function headerBlock(fields: readonly (readonly [name: string, value: string])[]): HeaderBlock {
+  let text = ''
+  const blockNames: HeaderName[] = []
+  for (const [fieldName, value] of fields) {
+    const name = headerName(fieldName)
+    text += `${name.text}: ${checkedValue(name, value)}\r\n`
+    if (!blockNames.some((known) => known.lower === name.lower)) blockNames.push(name)
+  }
+  return { text, names: blockNames }
+}

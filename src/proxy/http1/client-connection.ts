@@ -1,0 +1,641 @@
+/**
+ * One client connection: reads requests strictly in turn, hands each to dispatch, writes the answers.
+ * The next request is not looked at before the answer to this one is written, so that nothing that a policy does for a
+ * request happens before it is that request's turn.
+ */
+import { engineCounter } from '../../telemetry/engine-counters.ts'
+import { type Conduct, dispatch } from '../dispatch.ts'
+import type { Engine } from '../engine.ts'
+import { errors, type GatewayError } from '../errors.ts'
+import type { Outcome, Verdict } from '../exchange.ts'
+import { type ClientSide, Forward } from '../forward.ts'
+import { type Chain, emptyChain, runHooks, runRequestBody } from '../pipeline.ts'
+import type { Binding } from '../runtime.ts'
+import { withoutParameters } from '../target.ts'
+import { BodyReader } from './body.ts'
+import type { ClientFacts } from './client-facts.ts'
+import { Head, Parse } from './head.ts'
+import { Http1Exchange } from './http1-exchange.ts'
+import { type AnswerContent, errorContent, ownAnswer, parseError, verdictContent } from './own-answer.ts'
+import { cleanRequest } from './request-head.ts'
+import { RequestTarget } from './request-target.ts'
+import { type ClientFraming, cleanResponse, interimHead, passedHead, upgradeHead } from './response-head.ts'
+import { trailerLines } from './trailers.ts'
+import type { Wire, WireOwner } from './wire.ts'
+
+/** A body that nobody wants is read to its end when no more than this is missing, so that the connection can be kept. */
+const discardSize = 64 * 1024
+/** After a last answer: bytes and milliseconds for which the client may go on sending before the connection is cut. */
+const lingerSize = 1024 * 1024
+const lingerTime = 2000
+
+/** Bytes of empty lines before a request: one line is usual, a stream of them is an attack. */
+const maxEmptyBytes = 64
+/** Body bytes held while policies make up their mind, and bytes of further requests held while one is in work. */
+const earlySize = 64 * 1024
+const pipelineSize = 64 * 1024
+
+const closeLine = 'Connection: close\r\n'
+const CR = 0x0d
+const LF = 0x0a
+
+export class ClientConnection implements WireOwner, ClientSide, Conduct {
+  readonly facts: ClientFacts
+  readonly wire: Wire
+  private readonly engine: Engine
+  private readonly onGone: (connection: ClientConnection) => void
+
+  /** head: between requests or inside a head. exchange: a request is in work. tunnel: raw bytes. linger: reading to the end. */
+  private state: 'head' | 'exchange' | 'tunnel' | 'linger' | 'over' = 'head'
+  private readonly parsed: Head
+  private readonly body: BodyReader
+  private readonly target = new RequestTarget()
+  /** Bytes that were read and not yet used: an unfinished head, or pipelined requests. */
+  private pending: Buffer | null = null
+  private headBegun = false
+  private emptyBytes = 0
+  /** Inside `read`, which flushes at its end and goes on with the next request by itself. */
+  private reading = false
+  private served = 0
+  private inputEnded = false
+  private lingered = 0
+
+  // Of the exchange in work.
+  private current: Http1Exchange | null = null
+  private chain: Chain = emptyChain
+  private forwarding: Forward | null = null
+  /** A final head is written, or on its way; nothing else may answer. */
+  private answered = false
+  private keepAlive = false
+  private framing: ClientFraming = 'none'
+  /** Body content that arrived before it was known where to send it, as latin1 text. */
+  private early = ''
+
+  constructor(
+    wire: Wire,
+    facts: ClientFacts,
+    engine: Engine,
+    onGone: (connection: ClientConnection) => void,
+  ) {
+    this.wire = wire
+    this.facts = facts
+    this.engine = engine
+    this.onGone = onGone
+    this.parsed = new Head(engine.settings.limits.headers)
+    this.body = new BodyReader(engine.settings.limits)
+    this.body.beginNone()
+    wire.setDeadline(performance.now() + engine.settings.timeouts.header)
+  }
+
+  get exchange(): Http1Exchange {
+    return this.current as Http1Exchange
+  }
+
+  get isOpen(): boolean {
+    return this.state === 'exchange' && !this.answered
+  }
+
+  /** Idle connections end now, the others after their answer. */
+  drain(): void {
+    if (this.state === 'head' && this.pending === null) this.close()
+    else this.keepAlive = false
+  }
+
+  // What the wire tells.
+
+  onBytes(bytes: Buffer, length: number): void {
+    switch (this.state) {
+      case 'head':
+        this.read(bytes, length)
+        break
+      case 'exchange':
+        this.readDuringExchange(bytes, length)
+        break
+      case 'tunnel':
+        if (this.forwarding?.tunnelContent(this.wire, bytes, 0, length) === false) this.wire.pause()
+        break
+      case 'linger':
+        this.lingered += length
+        if (this.lingered > lingerSize) this.wire.destroy()
+        break
+      default:
+    }
+  }
+
+  onEnd(): void {
+    this.inputEnded = true
+    if (this.state === 'tunnel') this.forwarding?.tunnelClientEnd()
+    else if (this.state === 'exchange') {
+      // The request will never be complete. After complete ones the client may wait for its answers (RFC 9112 9.6).
+      if (!this.body.done) this.wire.destroy()
+    } else if (this.state === 'head') this.close()
+    else this.wire.destroy()
+  }
+
+  onDrain(): void {
+    if (this.state === 'exchange' || this.state === 'tunnel') {
+      if (this.body.done) this.wire.setDeadline(0)
+      this.forwarding?.clientWritable()
+    } else if (this.state === 'head') this.readPending()
+  }
+
+  onClose(): void {
+    const { state } = this
+    this.state = 'over'
+    if (this.current !== null && (state === 'exchange' || state === 'tunnel')) {
+      this.forwarding?.abandon()
+      if (state === 'exchange') this.engine.counts.add(engineCounter.client_aborts, 1)
+      this.finish(state === 'tunnel' ? 'complete' : 'client_abort')
+    }
+    this.onGone(this)
+  }
+
+  onDeadline(now: number): void {
+    if (this.state === 'head') {
+      if (this.pending === null) this.close()
+      else {
+        this.engine.counts.add(engineCounter.header_timeouts, 1)
+        this.refuse(errors.headTimeout)
+      }
+    } else if (this.state === 'exchange') this.onExchangeDeadline(now)
+    else this.wire.destroy()
+  }
+
+  private onExchangeDeadline(now: number): void {
+    const { settings, counts } = this.engine
+    if (this.wire.queued > 0) {
+      if (this.wire.hasProgressed()) this.wire.setDeadline(now + settings.timeouts.write_stall)
+      else {
+        counts.add(engineCounter.write_stalls, 1)
+        this.wire.destroy()
+      }
+    } else if (!this.body.done && !this.wire.isPaused) {
+      counts.add(engineCounter.body_timeouts, 1)
+      this.forwarding?.abandon()
+      this.fail(errors.bodyTimeout)
+    }
+  }
+
+  // Reading.
+
+  /** Reads requests, one after the other, from what has arrived. */
+  private read(bytes: Buffer, length: number): void {
+    let source = bytes
+    let end = length
+    if (this.pending !== null) {
+      source = Buffer.concat([this.pending, bytes.subarray(0, length)])
+      end = source.length
+      this.pending = null
+      // An unfinished head is looked at again when a line ends or when it is too long, not with every byte of a drip.
+      if (!bytes.subarray(0, length).includes(LF) && end <= this.engine.settings.limits.head) {
+        this.pending = source
+        return
+      }
+    }
+    let at = 0
+    this.reading = true
+    while (at < end && this.is('head') && !this.wire.isFull) {
+      const next = this.readRequest(source, at, end)
+      if (next === at) break
+      at = next
+    }
+    this.reading = false
+    this.forwarding?.flush()
+    this.flush()
+    if (at < end && (this.is('head') || this.is('exchange'))) this.hold(source, at, end)
+    if (this.is('head')) this.watchHead()
+  }
+
+  /** @returns the offset after what was used; `at` when the head is not complete */
+  private readRequest(bytes: Buffer, at: number, end: number): number {
+    const start = afterEmptyLines(bytes, at, end)
+    this.emptyBytes += start - at
+    if (this.emptyBytes > maxEmptyBytes) {
+      this.refuse(errors.badRequest)
+      return end
+    }
+    // A lone CR may be the first half of another empty line.
+    if (start === end || (start + 1 === end && bytes[start] === CR)) return start
+    const next = this.parsed.parseRequest(bytes, start, end, this.engine.settings.limits)
+    if (next === Parse.incomplete) return at
+    if (next > 0) return this.begin(bytes, next, end)
+    this.refuse(parseError(next))
+    return end
+  }
+
+  /** Begins an exchange with the head that was just parsed. @returns the offset after what its body used */
+  private begin(bytes: Buffer, at: number, end: number): number {
+    const { parsed, engine, body } = this
+    const { limits } = engine.settings
+    this.state = 'exchange'
+    this.headBegun = false
+    this.emptyBytes = 0
+    this.answered = false
+    this.forwarding = null
+    this.chain = emptyChain
+    this.early = ''
+    this.served++
+    this.wire.clearDeadline()
+    this.keepAlive =
+      (parsed.minor === 1
+        ? !parsed.connectionClose
+        : parsed.connectionKeepAlive && !parsed.connectionClose) &&
+      this.served < limits.requests_per_connection &&
+      !engine.draining
+    if (parsed.chunked) body.beginChunked()
+    else if (parsed.contentLength > 0) body.beginLength(parsed.contentLength)
+    else body.beginNone()
+    engine.counts.add(engineCounter.requests, 1)
+
+    const refused = this.refusal()
+    const exchange = new Http1Exchange(this.facts, parsed, this.target, performance.now())
+    this.current = exchange
+    exchange.host = this.target.host
+    if (refused !== null) {
+      this.keepAlive = false
+      this.fail(refused)
+    } else this.route(exchange)
+    return body.done || !this.is('exchange') ? at : this.readBody(bytes, at, end)
+  }
+
+  /** What is refused before anything else looks at a request. */
+  private refusal(): GatewayError | null {
+    const { parsed } = this
+    const { limits, paths } = this.engine.settings
+    // TRACE would show a client what trusted hops add; CONNECT would make a tunnel of us (RFC 9110 9.3.6, 9.3.8).
+    if (parsed.method === 'CONNECT' || parsed.method === 'TRACE') return errors.methodNotAllowed
+    const fault = this.target.read(parsed, paths)
+    if (fault !== null) return fault
+    if (parsed.expectUnknown && parsed.minor === 1) return errors.unknownExpectation
+    return limits.body > 0 && parsed.contentLength > limits.body ? errors.bodyTooLarge : null
+  }
+
+  private route(exchange: Http1Exchange): void {
+    const { engine, facts } = this
+    cleanRequest(this.parsed, facts.isTrusted, this.parsed.minor === 1)
+    if (facts.isTrusted) exchange.client = facts.forRequest(exchange)
+    const binding = engine.runtime.match(exchange.host, exchange.path, exchange.method)
+    if (this.target.hasParameters && !this.sameWithoutParameters(exchange, binding)) {
+      this.fail(errors.badTarget)
+      return
+    }
+    exchange.binding = binding
+    this.chain = binding === null ? engine.runtime.globalChain : binding.chain()
+    dispatch(this, binding, engine)
+  }
+
+  /** `/guarded;x` must not pass as an open path to an origin that reads `/guarded`. */
+  private sameWithoutParameters(exchange: Http1Exchange, binding: Binding | null): boolean {
+    const { runtime, settings } = this.engine
+    const path = withoutParameters(exchange.path, settings.paths)
+    return path !== null && runtime.match(exchange.host, path, exchange.method)?.routeId === binding?.routeId
+  }
+
+  private readDuringExchange(bytes: Buffer, length: number): void {
+    let at = 0
+    if (!this.body.done) {
+      this.reading = true
+      at = this.readBody(bytes, 0, length)
+      this.reading = false
+      this.forwarding?.flush()
+      this.flush()
+    }
+    if (at === length) {
+      return
+    }
+    if (this.is('head')) this.read(bytes.subarray(at, length) as Buffer, length - at)
+    else if (this.is('exchange')) this.hold(bytes, at, length)
+  }
+
+  /** @returns the offset after the body, or `end` */
+  private readBody(bytes: Buffer, from: number, end: number): number {
+    const { body } = this
+    let at = from
+    while (at < end && !body.done && this.is('exchange')) {
+      at = body.next(bytes, at, end)
+      if (body.failed) {
+        this.engine.counts.add(engineCounter.bad_requests, 1)
+        this.forwarding?.abandon()
+        this.fail(errors.badBody)
+        return end
+      }
+      if (body.to > body.from) this.takeContent(bytes, body.from, body.to)
+    }
+    if (!this.is('exchange')) return body.done ? at : end
+    if (body.done) this.bodyEnded()
+    else this.wire.setDeadline(performance.now() + this.engine.settings.timeouts.body_idle)
+    return at
+  }
+
+  private takeContent(bytes: Buffer, start: number, end: number): void {
+    const { exchange, forwarding } = this
+    exchange.requestBodyBytes += end - start
+    const { body: limit } = this.engine.settings.limits
+    if (limit > 0 && exchange.requestBodyBytes > limit) {
+      forwarding?.abandon()
+      this.keepAlive = false
+      this.fail(errors.bodyTooLarge)
+      return
+    }
+    if (this.chain.requestBody !== null && !this.answered) {
+      const answer = runRequestBody(
+        this.chain.requestBody,
+        exchange,
+        bytes.subarray(start, end) as Buffer,
+        this.engine,
+      )
+      if (answer !== null) {
+        forwarding?.abandon()
+        this.keepAlive = false
+        if (answer.verdict === null) this.fail(errors.policyFailed)
+        else this.answer(answer.verdict, answer.policy)
+        return
+      }
+    }
+    if (forwarding !== null) {
+      if (!forwarding.content(this.wire, bytes, start, end)) this.wire.pause()
+    } else if (!this.answered) {
+      this.early += bytes.toString('latin1', start, end)
+      if (this.early.length > earlySize) this.wire.pause()
+    }
+  }
+
+  private bodyEnded(): void {
+    this.wire.clearDeadline()
+    this.wire.streamEnded()
+    if (this.forwarding !== null) this.forwarding.bodyEnd(this.body.trailers)
+    else if (this.answered) this.endExchange('complete', null)
+  }
+
+  private hold(bytes: Buffer, start: number, end: number): void {
+    const held = bytes.subarray(start, end)
+    this.pending = this.pending === null ? Buffer.from(held) : Buffer.concat([this.pending, held])
+    if (this.state === 'exchange' && this.pending.length > pipelineSize) this.wire.pause()
+  }
+
+  private readPending(): void {
+    if (this.wire.isFull) return
+    const { pending } = this
+    this.pending = null
+    this.wire.resume()
+    if (pending !== null) this.read(pending, pending.length)
+  }
+
+  /** After a read that left no request in work. */
+  private watchHead(): void {
+    if (this.inputEnded) this.close()
+    else if (this.pending !== null && !this.headBegun) {
+      this.headBegun = true
+      this.wire.setDeadline(performance.now() + this.engine.settings.timeouts.header)
+    }
+  }
+
+  private is(state: string): boolean {
+    return this.state === state
+  }
+
+  // Answering.
+
+  answer(verdict: Verdict, policy: string): void {
+    const { exchange } = this
+    exchange.rejectedBy = policy
+    if (policy !== '') this.engine.counts.add(engineCounter.rejected_by_policy, 1)
+    this.writeOwn(verdict.status, verdict.headers?.text ?? '', verdictContent(verdict))
+  }
+
+  fail(error: GatewayError): void {
+    this.exchange.errorCode = error.code
+    if (this.answered) {
+      // The head has gone out: all that is left to say is that the message is not complete.
+      this.wire.destroy()
+      return
+    }
+    this.writeOwn(error.status, '', errorContent(error))
+  }
+
+  /** Answers bytes that are no request, and ends the connection. */
+  private refuse(error: GatewayError): void {
+    this.engine.counts.add(engineCounter.bad_requests, 1)
+    const { server } = this.engine.settings
+    this.wire.send(ownAnswer(error.status, errorContent(error), server, closeLine, '', null, true))
+    this.pending = null
+    this.close()
+  }
+
+  private writeOwn(status: number, lines: string, content: AnswerContent): void {
+    const { exchange } = this
+    exchange.status = status
+    if (this.chain.respond !== null) runHooks(this.chain.respond, 'respond', exchange, this.engine)
+    // What is left of a small body is read and forgotten; a client that may or may not send it is not waited for.
+    if (
+      !this.body.done &&
+      (this.parsed.expectContinue || this.body.remaining < 0 || this.body.remaining > discardSize)
+    ) {
+      this.keepAlive = false
+    }
+    const withBody = exchange.method !== 'HEAD'
+    const { server } = this.engine.settings
+    this.wire.send(ownAnswer(status, content, server, this.connectionLine(), lines, exchange.edits, withBody))
+    if (withBody) exchange.responseBodyBytes = content.body.length
+    this.answered = true
+    this.forwarding = null
+    if (this.body.done || !this.keepAlive) this.endExchange('complete', null)
+    else this.wire.setDeadline(performance.now() + this.engine.settings.timeouts.body_idle)
+    if (!this.reading) this.wire.flush()
+  }
+
+  /** The client sends nothing more, and everything that it sent is in work. */
+  private get isLast(): boolean {
+    return this.inputEnded && this.pending === null
+  }
+
+  private connectionLine(): string {
+    if (!this.keepAlive || this.isLast) return closeLine
+    return this.parsed.minor === 0 ? 'Connection: keep-alive\r\n' : ''
+  }
+
+  // Forwarding, as `Conduct` and `ClientSide`.
+
+  forward(binding: Binding): void {
+    const { exchange, parsed } = this
+    if (exchange.consumer !== null) this.chain = binding.chainFor(exchange.consumer)
+    if (binding.upstream === null) {
+      this.fail(errors.noUpstream)
+      return
+    }
+    const target = this.target.forUpstream(binding.stripPrefix, this.engine.settings.paths)
+    if (target === null) {
+      this.fail(errors.badTarget)
+      return
+    }
+    exchange.forwardTarget = target
+    exchange.authority = this.target.authority
+    exchange.upgrade = binding.webSocket && asksForWebSocket(parsed) && this.body.done
+    this.forwarding = new Forward(
+      exchange,
+      binding,
+      this.chain,
+      binding.upstream,
+      this,
+      this.engine,
+      this.body.done,
+      this.early,
+    )
+    this.early = ''
+    this.wire.resume()
+    this.forwarding.start()
+    if (!this.reading) this.forwarding?.flush()
+  }
+
+  resumeRequestBody(): void {
+    if (this.state === 'exchange' || this.state === 'tunnel') this.wire.resume()
+  }
+
+  interim(head: Head): void {
+    if (this.answered || this.parsed.minor === 0) return
+    if (head.status === 100 && !this.parsed.expectContinue) return
+    this.wire.send(interimHead(head))
+    if (!this.reading) this.wire.flush()
+  }
+
+  head(head: Head, body: BodyReader): boolean {
+    const { exchange } = this
+    exchange.status = head.status
+    exchange.fromUpstream = true
+    exchange.answerHead = head
+    const bodiless = head.status === 204 || head.status < 200
+    const noContent = bodiless || exchange.method === 'HEAD' || head.status === 304
+    cleanResponse(head, !bodiless && !head.chunked)
+    if (this.chain.respond !== null && !runHooks(this.chain.respond, 'respond', exchange, this.engine)) {
+      exchange.fromUpstream = false
+      exchange.answerHead = null
+      this.fail(errors.policyFailed)
+      return false
+    }
+    if (!this.body.done) this.keepAlive = false
+    if (noContent) this.framing = 'none'
+    else if (!body.endsWithConnection && !head.chunked) this.framing = 'length'
+    else if (this.parsed.minor === 1) this.framing = 'chunked'
+    else {
+      this.framing = 'close'
+      this.keepAlive = false
+    }
+    this.answered = true
+    const { via } = this.engine.settings.forwarding
+    const lines =
+      via === undefined ? this.connectionLine() : `${this.connectionLine()}Via: 1.${head.minor} ${via}\r\n`
+    this.wire.send(passedHead(head, this.framing, lines, exchange.edits))
+    return true
+  }
+
+  content(from: Wire, bytes: Buffer, start: number, end: number): void {
+    if (this.framing === 'none') return
+    this.exchange.responseBodyBytes += end - start
+    if (this.framing === 'chunked') {
+      this.wire.send(`${(end - start).toString(16)}\r\n`)
+      this.wire.sendFrom(from, bytes, start, end)
+      this.wire.send('\r\n')
+    } else this.wire.sendFrom(from, bytes, start, end)
+  }
+
+  complete(trailers: Head | null, before: () => void): void {
+    if (this.framing === 'chunked') this.wire.send(`0\r\n${trailerLines(trailers)}\r\n`)
+    this.flush()
+    this.endExchange('complete', before)
+  }
+
+  abort(): void {
+    this.wire.flush()
+    this.finish('upstream_abort')
+    this.current = null
+    this.state = 'linger'
+    // A body that ends with the connection would look complete after FIN; RST says that it is not.
+    if (this.framing === 'close') this.wire.reset()
+    else {
+      this.wire.end()
+      this.wire.setDeadline(performance.now() + lingerTime)
+    }
+  }
+
+  tunnel(head: Head): void {
+    const { exchange, pending } = this
+    exchange.status = head.status
+    exchange.fromUpstream = true
+    exchange.answerHead = head
+    if (this.chain.respond !== null) runHooks(this.chain.respond, 'respond', exchange, this.engine)
+    this.state = 'tunnel'
+    this.answered = true
+    this.wire.send(upgradeHead(head, exchange.edits))
+    this.wire.flush()
+    this.wire.setDeadline(0)
+    this.pending = null
+    if (pending !== null) this.forwarding?.tunnelContent(this.wire, pending, 0, pending.length)
+    this.wire.resume()
+    if (this.inputEnded) this.forwarding?.tunnelClientEnd()
+  }
+
+  tunnelEnd(): void {
+    this.wire.end()
+    this.wire.setDeadline(performance.now() + lingerTime)
+  }
+
+  /** Hands to the kernel what was sent, and watches over a client that does not take it. */
+  flush(): void {
+    this.wire.flush()
+    if (this.state === 'exchange' && this.wire.due === 0 && this.wire.queued > 0) {
+      this.wire.setDeadline(performance.now() + this.engine.settings.timeouts.write_stall)
+    }
+  }
+
+  // Ending.
+
+  /** The exchange is over on the wire. `before` runs after the observers and before the next request. */
+  private endExchange(outcome: Outcome, before: (() => void) | null): void {
+    const { exchange } = this
+    this.finish(outcome)
+    before?.()
+    this.forwarding = null
+    this.current = null
+    if (!this.keepAlive || this.isLast || !this.body.done) {
+      this.close()
+      return
+    }
+    this.state = 'head'
+    this.wire.setDeadline(exchange.end + this.engine.settings.timeouts.keepalive)
+    if (!this.reading) this.readPending()
+  }
+
+  private finish(outcome: Outcome): void {
+    const { exchange } = this
+    exchange.outcome = outcome
+    exchange.end = performance.now()
+    this.engine.counts.add(engineCounter.responses, 1)
+    if (this.chain.observe !== null) runHooks(this.chain.observe, 'observe', exchange, this.engine)
+    exchange.closeViews()
+  }
+
+  /** Sends FIN and reads on for a while, because closing with unread input would take the answer back (RFC 9112 9.6). */
+  private close(): void {
+    this.state = 'linger'
+    this.wire.end()
+    this.wire.resume()
+    this.wire.setDeadline(performance.now() + lingerTime)
+  }
+}
+
+/** Requests may be preceded by empty lines (RFC 9112 2.2). */
+function afterEmptyLines(bytes: Buffer, at: number, end: number): number {
+  let i = at
+  while (i + 1 < end && bytes[i] === CR && bytes[i + 1] === LF) i += 2
+  return i
+}
+
+function asksForWebSocket(head: Head): boolean {
+  return (
+    head.upgradeField >= 0 &&
+    head.connectionUpgrade &&
+    head.minor === 1 &&
+    head.method === 'GET' &&
+    head.value(head.upgradeField).toLowerCase() === 'websocket'
+  )
+}

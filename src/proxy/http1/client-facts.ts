@@ -1,0 +1,91 @@
+/** What is known of a client connection, and the lines that tell the upstream about it. */
+
+import type { Settings } from '../../config/settings.ts'
+import type { ClientInfo } from '../exchange.ts'
+import type { TrustedAddresses } from '../trust.ts'
+import type { Http1Exchange } from './http1-exchange.ts'
+import { Field } from './known-fields.ts'
+
+export class ClientFacts implements ClientInfo {
+  address: string
+  readonly peerAddress: string
+  readonly peerPort: number
+  readonly localPort: number
+  readonly scheme = 'http'
+  readonly listener: string
+  /** The peer's X-Forwarded-* fields are believed. */
+  readonly isTrusted: boolean
+  private readonly trust: TrustedAddresses
+  private readonly forwarding: Settings['forwarding']
+  /** The lines that are the same for every request of this connection. */
+  private readonly fixedLines: string
+
+  constructor(
+    peerAddress: string,
+    peerPort: number,
+    localPort: number,
+    listener: string,
+    trust: TrustedAddresses,
+    forwarding: Settings['forwarding'],
+  ) {
+    // An IPv4 client of a dual-stack listener is an IPv4 client.
+    this.peerAddress = peerAddress.startsWith('::ffff:') ? peerAddress.slice(7) : peerAddress
+    this.address = this.peerAddress
+    this.peerPort = peerPort
+    this.localPort = localPort
+    this.listener = listener
+    this.trust = trust
+    this.isTrusted = trust.includes(this.peerAddress)
+    this.forwarding = forwarding
+    this.fixedLines =
+      `X-Real-IP: ${this.peerAddress}\r\nX-Forwarded-For: ${this.peerAddress}\r\n` +
+      `X-Forwarded-Proto: http\r\nX-Forwarded-Port: ${localPort}\r\nX-Forwarded-Host: `
+  }
+
+  /** The client of one request: behind a trusted peer it can differ from one to the next. */
+  forRequest(exchange: Http1Exchange): ClientInfo {
+    if (!this.isTrusted) return this
+    const address = this.trust.clientBehind(this.peerAddress, exchange.headers.getAll('x-forwarded-for'))
+    if (address === this.peerAddress) return this
+    return Object.assign(Object.create(ClientFacts.prototype) as ClientFacts, this, { address })
+  }
+
+  /** X-Real-IP and X-Forwarded-* as APISIX sends them (reference: apisix, part c). */
+  forwardedLines(exchange: Http1Exchange): string {
+    if (!this.isTrusted && !this.forwarding.forwarded) return `${this.fixedLines}${exchange.host}\r\n`
+    return this.linesBehindProxy(exchange)
+  }
+
+  private linesBehindProxy(exchange: Http1Exchange): string {
+    const { head } = exchange
+    const seen = new Map<number, string>()
+    for (let n = 0; n < head.count; n++) {
+      const id = head.id(n)
+      if (head.isDropped(n) || id < Field.xForwardedFor || id > Field.forwarded) continue
+      const before = seen.get(id)
+      seen.set(
+        id,
+        before === undefined || id === Field.xForwardedProto ? head.value(n) : `${before}, ${head.value(n)}`,
+      )
+      head.drop(n)
+    }
+    const forwardedFor = seen.get(Field.xForwardedFor)
+    let lines =
+      `X-Real-IP: ${exchange.client.address}\r\n` +
+      `X-Forwarded-For: ${forwardedFor === undefined ? '' : `${forwardedFor}, `}${this.peerAddress}\r\n` +
+      `X-Forwarded-Proto: ${seen.get(Field.xForwardedProto) ?? 'http'}\r\n` +
+      `X-Forwarded-Port: ${seen.get(Field.xForwardedPort) ?? this.localPort}\r\n` +
+      `X-Forwarded-Host: ${seen.get(Field.xForwardedHost) ?? exchange.host}\r\n`
+    if (this.forwarding.forwarded) {
+      const before = seen.get(Field.forwarded)
+      const own = `for=${forwardedNode(this.peerAddress)};proto=http;host="${exchange.host}"`
+      lines += `Forwarded: ${before === undefined ? '' : `${before}, `}${own}\r\n`
+    }
+    return lines
+  }
+}
+
+/** RFC 7239 6: IPv6 addresses are quoted and in brackets. */
+function forwardedNode(address: string): string {
+  return address.includes(':') ? `"[${address}]"` : address
+}

@@ -1,0 +1,155 @@
+/** An exchange over an HTTP/1 client connection: the facts of one request and its answer, for policies and for the engine. */
+import { randomUUID } from 'node:crypto'
+import type {
+  ClientInfo,
+  Consumer,
+  Exchange,
+  ExchangeRequest,
+  ExchangeResponse,
+  HeaderView,
+  Outcome,
+  Timings,
+  UpstreamInfo,
+} from '../exchange.ts'
+import { headerName } from '../headers.ts'
+import type { Binding } from '../runtime.ts'
+import type { Target } from '../target.ts'
+import type { Head } from './head.ts'
+import { HeaderEdits } from './header-edits.ts'
+import { HeadFields, noFields, RequestFields } from './header-view.ts'
+
+const consumerUsername = headerName('X-Consumer-Username')
+const credentialIdentifier = headerName('X-Credential-Identifier')
+const consumerCustomId = headerName('X-Consumer-Custom-ID')
+
+export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
+  client: ClientInfo
+  readonly head: Head
+  readonly method: string
+  readonly target: string
+  readonly contentLength: number
+  readonly version: string
+  path = ''
+  query = ''
+  host = ''
+  /** What the request line to the upstream says. */
+  forwardTarget = ''
+  /** The authority of an absolute-form target, which replaces the Host field; else empty. */
+  authority = ''
+  /** The client asked for a WebSocket and its route allows one. */
+  upgrade = false
+  /** X-Real-IP and X-Forwarded-* for the upstream, once made. */
+  forwardedLines = ''
+
+  binding: Binding | null = null
+  consumer: Consumer | null = null
+  credentialId = ''
+  upstream: UpstreamInfo | null = null
+  outcome: Outcome = 'pending'
+  rejectedBy = ''
+  errorCode = ''
+
+  start: number
+  upstreamStart = 0
+  upstreamHead = 0
+  end = 0
+
+  status = 0
+  fromUpstream = false
+  requestBodyBytes = 0
+  responseBodyBytes = 0
+  requestFields: RequestFields | null = null
+  /** The upstream's head, while it may be looked at. */
+  answerHead: Head | null = null
+  edits: HeaderEdits | null = null
+  private uuid = ''
+  private viewsClosed = false
+
+  constructor(client: ClientInfo, head: Head, target: Target, start: number) {
+    this.client = client
+    this.head = head
+    this.method = head.method
+    this.target = head.target
+    this.version = head.minor === 1 ? '1.1' : '1.0'
+    this.contentLength = head.chunked ? -1 : Math.max(0, head.contentLength)
+    this.path = target.path
+    this.query = target.query
+    this.start = start
+  }
+
+  get id(): string {
+    if (this.uuid === '') this.uuid = randomUUID()
+    return this.uuid
+  }
+
+  get request(): ExchangeRequest {
+    return this
+  }
+
+  get headers(): RequestFields {
+    this.requestFields ??= new RequestFields(this.viewsClosed ? null : this.head)
+    return this.requestFields
+  }
+
+  get bodyBytes(): number {
+    return this.requestBodyBytes
+  }
+
+  get response(): ExchangeResponse {
+    return new ResponseView(this)
+  }
+
+  get answer(): HeaderEdits {
+    this.edits ??= new HeaderEdits()
+    return this.edits
+  }
+
+  get timings(): Timings {
+    return this
+  }
+
+  get startedAt(): number {
+    return performance.timeOrigin + this.start
+  }
+
+  identify(consumer: Consumer, credentialId: string): void {
+    this.consumer = consumer
+    this.credentialId = credentialId
+    const { headers } = this
+    headers.set(consumerUsername, consumer.username)
+    if (credentialId !== '') headers.set(credentialIdentifier, credentialId)
+    if (consumer.customId !== undefined) headers.set(consumerCustomId, consumer.customId)
+  }
+
+  /** Heads behind the views are filled again for the next message: whoever kept a view finds it empty. */
+  closeViews(): void {
+    this.viewsClosed = true
+    this.requestFields?.close()
+    this.answerHead = null
+  }
+}
+
+class ResponseView implements ExchangeResponse {
+  private readonly exchange: Http1Exchange
+
+  constructor(exchange: Http1Exchange) {
+    this.exchange = exchange
+  }
+
+  get status(): number {
+    return this.exchange.status
+  }
+
+  get fromUpstream(): boolean {
+    return this.exchange.fromUpstream
+  }
+
+  get headers(): HeaderView {
+    const { answerHead } = this.exchange
+    return answerHead === null ? noFields : new HeadFields(answerHead)
+  }
+
+  get bodyBytes(): number {
+    return this.exchange.responseBodyBytes
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * One TCP connection as the HTTP/1 engine uses it: bytes in without an allocation, text and bytes out, back-pressure by
+ * counts, one deadline. This is the only file that knows how Node's sockets are fed from a reused buffer.
+ */
+import net from 'node:net'
+import type { Deadline, TimerWheel } from '../timer-wheel.ts'
+
+/** Who gets what happens on a wire. Calls never nest: each comes from the event loop. */
+export interface WireOwner {
+  /** Bytes `[0, length)` of `bytes`, valid only during the call. */
+  onBytes(bytes: Buffer, length: number): void
+  /** The peer will send nothing more. */
+  onEnd(): void
+  /** Everything that was written has been taken over by the kernel, after a time when it had not. */
+  onDrain(): void
+  /** The connection is gone, whoever ended it. Always the last call. */
+  onClose(error: Error | null): void
+  onDeadline(now: number): void
+}
+
+/** One read's worth of bytes, and how much text is joined rather than written in two calls. */
+export const readSize = 64 * 1024
+const joinSize = 16 * 1024
+/** Bytes waiting in this process for a slow reader before the other side is asked to stop. */
+const highWater = 128 * 1024
+
+/** Shared by all wires of a thread: what arrives is dealt with or copied before the call returns. */
+const scratch = Buffer.allocUnsafeSlow(readSize)
+const spares: Buffer[] = []
+const sparesKept = 64
+
+type ReadOptions = { buffer: () => Buffer | undefined; callback: (length: number, bytes: Buffer) => boolean }
+
+export class Wire implements Deadline {
+  readonly socket: net.Socket
+  owner: WireOwner
+  bytesIn = 0
+  bytesOut = 0
+
+  due = 0
+  wheelTick = 0
+  wheelNext: Deadline | null = null
+  wheelPrevious: Deadline | null = null
+
+  private readonly wheel: TimerWheel
+  private paused = false
+  private text = ''
+  private closed = false
+  private failure: Error | null = null
+  /** The buffer that the next read fills when it is not the shared one; see `streamTo`. */
+  private own: Buffer | null = null
+  /** Buffers of which the kernel has not taken everything yet, and the wire they wait on. */
+  private readonly lent: Buffer[] = []
+  private lentTo: Wire | null = null
+  private ownIsLent = false
+  private streaming = false
+  private started = false
+  private queueAtStall = Number.POSITIVE_INFINITY
+
+  /** Wraps an accepted connection: `socket` made with the options that `make` gives to it. */
+  constructor(owner: WireOwner, wheel: TimerWheel, make: (onread: ReadOptions) => net.Socket) {
+    this.owner = owner
+    this.wheel = wheel
+    const socket = make({
+      buffer: () => this.nextBuffer(),
+      callback: (length, bytes) => {
+        this.bytesIn += length
+        this.owner.onBytes(bytes, length)
+        return !this.paused
+      },
+    })
+    this.socket = socket
+    socket.on('end', () => {
+      if (!this.closed) this.owner.onEnd()
+    })
+    socket.on('drain', () => {
+      if (!this.closed) this.owner.onDrain()
+    })
+    socket.on('error', (error) => {
+      this.failure = error
+    })
+    socket.on('close', () => this.gone())
+  }
+
+  /** Bytes that the kernel has not taken yet. */
+  get queued(): number {
+    return this.socket.writableLength + this.text.length
+  }
+
+  get isClosed(): boolean {
+    return this.closed || this.socket.destroyed
+  }
+
+  get isPaused(): boolean {
+    return this.paused
+  }
+
+  /** More than the high-water mark is waiting: stop producing until `onDrain`. */
+  get isFull(): boolean {
+    return this.queued > highWater
+  }
+
+  /** Adds latin1 text to what leaves with the next `flush`. */
+  send(text: string): void {
+    this.text += text
+    if (this.text.length > joinSize) this.flush()
+  }
+
+  /**
+   * Adds `bytes[start, end)` of another wire's current read. Small pieces are joined with the text around them; large ones
+   * are written from the read buffer itself, which then belongs to the kernel until it has taken them.
+   */
+  sendFrom(source: Wire, bytes: Buffer, start: number, end: number): void {
+    if (end - start <= joinSize) {
+      this.send(bytes.toString('latin1', start, end))
+      return
+    }
+    this.flush()
+    this.bytesOut += end - start
+    source.streaming = true
+    if (bytes !== source.own) {
+      // Still the shared buffer, which other wires fill as soon as this call is over.
+      this.socket.write(Buffer.from(bytes.subarray(start, end)))
+      return
+    }
+    this.socket.write(bytes.subarray(start, end))
+    if (this.socket.writableLength > 0) {
+      source.ownIsLent = true
+      source.lentTo = this
+    }
+  }
+
+  /** Hands what was sent to the kernel, in one write. Called once at the end of each event. */
+  flush(): void {
+    const { text } = this
+    if (text === '') return
+    this.text = ''
+    this.bytesOut += text.length
+    this.socket.write(text, 'latin1')
+  }
+
+  /** No large piece is expected any more: the next read uses the shared buffer again. */
+  streamEnded(): void {
+    this.streaming = false
+  }
+
+  pause(): void {
+    if (this.paused) return
+    this.paused = true
+    this.socket.pause()
+  }
+
+  resume(): void {
+    if (!this.paused) return
+    this.paused = false
+    this.socket.resume()
+  }
+
+  setDeadline(due: number): void {
+    this.wheel.set(this, due)
+  }
+
+  clearDeadline(): void {
+    this.due = 0
+  }
+
+  onDeadline(now: number): void {
+    if (!this.closed) this.owner.onDeadline(now)
+  }
+
+  /** Did the peer take anything since the last call? Tells a slow reader from one that stopped. */
+  hasProgressed(): boolean {
+    const handle = (this.socket as unknown as { _handle?: { writeQueueSize?: number } })._handle
+    const queue = handle?.writeQueueSize ?? this.socket.writableLength
+    const progressed = queue < this.queueAtStall
+    this.queueAtStall = queue
+    return progressed
+  }
+
+  /** Sends FIN after what is queued. */
+  end(): void {
+    this.flush()
+    this.socket.end()
+  }
+
+  /** Ends at once; the peer sees that what it has is not complete when something is missing. */
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  /** Ends with RST, so that a body which ends with the connection cannot be taken for complete. */
+  reset(): void {
+    this.socket.resetAndDestroy()
+  }
+
+  /** What the next read fills; undefined keeps the buffer of the last one. */
+  private nextBuffer(): Buffer | undefined {
+    if (this.own === null && !this.streaming) {
+      if (this.started) return undefined
+      this.started = true
+      return scratch
+    }
+    if (this.own !== null) {
+      if (this.streaming && !this.ownIsLent) return undefined
+      if (this.ownIsLent) this.lent.push(this.own)
+      else keepSpare(this.own)
+      this.own = null
+      this.ownIsLent = false
+    }
+    this.takeBack()
+    if (!this.streaming) return scratch
+    this.own = spares.pop() ?? Buffer.allocUnsafeSlow(readSize)
+    return this.own
+  }
+
+  /** Buffers come back for use by others once the kernel has taken everything of them. */
+  private takeBack(): void {
+    if (this.lent.length === 0 || this.lentTo === null || this.lentTo.queued > 0) return
+    for (const buffer of this.lent) keepSpare(buffer)
+    this.lent.length = 0
+  }
+
+  private gone(): void {
+    if (this.closed) return
+    this.closed = true
+    this.wheel.clear(this)
+    this.own = null
+    this.owner.onClose(this.failure)
+  }
+}
+
+function keepSpare(buffer: Buffer): void {
+  if (spares.length < sparesKept) spares.push(buffer)
+}
+
+/** What `acceptConnections` needs of the internals of Node's server; absent in a Node that changed them. */
+interface ServerInternals {
+  _handle?: { onconnection?: (error: number, handle: unknown) => void }
+}
+
+/**
+ * Calls `accept` for each connection of a listening server with a factory for its socket.
+ * Accepted sockets offer no reused read buffer, so the socket is made here, over the accepted handle. Where Node's
+ * internals do not look as expected, the server's own socket and its `data` events are used: slower, same behaviour.
+ */
+export function acceptConnections(
+  server: net.Server,
+  accept: (make: (onread: ReadOptions) => net.Socket) => void,
+): void {
+  const internals = (server as unknown as ServerInternals)._handle
+  if (internals && typeof internals.onconnection === 'function') {
+    internals.onconnection = (error, handle) => {
+      if (error !== 0 || !handle) return
+      accept((onread) => {
+        const options = { handle, allowHalfOpen: true, onread } as unknown as net.SocketConstructorOpts
+        const socket = new net.Socket(options)
+        socket.setNoDelay(true)
+        return socket
+      })
+    }
+    return
+  }
+  server.on('connection', (socket) => accept((onread) => readByEvents(socket, onread)))
+}
+
+function readByEvents(socket: net.Socket, onread: ReadOptions): net.Socket {
+  socket.setNoDelay(true)
+  socket.on('data', (bytes: Buffer) => {
+    if (!onread.callback(bytes.length, bytes)) socket.pause()
+  })
+  return socket
+}
+
+/** Opens a connection whose reads go through the reused buffer. */
+export function connect(host: string, port: number): (onread: ReadOptions) => net.Socket {
+  return (onread) =>
+    net.connect({ host, port, allowHalfOpen: true, noDelay: true, onread } as unknown as net.NetConnectOpts)
+}

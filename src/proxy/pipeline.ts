@@ -1,0 +1,185 @@
+/**
+ * A binding's policies as compiled chains, phase by phase. A phase that nobody uses is null and costs one comparison;
+ * a synchronous result is not awaited; a policy that throws denies the request, it is never skipped.
+ *
+ * Request policies run in two passes, as in APISIX (rewrite, then access): identify and transform first, then, with the
+ * consumer known, authorize and limit. Inside a pass the higher priority runs first. See docs/decisions/0010.
+ */
+import type { Exchange, PolicyHandlers, Stage, Verdict } from './exchange.ts'
+
+export interface ChainEntry {
+  readonly policy: string
+  readonly stage: Stage
+  readonly priority: number
+  readonly handlers: PolicyHandlers
+  /** Shadow: the verdict is recorded and the request passes. */
+  readonly shadow: boolean
+  /** on_error: continue. */
+  readonly continueOnError: boolean
+  /** Replaces the body of any answer of 400 and above. */
+  readonly errorResponse: string | Record<string, unknown> | undefined
+}
+
+export class Chain {
+  /** In the order of their turn, global policies first. */
+  readonly entries: readonly ChainEntry[]
+  readonly first: readonly ChainEntry[] | null
+  readonly second: readonly ChainEntry[] | null
+  readonly send: readonly ChainEntry[] | null
+  readonly requestBody: readonly ChainEntry[] | null
+  /** In reverse. */
+  readonly respond: readonly ChainEntry[] | null
+  readonly observe: readonly ChainEntry[] | null
+
+  /** @param groups global policies, then the binding's; each group is sorted by itself, as APISIX does */
+  constructor(groups: readonly (readonly ChainEntry[])[]) {
+    const ordered = groups.map((group) => [...group].sort((a, b) => b.priority - a.priority))
+    const all = ordered.flat()
+    this.entries = all
+    this.first = those(all, (entry) => entry.handlers.request !== undefined && isFirstPass(entry.stage))
+    this.second = those(all, (entry) => entry.handlers.request !== undefined && !isFirstPass(entry.stage))
+    this.send = those(all, (entry) => entry.handlers.send !== undefined)
+    this.requestBody = those(all, (entry) => entry.handlers.requestBody !== undefined)
+    this.respond = those(all, (entry) => entry.handlers.respond !== undefined)?.toReversed() ?? null
+    this.observe = those(all, (entry) => entry.handlers.observe !== undefined)
+  }
+}
+
+export const emptyChain = new Chain([])
+
+function isFirstPass(stage: Stage): boolean {
+  return stage === 'identify' || stage === 'transform'
+}
+
+function those(
+  entries: readonly ChainEntry[],
+  wanted: (entry: ChainEntry) => boolean,
+): readonly ChainEntry[] | null {
+  const found = entries.filter(wanted)
+  return found.length > 0 ? found : null
+}
+
+/** Who hears about policies that failed or, in shadow mode, would have answered. */
+export interface PipelineEvents {
+  policyFailed(policy: string, error: unknown): void
+  shadowVerdict(policy: string, verdict: Verdict, exchange: Exchange): void
+}
+
+/** A verdict with the policy that gave it; `policy` is empty when a policy failed. */
+export interface Answer {
+  readonly policy: string
+  readonly verdict: Verdict | null
+}
+
+/**
+ * Runs one pass.
+ * @returns null to go on, an answer that ends the request, or a promise of either when a policy is asynchronous
+ */
+export function runPass(
+  entries: readonly ChainEntry[],
+  exchange: Exchange,
+  events: PipelineEvents,
+  from = 0,
+): Answer | null | Promise<Answer | null> {
+  for (let i = from; i < entries.length; i++) {
+    const entry = entries[i] as ChainEntry
+    let result: ReturnType<NonNullable<PolicyHandlers['request']>>
+    try {
+      result = (entry.handlers.request as NonNullable<PolicyHandlers['request']>)(exchange)
+    } catch (error) {
+      const failed = failure(entry, error, events)
+      if (failed !== null) return failed
+      continue
+    }
+    if (result === undefined) continue
+    if (isPromise(result)) return finishPass(result, entries, exchange, events, i)
+    const answer = answerOf(entry, result, exchange, events)
+    if (answer !== null) return answer
+  }
+  return null
+}
+
+async function finishPass(
+  pending: Promise<Verdict | undefined | void>,
+  entries: readonly ChainEntry[],
+  exchange: Exchange,
+  events: PipelineEvents,
+  at: number,
+): Promise<Answer | null> {
+  const entry = entries[at] as ChainEntry
+  let answer: Answer | null
+  try {
+    const verdict = await pending
+    answer = verdict ? answerOf(entry, verdict, exchange, events) : null
+  } catch (error) {
+    answer = failure(entry, error, events)
+  }
+  return answer ?? runPass(entries, exchange, events, at + 1)
+}
+
+function isPromise(
+  value: Verdict | Promise<Verdict | undefined | void>,
+): value is Promise<Verdict | undefined | void> {
+  return typeof (value as { then?: unknown }).then === 'function'
+}
+
+function answerOf(
+  entry: ChainEntry,
+  verdict: Verdict,
+  exchange: Exchange,
+  events: PipelineEvents,
+): Answer | null {
+  if (entry.shadow) {
+    events.shadowVerdict(entry.policy, verdict, exchange)
+    return null
+  }
+  if (entry.errorResponse !== undefined && verdict.status >= 400) {
+    return { policy: entry.policy, verdict: { ...verdict, body: entry.errorResponse } }
+  }
+  return { policy: entry.policy, verdict }
+}
+
+function failure(entry: ChainEntry, error: unknown, events: PipelineEvents): Answer | null {
+  events.policyFailed(entry.policy, error)
+  return entry.continueOnError || entry.shadow ? null : { policy: '', verdict: null }
+}
+
+/** Runs the handlers of a phase that cannot answer. @returns false when one failed and the exchange must not go on */
+export function runHooks(
+  entries: readonly ChainEntry[],
+  phase: 'send' | 'respond' | 'observe',
+  exchange: Exchange,
+  events: PipelineEvents,
+): boolean {
+  let sound = true
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i] as ChainEntry
+    try {
+      ;(entry.handlers[phase] as (exchange: Exchange) => void)(exchange)
+    } catch (error) {
+      events.policyFailed(entry.policy, error)
+      if (!entry.continueOnError) sound = false
+    }
+  }
+  return sound
+}
+
+/** Shows a piece of the request body to the policies that read it. */
+export function runRequestBody(
+  entries: readonly ChainEntry[],
+  exchange: Exchange,
+  chunk: Buffer,
+  events: PipelineEvents,
+): Answer | null {
+  for (const entry of entries) {
+    try {
+      const verdict = entry.handlers.requestBody?.(exchange, chunk)
+      const answer = verdict ? answerOf(entry, verdict, exchange, events) : null
+      if (answer !== null) return answer
+    } catch (error) {
+      const failed = failure(entry, error, events)
+      if (failed !== null) return failed
+    }
+  }
+  return null
+}

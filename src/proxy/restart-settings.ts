@@ -1,0 +1,21 @@
+/** Settings that take effect only at a start: what is built from them lives as long as the process. */
+import { isDeepStrictEqual } from 'node:util'
+import type { Settings } from '../config/settings.ts'
+
+const startOnly = [
+  'listeners',
+  'workers',
+  'router',
+  'control',
+  'metrics',
+] as const satisfies (keyof Settings)[]
+
+/** `wanted` as far as it can be had without a restart, and the names of the settings that need one. */
+export function liveSettings(
+  current: Settings,
+  wanted: Settings,
+): { settings: Settings; needRestart: string[] } {
+  const needRestart = startOnly.filter((name) => !isDeepStrictEqual(current[name], wanted[name]))
+  const { listeners, workers, router, control, metrics } = current
+  return { settings: { ...wanted, listeners, workers, router, control, metrics }, needRestart }
+}

@@ -1,0 +1,384 @@
+/**
+ * A data thread's working form of the plan: routes in the router, chains of policies, upstreams with their pools.
+ * Changed by deltas; what a delta does not name keeps its state. A request holds the binding it began with.
+ */
+import type {
+  ConsumerSpec,
+  PlanDelta,
+  PlanResources,
+  PluginConfig,
+  Plugins,
+  RouteSpec,
+  ServiceSpec,
+  UpstreamSpec,
+} from '../config/plan.ts'
+import { resourceKinds } from '../config/plan.ts'
+import type {
+  BindingInfo,
+  Consumer,
+  PolicyBindingContext,
+  PolicyFactory,
+  PolicyHandlers,
+} from './exchange.ts'
+import type { UpstreamConnection } from './http1/upstream-connection.ts'
+import { Chain, type ChainEntry, emptyChain } from './pipeline.ts'
+import { Router } from './router/router.ts'
+import { Upstream } from './upstream/upstream.ts'
+
+/** A route at run time. */
+export class Binding implements BindingInfo {
+  readonly route: RouteSpec
+  readonly routeId: string
+  readonly routeName: string
+  readonly serviceId: string
+  readonly serviceName: string
+  readonly matchedUri: string
+  readonly matchedHost: string
+  readonly upstream: Upstream<UpstreamConnection> | null
+  /** Milliseconds. */
+  readonly connectTimeout: number
+  readonly sendTimeout: number
+  readonly readTimeout: number
+  readonly webSocket: boolean
+  readonly stripPrefix: string
+  private compiled: Chain | null = null
+  private readonly byConsumer = new Map<string, Chain>()
+  private readonly service: ServiceSpec | undefined
+  private readonly runtime: Runtime
+  /** Routes with several patterns have a binding for each, made when it first matches. */
+  private readonly variants: Map<string, Binding> | null
+
+  constructor(
+    route: RouteSpec,
+    service: ServiceSpec | undefined,
+    upstream: Upstream<UpstreamConnection> | null,
+    runtime: Runtime,
+    matched?: { uri: string; host: string },
+  ) {
+    this.route = route
+    this.service = service
+    this.matchedUri = matched?.uri ?? route.uris[0] ?? ''
+    this.matchedHost = matched?.host ?? route.hosts[0] ?? ''
+    this.variants =
+      matched === undefined && (route.uris.length > 1 || route.hosts.length > 1) ? new Map() : null
+    this.routeId = route.id
+    this.routeName = route.name ?? ''
+    this.serviceId = route.service_id ?? ''
+    this.serviceName = service?.name ?? ''
+    this.upstream = upstream
+    const timeout = route.timeout ?? upstream?.spec.timeout ?? { connect: 60, send: 60, read: 60 }
+    this.connectTimeout = timeout.connect * 1000
+    this.sendTimeout = timeout.send * 1000
+    this.readTimeout = timeout.read * 1000
+    this.webSocket = route.enable_websocket
+    this.stripPrefix = route.strip_prefix ?? ''
+    this.runtime = runtime
+  }
+
+  /** This binding under the host and path pattern that a request matched. */
+  matchedAs(uri: string, host: string): Binding {
+    if (this.variants === null) return this
+    const key = `${host} ${uri}`
+    let variant = this.variants.get(key)
+    if (variant === undefined) {
+      variant = new Binding(this.route, this.service, this.upstream, this.runtime, { uri, host })
+      variant.compiled = this.chain()
+      this.variants.set(key, variant)
+    }
+    return variant
+  }
+
+  /** The chain before the consumer is known. Compiled at its first use. */
+  chain(): Chain {
+    this.compiled ??= this.runtime.chainOf(this.route, null)
+    return this.compiled
+  }
+
+  /** The chain with the consumer's own policies on top, which replace those of the same name. */
+  chainFor(consumer: Consumer): Chain {
+    const plugins = consumer.spec.plugins
+    if (plugins === undefined || !this.runtime.bringsPolicies(plugins)) return this.chain()
+    let chain = this.byConsumer.get(consumer.username)
+    if (chain === undefined) {
+      chain = this.runtime.chainOf(this.route, consumer.spec)
+      this.byConsumer.set(consumer.username, chain)
+    }
+    return chain
+  }
+
+  forgetChains(): void {
+    this.compiled = null
+    this.variants?.clear()
+    this.byConsumer.clear()
+  }
+
+  forgetConsumers(): void {
+    this.byConsumer.clear()
+    for (const variant of this.variants?.values() ?? []) variant.forgetConsumers()
+  }
+}
+
+/** Policies of a place with the resource that contributed them. */
+interface Contribution {
+  readonly owner: string
+  readonly plugins: Plugins | undefined
+}
+
+export class Runtime {
+  globalChain: Chain = emptyChain
+  readonly resources: PlanResources = Object.fromEntries(
+    resourceKinds.map((kind) => [kind, new Map()]),
+  ) as unknown as PlanResources
+
+  private router = new Router<Binding, unknown>('radixtree_host_uri', () => undefined)
+  private readonly bindings = new Map<string, Binding>()
+  private readonly upstreams = new Map<string, Upstream<UpstreamConnection>>()
+  private readonly addresses = new Map<string, readonly string[]>()
+  private globalEntries: readonly ChainEntry[] = []
+  /** Chains of routes without policies of their own, by the resources they share. */
+  private readonly shared = new Map<string, Chain>()
+  private readonly policies: ReadonlyMap<string, PolicyFactory>
+  private readonly policyFailed: (policy: string, error: unknown) => void
+
+  constructor(
+    policies: ReadonlyMap<string, PolicyFactory>,
+    policyFailed: (policy: string, error: unknown) => void,
+  ) {
+    this.policies = policies
+    this.policyFailed = policyFailed
+  }
+
+  /** Called once, after construction, with every name's addresses that are known already. */
+  setAddresses(host: string, addresses: readonly string[]): void {
+    this.addresses.set(host, addresses)
+    for (const upstream of this.upstreams.values()) upstream.setAddresses(host, addresses)
+  }
+
+  match(host: string, path: string, method: string): Binding | null {
+    const match = this.router.match(host, path, method, null)
+    return match === null ? null : match.value.matchedAs(match.uri, match.host)
+  }
+
+  allowedMethods(host: string, path: string): string[] {
+    return this.router.allowedMethods(host, path, null)
+  }
+
+  /** Puts a delta to work, between two requests. Routes that it does not reach keep their bindings and chains. */
+  apply(delta: PlanDelta): void {
+    this.store(delta)
+    this.applyUpstreams(delta)
+    this.shared.clear()
+    if (changes(delta, 'global_rules') || changes(delta, 'plugin_metadata')) {
+      this.compileGlobals()
+      for (const binding of this.bindings.values()) binding.forgetChains()
+    } else if (changes(delta, 'consumers')) {
+      for (const binding of this.bindings.values()) binding.forgetConsumers()
+    }
+    for (const id of delta.remove.routes ?? []) {
+      this.router.remove(id)
+      this.bindings.delete(id)
+    }
+    for (const route of this.reachedRoutes(delta)) this.bind(route)
+  }
+
+  /** Compiles the policies of a route: service below plugin config below route, the consumer's on top (APISIX, part d). */
+  chainOf(route: RouteSpec, consumer: ConsumerSpec | null): Chain {
+    const key =
+      consumer === null && route.plugins === undefined
+        ? `${route.service_id ?? ''} ${route.plugin_config_id ?? ''}`
+        : null
+    const known = key === null ? undefined : this.shared.get(key)
+    if (known !== undefined) return known
+    const contributions: Contribution[] = []
+    if (route.service_id !== undefined) {
+      contributions.push({
+        owner: `service:${route.service_id}`,
+        plugins: this.resources.services.get(route.service_id)?.plugins,
+      })
+    }
+    if (route.plugin_config_id !== undefined) {
+      contributions.push({
+        owner: `plugin_config:${route.plugin_config_id}`,
+        plugins: this.resources.plugin_configs.get(route.plugin_config_id)?.plugins,
+      })
+    }
+    contributions.push({ owner: `route:${route.id}`, plugins: route.plugins })
+    if (consumer !== null)
+      contributions.push({ owner: `consumer:${consumer.username}`, plugins: consumer.plugins })
+    const entries = this.entriesOf(contributions, route.id, route.service_id ?? '')
+    const chain =
+      entries.length === 0 && this.globalEntries.length === 0
+        ? emptyChain
+        : new Chain([this.globalEntries, entries])
+    if (key !== null) this.shared.set(key, chain)
+    return chain
+  }
+
+  /** True when a consumer's plugins do more than identify it. */
+  bringsPolicies(plugins: Plugins): boolean {
+    for (const name in plugins) if (this.policies.get(name)?.stage !== 'identify') return true
+    return false
+  }
+
+  retire(): void {
+    for (const upstream of this.upstreams.values()) upstream.retire()
+  }
+
+  private store(delta: PlanDelta): void {
+    for (const kind of resourceKinds) {
+      const map = this.resources[kind] as Map<string, unknown>
+      for (const id of delta.remove[kind] ?? []) map.delete(id)
+      for (const resource of delta.put[kind] ?? []) map.set(idOf(resource), resource)
+    }
+  }
+
+  private applyUpstreams(delta: PlanDelta): void {
+    const wanted = new Map<string, UpstreamSpec>()
+    for (const kind of ['upstreams', 'services', 'routes'] as const) {
+      for (const resource of delta.put[kind] ?? []) {
+        const spec = 'nodes' in resource ? resource : resource.upstream
+        if (spec !== undefined) wanted.set(spec.key, spec)
+      }
+    }
+    for (const [key, spec] of wanted) {
+      const known = this.upstreams.get(key)
+      if (known === undefined) this.upstreams.set(key, new Upstream(spec, (host) => this.addressesOf(host)))
+      else known.update(spec, (host) => this.addressesOf(host))
+    }
+    const gone = [
+      ...(delta.remove.upstreams ?? []).map((id) => `upstream:${id}`),
+      ...[...(delta.remove.services ?? []), ...withoutUpstream(delta.put.services)].map(
+        (id) => `service:${id}`,
+      ),
+      ...[...(delta.remove.routes ?? []), ...withoutUpstream(delta.put.routes)].map((id) => `route:${id}`),
+    ]
+    for (const key of gone) {
+      this.upstreams.get(key)?.retire()
+      this.upstreams.delete(key)
+    }
+  }
+
+  /** Routes that changed themselves or through what they refer to. */
+  private reachedRoutes(delta: PlanDelta): Iterable<RouteSpec> {
+    const services = touched(delta, 'services')
+    const configs = touched(delta, 'plugin_configs')
+    const upstreams = touched(delta, 'upstreams')
+    const changed = delta.put.routes ?? []
+    if (services.size + configs.size + upstreams.size === 0) return changed
+    for (const service of this.resources.services.values()) {
+      if (service.upstream_id !== undefined && upstreams.has(service.upstream_id)) services.add(service.id)
+    }
+    const reached = new Set(changed)
+    for (const route of this.resources.routes.values()) {
+      if (
+        (route.service_id !== undefined && services.has(route.service_id)) ||
+        (route.plugin_config_id !== undefined && configs.has(route.plugin_config_id)) ||
+        (route.upstream_id !== undefined && upstreams.has(route.upstream_id))
+      ) {
+        reached.add(route)
+      }
+    }
+    return reached
+  }
+
+  private bind(route: RouteSpec): void {
+    const service = route.service_id === undefined ? undefined : this.resources.services.get(route.service_id)
+    const binding = new Binding(route, service, this.upstreamOf(route, service), this)
+    this.bindings.set(route.id, binding)
+    this.router.put(route, binding)
+  }
+
+  private upstreamOf(
+    route: RouteSpec,
+    service: ServiceSpec | undefined,
+  ): Upstream<UpstreamConnection> | null {
+    const key =
+      route.upstream?.key ??
+      (route.upstream_id !== undefined ? `upstream:${route.upstream_id}` : undefined) ??
+      service?.upstream?.key ??
+      (service?.upstream_id !== undefined ? `upstream:${service.upstream_id}` : undefined)
+    return (key !== undefined ? this.upstreams.get(key) : undefined) ?? null
+  }
+
+  private addressesOf(host: string): readonly string[] {
+    return this.addresses.get(host) ?? [host]
+  }
+
+  private compileGlobals(): void {
+    const rules = [...this.resources.global_rules.values()]
+    this.globalEntries = this.entriesOf(
+      rules.map((rule) => ({ owner: `global_rule:${rule.id}`, plugins: rule.plugins })),
+      '',
+      '',
+    )
+    this.globalChain = this.globalEntries.length === 0 ? emptyChain : new Chain([this.globalEntries])
+  }
+
+  private entriesOf(
+    contributions: readonly Contribution[],
+    routeId: string,
+    serviceId: string,
+  ): ChainEntry[] {
+    const merged = new Map<string, { owner: string; config: PluginConfig }>()
+    for (const { owner, plugins } of contributions) {
+      for (const name in plugins) merged.set(name, { owner, config: plugins[name] as PluginConfig })
+    }
+    const entries: ChainEntry[] = []
+    for (const [name, { owner, config }] of merged) {
+      const factory = this.policies.get(name)
+      const meta = config._meta
+      if (factory === undefined || meta?.disable === true) continue
+      if (owner.startsWith('consumer:') && factory.stage === 'identify') continue
+      entries.push({
+        policy: name,
+        stage: factory.stage,
+        priority: meta?.priority ?? factory.priority,
+        handlers: this.handlersOf(factory, config, { policy: name, routeId, serviceId, owner }),
+        shadow: meta?.mode === 'shadow',
+        continueOnError: meta?.on_error === 'continue',
+        errorResponse: meta?.error_response,
+      })
+    }
+    return entries
+  }
+
+  /** A policy that cannot be set up denies what it should have guarded. */
+  private handlersOf(
+    factory: PolicyFactory,
+    config: PluginConfig,
+    place: PolicyBindingContext,
+  ): PolicyHandlers {
+    try {
+      return factory.create(config, place)
+    } catch (error) {
+      this.policyFailed(factory.name, error)
+      return {
+        request() {
+          throw error
+        },
+      }
+    }
+  }
+}
+
+function idOf(resource: unknown): string {
+  const { id, username } = resource as { id?: string; username?: string }
+  return username ?? (id as string)
+}
+
+function changes(delta: PlanDelta, kind: keyof PlanResources): boolean {
+  return (delta.put[kind]?.length ?? 0) > 0 || (delta.remove[kind]?.length ?? 0) > 0
+}
+
+function touched(delta: PlanDelta, kind: 'services' | 'plugin_configs' | 'upstreams'): Set<string> {
+  return new Set([
+    ...(delta.put[kind] ?? []).map((resource) => resource.id as string),
+    ...(delta.remove[kind] ?? []),
+  ])
+}
+
+function withoutUpstream(resources: readonly (RouteSpec | ServiceSpec)[] | undefined): string[] {
+  return (resources ?? [])
+    .filter((resource) => resource.upstream === undefined)
+    .map((resource) => resource.id)
+}

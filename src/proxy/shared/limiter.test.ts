@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createLimitTable, Limiter, type LimitState, limitEvictions, releaseLimitLocks } from './limiter.ts'
+
+const minute = 60_000
+const state = (windows: number): LimitState[] =>
+  Array.from({ length: windows }, () => ({ remaining: -1, resetMs: -1 }))
+
+function soleLimiter(bytes = 1024 * 1024): Limiter {
+  return new Limiter(createLimitTable(bytes), 1)
+}
+
+test('admits exactly the limit, tells what is left, then refuses', () => {
+  const limiter = soleLimiter()
+  const windows = [{ limit: 3, windowMs: minute }]
+  const out = state(1)
+  const remaining = [1, 2, 3, 4].map(() => [limiter.acquire('jack', windows, 1, out), out[0]!.remaining])
+  assert.deepEqual(remaining, [
+    [true, 2],
+    [true, 1],
+    [true, 0],
+    [false, 0],
+  ])
+  assert.ok(out[0]!.resetMs > 0 && out[0]!.resetMs <= minute)
+})
+
+test('keys do not share a count', () => {
+  const limiter = soleLimiter()
+  const windows = [{ limit: 1, windowMs: minute }]
+  for (let client = 0; client < 2000; client++) {
+    assert.equal(limiter.acquire(`client-${client}`, windows, 1, state(1)), true, `client-${client}`)
+  }
+})
+
+test('several windows are decided together: a refusal by one counts in none', () => {
+  const limiter = soleLimiter()
+  const windows = [
+    { limit: 2, windowMs: 1000 },
+    { limit: 10, windowMs: minute },
+  ]
+  const out = state(2)
+  limiter.acquire('jack', windows, 2, out)
+  assert.equal(limiter.acquire('jack', windows, 1, out), false)
+  assert.deepEqual(
+    out.map((window) => window.remaining),
+    [0, 8],
+  )
+})
+
+test('windows of equal length keep counts of their own', () => {
+  const limiter = soleLimiter()
+  const windows = [
+    { limit: 5, windowMs: minute },
+    { limit: 3, windowMs: minute },
+  ]
+  const out = state(2)
+  limiter.acquire('jack', windows, 1, out)
+  assert.deepEqual(
+    out.map((window) => window.remaining),
+    [4, 2],
+  )
+})
+
+test('a window opens with the first counted request and starts anew when it is over', () => {
+  const limiter = soleLimiter()
+  const windows = [{ limit: 1, windowMs: 1000 }]
+  const out = state(1)
+  const start = performance.now()
+  assert.equal(limiter.acquire('jack', windows, 1, out, start), true)
+  assert.equal(limiter.acquire('jack', windows, 1, out, start + 999), false)
+  assert.ok(Math.abs(out[0]!.resetMs - 1) < 0.01, `${out[0]!.resetMs} ms to go`)
+  assert.equal(limiter.acquire('jack', windows, 1, out, start + 1000), true)
+  assert.equal(out[0]!.resetMs, 1000)
+})
+
+test('a cost of 0 looks without counting or opening a window', () => {
+  const limiter = soleLimiter()
+  const windows = [{ limit: 2, windowMs: minute }]
+  const out = state(1)
+  const start = performance.now()
+  assert.equal(limiter.acquire('jack', windows, 0, out, start), true)
+  assert.deepEqual(out, [{ remaining: 2, resetMs: minute }])
+  assert.equal(limiter.acquire('jack', windows, 0, out, start + 5), true)
+  assert.deepEqual(out, [{ remaining: 2, resetMs: minute }])
+})
+
+test('a cost above what is left is refused as a whole', () => {
+  const limiter = soleLimiter()
+  const windows = [{ limit: 5, windowMs: minute }]
+  const out = state(1)
+  assert.equal(limiter.acquire('jack', windows, 3, out), true)
+  assert.equal(limiter.acquire('jack', windows, 3, out), false)
+  assert.equal(out[0]!.remaining, 2)
+  assert.equal(limiter.acquire('jack', windows, 2, out), true)
+})
+
+test('a lowered limit keeps the count that was reached', () => {
+  const limiter = soleLimiter()
+  const out = state(1)
+  for (let i = 0; i < 5; i++) limiter.acquire('jack', [{ limit: 10, windowMs: minute }], 1, out)
+  assert.equal(limiter.acquire('jack', [{ limit: 4, windowMs: minute }], 1, out), false)
+  assert.equal(out[0]!.remaining, 0)
+})
+
+test('a full bucket makes room by dropping the window that ends soonest, and counts it', () => {
+  const table = createLimitTable(512)
+  const limiter = new Limiter(table, 1)
+  const out = state(1)
+  const start = performance.now()
+  limiter.acquire('short', [{ limit: 1, windowMs: 1000 }], 1, out, start)
+  for (let key = 0; key < 20; key++) {
+    limiter.acquire(`long-${key}`, [{ limit: 1, windowMs: minute }], 1, out, start)
+  }
+  assert.equal(limitEvictions(table), 0)
+  limiter.acquire('one more', [{ limit: 1, windowMs: minute }], 1, out, start)
+  assert.equal(limitEvictions(table), 1)
+  for (let key = 0; key < 20; key++) {
+    assert.equal(limiter.acquire(`long-${key}`, [{ limit: 1, windowMs: minute }], 1, out, start), false)
+  }
+  assert.equal(limiter.acquire('short', [{ limit: 1, windowMs: 1000 }], 0, out, start), true)
+})
+
+test('making room never drops a window of the key that is being counted', () => {
+  const limiter = new Limiter(createLimitTable(512), 1)
+  const windows = Array.from({ length: 8 }, (_, index) => ({ limit: 100, windowMs: 1000 + index }))
+  const out = state(8)
+  for (let key = 0; key < 50; key++) {
+    limiter.acquire(`key-${key}`, windows, 1, out)
+    assert.ok(
+      out.every((window) => window.remaining === 99),
+      `key-${key}`,
+    )
+    limiter.acquire(`key-${key}`, windows, 1, out)
+    assert.ok(
+      out.every((window) => window.remaining === 98),
+      `key-${key}`,
+    )
+  }
+})
+
+test('the lock of a dead thread opens when its id is released, and only then', () => {
+  const table = createLimitTable(512)
+  const words = new Int32Array(table)
+  const lock = 16
+  words[lock] = 7
+  releaseLimitLocks(table, 3)
+  assert.equal(words[lock], 7)
+  releaseLimitLocks(table, 7)
+  assert.equal(words[lock], 0)
+  assert.equal(new Limiter(table, 1).acquire('jack', [{ limit: 1, windowMs: minute }], 1, state(1)), true)
+})
+
+test('more windows than a bucket may hold for one key are refused loudly', () => {
+  const windows = Array.from({ length: 9 }, () => ({ limit: 1, windowMs: minute }))
+  assert.throws(() => soleLimiter().acquire('jack', windows, 1, state(9)), RangeError)
+})

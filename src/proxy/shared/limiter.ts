@@ -1,0 +1,213 @@
+/**
+ * Fixed-window limits that are exact across all threads of the process: one table in shared memory.
+ *
+ * A key lives in one bucket, found by its hash, with one cell for each of its windows; so one lock guards everything
+ * that a decision needs. The lock is held for some tens of nanoseconds and names its owner, which lets the control
+ * thread release the locks of a thread that died.
+ */
+import { randomBytes } from 'node:crypto'
+import { sharedTime } from './clock.ts'
+import { KeyHash } from './key-hash.ts'
+
+export interface LimitWindow {
+  /** Largest sum of costs in one window. */
+  readonly limit: number
+  /** Length of a window. It opens with the first request that is counted in it. */
+  readonly windowMs: number
+}
+
+export interface LimitState {
+  /** What is left in the window, never below 0. */
+  remaining: number
+  /** Until the window ends; its whole length while it is not open. */
+  resetMs: number
+}
+
+/** Most windows of one key. */
+export const maxLimitWindows = 8
+
+/*
+ * Layout, in 32-bit words: a header, then buckets. A bucket is
+ *   [lock, -] [low half of the hash] x cells [high half] x cells [count: float64] x cells [end: float64] x cells
+ * The halves stand together, so that a search reads two cache lines. A cell whose end has passed is free.
+ */
+const cellsPerBucket = 21
+const wordsPerBucket = 128
+const headerWords = 16
+const seedWord = 0
+const evictionsWord = 2
+const lowOffset = 2
+const highOffset = lowOffset + cellsPerBucket
+/** In 64-bit words from the start of the bucket. */
+const countOffset = (highOffset + cellsPerBucket) / 2
+const endOffset = countOffset + cellsPerBucket
+
+/** A thread that holds a bucket may lose its core; from here on we give up ours rather than burn it. */
+const spinsBeforeSleep = 200
+const sleepMs = 0.05
+
+/** Shared memory for a limit table of about `bytes` bytes, rounded down to a power of two of 512-byte buckets. */
+export function createLimitTable(bytes: number): SharedArrayBuffer {
+  const buckets = 2 ** Math.floor(Math.log2(bytes / (wordsPerBucket * 4)))
+  if (!(buckets >= 1)) throw new RangeError(`a limit table needs at least ${wordsPerBucket * 4} bytes`)
+  const table = new SharedArrayBuffer((headerWords + buckets * wordsPerBucket) * 4)
+  const seed = randomBytes(8)
+  const words = new Int32Array(table)
+  words[seedWord] = seed.readInt32LE(0)
+  words[seedWord + 1] = seed.readInt32LE(4)
+  return table
+}
+
+/** Cells of live windows that had to make room, since the table was made. */
+export function limitEvictions(table: SharedArrayBuffer): number {
+  return Atomics.load(new Int32Array(table), evictionsWord) >>> 0
+}
+
+/** Opens every lock that a dead thread holds. To be called before another thread takes over its id. */
+export function releaseLimitLocks(table: SharedArrayBuffer, threadId: number): void {
+  const words = new Int32Array(table)
+  for (let lock = headerWords; lock < words.length; lock += wordsPerBucket) {
+    if (words[lock] === threadId) Atomics.compareExchange(words, lock, threadId, 0)
+  }
+}
+
+/** One thread's access to the table. */
+export class Limiter {
+  readonly #words: Int32Array
+  readonly #floats: Float64Array
+  readonly #bucketMask: number
+  readonly #threadId: number
+  readonly #hash: KeyHash
+  /** The cell of each window of the key in work; -1: none yet. */
+  readonly #cells = new Int32Array(maxLimitWindows)
+
+  /** `threadId` is above 0 and belongs to no other live thread. */
+  constructor(table: SharedArrayBuffer, threadId: number) {
+    this.#words = new Int32Array(table)
+    this.#floats = new Float64Array(table)
+    this.#bucketMask = (this.#words.length - headerWords) / wordsPerBucket - 1
+    this.#threadId = threadId
+    this.#hash = new KeyHash(this.#words[seedWord]!, this.#words[seedWord + 1]!)
+  }
+
+  /**
+   * Counts `cost` in every window of `key` when all of them have room for it; else counts nothing and returns false.
+   * A cost of 0 only looks. Fills `out`, which has one entry for each window, in place: the state after the decision.
+   *
+   * Windows of a key are told apart by their position and length, so a changed limit keeps the count.
+   * `at` is this thread's `performance.now()`, for callers that have just read it.
+   */
+  acquire(
+    key: string,
+    windows: readonly LimitWindow[],
+    cost: number,
+    out: LimitState[],
+    at: number = performance.now(),
+  ): boolean {
+    if (windows.length > maxLimitWindows)
+      throw new RangeError(`more than ${maxLimitWindows} windows for one key`)
+    const hash = this.#hash
+    hash.update(key)
+    const low = hash.low
+    const high = hash.high
+    const bucket = headerWords + (high & this.#bucketMask) * wordsPerBucket
+    const now = sharedTime(at)
+    this.#lock(bucket)
+    const granted = this.#decide(bucket, low, high, windows, cost, now, out)
+    Atomics.store(this.#words, bucket, 0)
+    return granted
+  }
+
+  #decide(
+    bucket: number,
+    low: number,
+    high: number,
+    windows: readonly LimitWindow[],
+    cost: number,
+    now: number,
+    out: LimitState[],
+  ): boolean {
+    const floats = this.#floats
+    const cells = this.#cells
+    const counts = (bucket >> 1) + countOffset
+    const ends = (bucket >> 1) + endOffset
+    let granted = true
+    for (let index = 0; index < windows.length; index++) {
+      const window = windows[index]!
+      const state = out[index]!
+      const cell = this.#find(bucket, low, windowTag(high, index, window.windowMs), now)
+      cells[index] = cell
+      const count = cell < 0 ? 0 : floats[counts + cell]!
+      if (count + cost > window.limit) granted = false
+      state.remaining = window.limit > count ? window.limit - count : 0
+      state.resetMs = cell < 0 ? window.windowMs : floats[ends + cell]! - now
+    }
+    if (!granted || cost === 0) return granted
+    for (let index = 0; index < windows.length; index++) {
+      const window = windows[index]!
+      let cell = cells[index]!
+      if (cell < 0) {
+        cell = this.#claim(bucket, windows.length, now)
+        cells[index] = cell
+        this.#words[bucket + lowOffset + cell] = low
+        this.#words[bucket + highOffset + cell] = windowTag(high, index, window.windowMs)
+        floats[counts + cell] = 0
+        floats[ends + cell] = now + window.windowMs
+      }
+      floats[counts + cell]! += cost
+      out[index]!.remaining -= cost
+    }
+    return true
+  }
+
+  #find(bucket: number, low: number, tag: number, now: number): number {
+    const words = this.#words
+    const lows = bucket + lowOffset
+    const ends = (bucket >> 1) + endOffset
+    for (let cell = 0; cell < cellsPerBucket; cell++) {
+      if (
+        words[lows + cell] === low &&
+        words[lows + cellsPerBucket + cell] === tag &&
+        this.#floats[ends + cell]! > now
+      ) {
+        return cell
+      }
+    }
+    return -1
+  }
+
+  /** A free cell, else the one that ends soonest; never one of the key in work. */
+  #claim(bucket: number, windows: number, now: number): number {
+    const ends = (bucket >> 1) + endOffset
+    let chosen = -1
+    let soonest = Number.POSITIVE_INFINITY
+    for (let cell = 0; cell < cellsPerBucket; cell++) {
+      const end = this.#floats[ends + cell]!
+      if (end <= now) return cell
+      if (end < soonest && !this.#inWork(cell, windows)) {
+        soonest = end
+        chosen = cell
+      }
+    }
+    Atomics.add(this.#words, evictionsWord, 1)
+    return chosen
+  }
+
+  #inWork(cell: number, windows: number): boolean {
+    for (let index = 0; index < windows; index++) if (this.#cells[index] === cell) return true
+    return false
+  }
+
+  #lock(bucket: number): void {
+    const words = this.#words
+    for (let spins = 0; Atomics.compareExchange(words, bucket, 0, this.#threadId) !== 0; spins++) {
+      // Nobody notifies: this is a sleep of a bounded time, ended early when the owner changes before it begins.
+      if (spins >= spinsBeforeSleep) Atomics.wait(words, bucket, Atomics.load(words, bucket), sleepMs)
+    }
+  }
+}
+
+/** The second half of the hash, made particular to one window of the key. */
+function windowTag(high: number, index: number, windowMs: number): number {
+  return (high ^ Math.imul(index + 1, 0x9e3779b1) ^ Math.imul(windowMs | 0, 0x85ebca6b)) | 0
+}

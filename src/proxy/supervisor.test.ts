@@ -1,0 +1,287 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { planOf } from '../../test/threads/plan.ts'
+import { SpareThreads } from './spare-threads.ts'
+import { type AddressBook, Supervisor, type ThreadObserver } from './supervisor.ts'
+
+const stub = new URL('../../test/threads/stub-data-thread.ts', import.meta.url)
+
+interface LogLine {
+  level: string
+  fields: Record<string, unknown>
+  message: string
+}
+
+function plan(routes: string[], gateway = ''): ReturnType<typeof planOf> {
+  const nodes = '{ nodes: [{ host: 127.0.0.1, port: 1, weight: 1 }] }'
+  return planOf(`
+gateway:
+  workers: 2
+  listeners: [{ name: http, host: 127.0.0.1, port: 0 }]
+  timeouts: { drain: 300ms }
+${gateway}
+routes:
+${routes.map((id) => `  - { id: ${id}, uri: /${id}, upstream: ${nodes} }`).join('\n')}
+`)
+}
+
+/** Names resolve to what the test set. */
+class FixedAddresses implements AddressBook {
+  readonly known = new Map<string, readonly string[]>()
+  watched: string[] = []
+  change: (host: string, addresses: readonly string[]) => void = () => {}
+
+  async watch(hosts: ReadonlySet<string>): Promise<void> {
+    const added = [...hosts].filter((host) => !this.watched.includes(host))
+    this.watched = [...hosts].toSorted()
+    for (const host of added) this.change(host, this.known.get(host) ?? [])
+  }
+
+  addresses() {
+    return this.watched.map((host) => [host, this.known.get(host) ?? []] as const)
+  }
+
+  onChange(listener: (host: string, addresses: readonly string[]) => void): void {
+    this.change = listener
+  }
+}
+
+async function startedSupervisor(t: TestContext, first = plan(['a'])) {
+  const lines: LogLine[] = []
+  const output: string[] = []
+  const events: string[] = []
+  const write = (level: string) => (fields: object, message: string) =>
+    void lines.push({ level, fields: { ...fields }, message })
+  const log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+  const observer: ThreadObserver = {
+    threadStarted: (threadId) => events.push(`start ${threadId}`),
+    threadEnded: (threadId) => events.push(`end ${threadId}`),
+    announced: () => {},
+    lines: (text) => output.push(text),
+  }
+  const addressBook = new FixedAddresses()
+  const supervisor = new Supervisor({
+    plan: first,
+    threads: new SpareThreads(stub, 1),
+    addressBook,
+    observer,
+    log,
+    limitTableBytes: 512,
+  })
+  t.after(() => supervisor.stop())
+  const logged = async (message: string, times = 1) => {
+    await until(() => lines.filter((line) => line.message === message).length >= times, message)
+  }
+  await supervisor.start()
+  return { supervisor, addressBook, lines, output, events, logged }
+}
+
+interface StubState {
+  threadId: number
+  version: number
+  routes: string[]
+  bodyLimit: number
+  addresses: Record<string, string[]>
+}
+
+async function ask(supervisor: Supervisor): Promise<StubState> {
+  const socket = connect(supervisor.status.ports.get('http')!, '127.0.0.1')
+  let text = ''
+  for await (const chunk of socket) text += chunk
+  return JSON.parse(text)
+}
+
+/** The kernel picks the thread, so it takes a few connections to meet both. */
+async function askBoth(supervisor: Supervisor): Promise<StubState[]> {
+  const states = new Map<number, StubState>()
+  for (let i = 0; i < 200 && states.size < 2; i++) {
+    const state = await ask(supervisor)
+    states.set(state.threadId, state)
+  }
+  assert.equal(states.size, 2, 'both threads answer')
+  return [...states.values()]
+}
+
+/** Once both threads live; one that is on its last legs may still take a connection and drop it. */
+async function askBothSoon(supervisor: Supervisor): Promise<StubState[]> {
+  const states = new Map<number, StubState>()
+  const end = Date.now() + 10_000
+  while (states.size < 2) {
+    assert.ok(Date.now() < end, 'waited too long for both threads')
+    const state = await ask(supervisor).catch(() => undefined)
+    if (state !== undefined) states.set(state.threadId, state)
+  }
+  return [...states.values()]
+}
+
+async function hold(supervisor: Supervisor): Promise<Socket> {
+  const socket = connect(supervisor.status.ports.get('http')!, '127.0.0.1')
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  return socket
+}
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  const end = Date.now() + 10_000
+  while (!condition()) {
+    assert.ok(Date.now() < end, `waited too long: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+test('all threads share the chosen port and run the plan', async (t) => {
+  const { supervisor } = await startedSupervisor(t)
+  assert.equal(supervisor.ready, true)
+  for (const state of await askBoth(supervisor)) {
+    assert.deepEqual([state.version, state.routes], [1, ['a']])
+  }
+})
+
+test('a start that one thread refuses leaves nothing behind', async (t) => {
+  const { promise: refused, resolve } = Promise.withResolvers<unknown>()
+  startedSupervisor(t, plan(['refused-at-start'])).catch(resolve)
+  assert.match(String(await refused), /cannot be compiled/)
+})
+
+test('a port that somebody listens on fails the start, also when that is a gateway of the same user', async (t) => {
+  const other = createServer()
+  other.listen({ host: '127.0.0.1', port: 0, reusePort: true })
+  await once(other, 'listening')
+  t.after(() => other.close())
+  const { port } = other.address() as { port: number }
+  const taken = plan(['a'])
+  taken.settings.listeners = [{ name: 'http', host: '127.0.0.1', port, protocol: 'http' }]
+  await assert.rejects(startedSupervisor(t, taken), { code: 'EADDRINUSE' })
+})
+
+test('a new plan is put to work in all threads, and the next one too', async (t) => {
+  const { supervisor } = await startedSupervisor(t)
+  const result = await supervisor.apply(plan(['a', 'b']))
+  assert.deepEqual(result, { outcome: 'applied', version: 2, changes: { routes: 1 } })
+  await supervisor.apply(plan(['b']))
+  for (const state of await askBoth(supervisor)) {
+    assert.deepEqual([state.version, state.routes], [3, ['b']])
+  }
+  assert.equal(supervisor.status.version, 3)
+})
+
+test('an equal plan changes nothing', async (t) => {
+  const { supervisor } = await startedSupervisor(t)
+  assert.deepEqual(await supervisor.apply(plan(['a'])), { outcome: 'unchanged', version: 1 })
+})
+
+test('when one thread refuses, all run the plan they had', async (t) => {
+  const { supervisor } = await startedSupervisor(t)
+  const result = await supervisor.apply(plan(['a', 'b', 'refused-by-2']))
+  assert.deepEqual(result, { outcome: 'refused', reason: 'this plan cannot be compiled' })
+  for (const state of await askBoth(supervisor)) {
+    assert.deepEqual([state.version, state.routes], [1, ['a']])
+  }
+  assert.equal((await supervisor.apply(plan(['c']))).outcome, 'applied')
+})
+
+test('a plan that kills a thread is taken back, and the thread is replaced with the old plan', async (t) => {
+  const { supervisor, logged } = await startedSupervisor(t)
+  const result = await supervisor.apply(plan(['a', 'mute-and-die-in-1']))
+  assert.equal(result.outcome, 'refused')
+  await logged('data thread was replaced')
+  for (const state of await askBoth(supervisor)) assert.deepEqual(state.routes, ['a'])
+})
+
+test('settings that can change while running do; the others wait for a restart and say so', async (t) => {
+  const { supervisor, lines } = await startedSupervisor(t)
+  const { listeners } = supervisor.plan.settings
+  const wanted = plan(['a'], '  limits: { body: 1MiB }')
+  wanted.settings.listeners = [{ name: 'other', host: '127.0.0.1', port: 1, protocol: 'http' }]
+  wanted.settings.workers = 5
+  await supervisor.apply(wanted)
+  for (const state of await askBoth(supervisor)) assert.equal(state.bodyLimit, 1024 * 1024)
+  assert.deepEqual(supervisor.plan.settings.listeners, listeners)
+  assert.deepEqual(
+    lines.filter(({ level }) => level === 'warn').map(({ message }) => message),
+    ['changed settings that take effect at the next start'],
+  )
+})
+
+test('a thread that dies is replaced, and what it held is given back', async (t) => {
+  const { supervisor, logged, events } = await startedSupervisor(t)
+  await supervisor.apply(plan(['a', 'crash-in-2']))
+  await logged('data thread ended, it will be replaced')
+  assert.equal(supervisor.status.openConnections, 0)
+  // Without the crashing route, the next replacement lives.
+  await supervisor.apply(plan(['a']))
+  assert.equal((await askBothSoon(supervisor)).length, 2)
+  assert.ok(supervisor.status.restarts >= 1)
+  assert.deepEqual(events.slice(0, 4), ['start 1', 'start 2', 'end 2', 'start 2'])
+})
+
+test('a thread that keeps dying waits longer each time, leaves the others alone, and is cured by a plan', async (t) => {
+  const { supervisor, logged, lines } = await startedSupervisor(t)
+  await supervisor.apply(plan(['a', 'crash-in-2']))
+  await logged('data thread ended, it will be replaced', 4)
+  assert.deepEqual(lines.flatMap(({ fields }) => fields.restartInMs ?? []).slice(0, 4), [0, 100, 200, 400])
+  assert.equal(supervisor.ready, true)
+  assert.equal((await ask(supervisor)).threadId, 1)
+  assert.equal((await supervisor.apply(plan(['a']))).outcome, 'applied')
+  for (const state of await askBothSoon(supervisor)) assert.deepEqual(state.routes, ['a'])
+})
+
+test('a thread that is ended from outside is replaced at once, while the other one serves', async (t) => {
+  const { supervisor, logged } = await startedSupervisor(t)
+  await supervisor.endThread(1)
+  assert.equal(supervisor.ready, true)
+  assert.equal((await ask(supervisor)).threadId, 2)
+  await logged('data thread was replaced')
+  assert.equal((await askBoth(supervisor)).length, 2)
+  assert.equal(supervisor.status.restarts, 1)
+})
+
+test('addresses reach the threads at their start, with a plan that needs them, and when they change', async (t) => {
+  const named = (host: string) =>
+    planOf(`
+gateway: { workers: 2, listeners: [{ name: http, host: 127.0.0.1, port: 0 }] }
+routes: [{ id: a, uri: /a, upstream: { nodes: [{ host: ${host}, port: 80, weight: 1 }, { host: 10.0.0.1, port: 80, weight: 1 }] } }]
+`)
+  const { supervisor, addressBook } = await startedSupervisor(t, named('one.test'))
+  assert.deepEqual(addressBook.watched, ['one.test'])
+  addressBook.known.set('two.test', ['10.0.0.2'])
+  await supervisor.apply(named('two.test'))
+  assert.deepEqual(addressBook.watched, ['two.test'])
+  for (const { addresses } of await askBoth(supervisor)) {
+    assert.deepEqual(addresses, { 'one.test': [], 'two.test': ['10.0.0.2'] })
+  }
+  addressBook.change('two.test', ['10.0.0.3'])
+  // Orders are handled in turn: once a later plan runs, the addresses are there.
+  await supervisor.apply(named('three.test'))
+  for (const { addresses } of await askBoth(supervisor)) assert.deepEqual(addresses['two.test'], ['10.0.0.3'])
+})
+
+test('a drain lets what is in flight finish, refuses new connections, and passes on the last lines', async (t) => {
+  const { supervisor, output } = await startedSupervisor(t, plan(['hold'], ''))
+  const socket = await hold(supervisor)
+  const port = supervisor.status.ports.get('http')!
+  const drained = supervisor.drain()
+  assert.equal(supervisor.ready, false)
+  setTimeout(() => socket.destroy(), 50)
+  await drained
+  assert.equal(supervisor.status.state, 'stopped')
+  assert.deepEqual(output.toSorted(), ['last line of 1\n', 'last line of 2\n'])
+  await assert.rejects(once(connect(port, '127.0.0.1'), 'connect'), { code: 'ECONNREFUSED' })
+})
+
+test('a drain ends after its grace, whatever is still in flight', async (t) => {
+  const { supervisor } = await startedSupervisor(t, plan(['hold']))
+  const socket = await hold(supervisor)
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  await supervisor.drain()
+  assert.equal(supervisor.status.state, 'stopped')
+  await closed
+})
+
+test('threads are told to reopen their logs', async (t) => {
+  const { supervisor, logged } = await startedSupervisor(t)
+  supervisor.reopenLogs()
+  await logged('reopened', 2)
+})

@@ -1,0 +1,405 @@
+/**
+ * The control thread's part of the proxy: starts the data threads, puts one plan to work in all of them, replaces
+ * those that die, and drains them at the end.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { diffPlans, invertDelta, isEmptyDelta } from '../config/diff.ts'
+import { type Plan, type PlanDelta, resourceKinds } from '../config/plan.ts'
+import { createEngineCounterMemory } from '../telemetry/engine-counters.ts'
+import type { Log } from '../telemetry/log.ts'
+import { type Announcement, createMetricMemory } from '../telemetry/metrics.ts'
+import { createThreadGaugeMemory } from '../telemetry/thread-gauges.ts'
+import { assertPortsFree } from './port-check.ts'
+import { liveSettings } from './restart-settings.ts'
+import { createConnectionTable, openConnections, reclaimConnections } from './shared/connections.ts'
+import { createLimitTable, limitEvictions, releaseLimitLocks } from './shared/limiter.ts'
+import type { SpareThreads } from './spare-threads.ts'
+import { ThreadHandle, type ThreadReport } from './thread-handle.ts'
+import type { Addresses, Ports, ThreadMemory, ToDataThread } from './thread-protocol.ts'
+import { upstreamHosts } from './upstream-hosts.ts'
+
+/** Names of upstream nodes and where they lead; the resolver of the control thread. */
+export interface AddressBook {
+  /**
+   * Follows these names and no others. Resolves when each has an answer, or the time for it is over; the addresses of
+   * new names were announced by then.
+   */
+  watch(hosts: ReadonlySet<string>): Promise<void>
+  /** What is known now; an empty list: the name does not resolve. */
+  addresses(): Addresses
+  onChange(listener: (host: string, addresses: readonly string[]) => void): void
+}
+
+/** Who wants to know what the threads report. */
+export interface ThreadObserver {
+  threadStarted(threadId: number, memory: ThreadMemory): void
+  threadEnded(threadId: number): void
+  announced(threadId: number, announcement: Announcement): void
+  /** Complete lines for standard output, and how many. */
+  lines(lines: string, count: number): void
+}
+
+export interface SupervisorOptions {
+  plan: Plan
+  threads: SpareThreads
+  addressBook: AddressBook
+  observer: ThreadObserver
+  log: Log
+  /** Bytes of the rate limit table; pages that are never used cost nothing. */
+  limitTableBytes?: number
+}
+
+export type SupervisorState = 'starting' | 'running' | 'draining' | 'stopped'
+
+export interface SupervisorStatus {
+  state: SupervisorState
+  /** Of the plan in use. */
+  version: number
+  /** Epoch milliseconds; 0: no plan is in use yet. */
+  appliedAt: number
+  threads: { threadId: number; listening: boolean }[]
+  restarts: number
+  ports: Ports
+  openConnections: number
+  limiterEvictions: number
+}
+
+export type ApplyResult =
+  | { outcome: 'applied'; version: number; changes: Record<string, number> }
+  | { outcome: 'unchanged'; version: number }
+  /** No thread could be brought to it; all run the plan they had. */
+  | { outcome: 'refused'; reason: string }
+
+interface Slot {
+  readonly threadId: number
+  handle: ThreadHandle | undefined
+  listening: boolean
+  /** In a row, each soon after its start. */
+  deaths: number
+  /** Monotonic ms. */
+  startedAt: number
+}
+
+const limitTableBytes = 32 * 1024 * 1024
+/** A thread that has not answered by then hangs. */
+const answerTimeoutMs = 30_000
+/** Beyond the grace for requests: closing files and sockets. */
+const endMarginMs = 2_000
+const firstRestartDelayMs = 100
+const longestRestartDelayMs = 30_000
+/** A thread that lived that long did not die of its start. */
+const healthyLifeMs = 60_000
+
+export class Supervisor {
+  readonly #options: SupervisorOptions
+  readonly #log: Log
+  readonly #limits: SharedArrayBuffer
+  readonly #connections: SharedArrayBuffer
+  readonly #slots: Slot[]
+  /** Ends waits for a restart when the process ends. */
+  readonly #ending = new AbortController()
+  #plan: Plan
+  #state: SupervisorState = 'starting'
+  #appliedAt = 0
+  #restarts = 0
+  #ports: Ports = new Map()
+  /** Changes of the plan and starts of threads, one at a time, so that every thread gets every plan. Never rejects. */
+  #turns: Promise<unknown> = Promise.resolve()
+
+  constructor(options: SupervisorOptions) {
+    const { workers } = options.plan.settings
+    this.#options = options
+    this.#log = options.log
+    this.#plan = { ...options.plan, version: 1 }
+    this.#limits = createLimitTable(options.limitTableBytes ?? limitTableBytes)
+    this.#connections = createConnectionTable(workers)
+    this.#slots = Array.from({ length: workers }, (_, index) => ({
+      threadId: index + 1,
+      handle: undefined,
+      listening: false,
+      deaths: 0,
+      startedAt: 0,
+    }))
+  }
+
+  /** The plan in use, with the settings that are in effect. */
+  get plan(): Plan {
+    return this.#plan
+  }
+
+  get status(): SupervisorStatus {
+    return {
+      state: this.#state,
+      version: this.#plan.version,
+      appliedAt: this.#appliedAt,
+      threads: this.#slots.map(({ threadId, listening }) => ({ threadId, listening })),
+      restarts: this.#restarts,
+      ports: this.#ports,
+      openConnections: openConnections(this.#connections),
+      limiterEvictions: limitEvictions(this.#limits),
+    }
+  }
+
+  /** Takes traffic: running, with at least one thread that listens. */
+  get ready(): boolean {
+    return this.#state === 'running' && this.#slots.some((slot) => slot.listening)
+  }
+
+  /** Resolves when every thread runs the plan and listens. Rejects when one cannot; then none is left. */
+  async start(): Promise<void> {
+    const { addressBook } = this.#options
+    try {
+      await assertPortsFree(this.#plan.settings.listeners)
+      await addressBook.watch(upstreamHosts(this.#plan))
+      addressBook.onChange((host, addresses) => this.#broadcast({ type: 'addresses', host, addresses }))
+      const delta = diffPlans(null, this.#plan)
+      await Promise.all(this.#slots.map((slot) => this.#spawn(slot, delta).started))
+      await this.#listenAll()
+    } catch (error) {
+      await this.#terminateAll()
+      throw error
+    }
+    this.#appliedAt = Date.now()
+    this.#state = 'running'
+    await this.#options.threads.close()
+  }
+
+  /** Puts a plan to work in all threads, or in none. */
+  apply(wanted: Plan): Promise<ApplyResult> {
+    return this.#exclusive(() => this.#apply(wanted))
+  }
+
+  reopenLogs(): void {
+    this.#broadcast({ type: 'reopen-logs' })
+  }
+
+  /** Ends one thread with whatever it is doing, as a crash would; it is replaced. For tests of what that costs. */
+  async endThread(threadId: number): Promise<void> {
+    await this.#slots[threadId - 1]?.handle?.terminate()
+  }
+
+  /** Fails readiness, closes the listeners, lets requests finish within the grace period, then ends all threads. */
+  async drain(): Promise<void> {
+    this.#state = 'draining'
+    this.#ending.abort()
+    const grace = this.#plan.settings.timeouts.drain + endMarginMs
+    const drained = this.#handles().map((handle) => handle.drain())
+    await withTimeout(Promise.all(drained), grace)
+    await this.#terminateAll()
+  }
+
+  /** Ends all threads with whatever they are doing. */
+  async stop(): Promise<void> {
+    this.#state = 'draining'
+    this.#ending.abort()
+    await this.#terminateAll()
+  }
+
+  async #apply(wanted: Plan): Promise<ApplyResult> {
+    const current = this.#plan
+    const { settings, needRestart } = liveSettings(current.settings, wanted.settings)
+    if (needRestart.length > 0) {
+      this.#log.warn({ settings: needRestart }, 'changed settings that take effect at the next start')
+    }
+    const next: Plan = { ...wanted, settings, version: current.version + 1 }
+    const delta = diffPlans(current, next)
+    if (isEmptyDelta(delta)) return { outcome: 'unchanged', version: current.version }
+
+    const { addressBook } = this.#options
+    const hosts = upstreamHosts(next)
+    const hostsBefore = upstreamHosts(current)
+    await addressBook.watch(new Set([...hosts, ...hostsBefore]))
+    const reason = await this.#applyEverywhere(delta)
+    if (reason !== undefined) {
+      await this.#goBack(invertDelta(current, delta))
+      await addressBook.watch(hostsBefore)
+      return { outcome: 'refused', reason }
+    }
+    this.#plan = next
+    this.#appliedAt = Date.now()
+    await addressBook.watch(hosts)
+    return { outcome: 'applied', version: next.version, changes: countChanges(delta) }
+  }
+
+  /** The first refusal; undefined when all threads run the new plan. */
+  async #applyEverywhere(delta: PlanDelta): Promise<string | undefined> {
+    const answers = await Promise.all(this.#slots.map((slot) => this.#applyIn(slot, delta)))
+    return answers.find((refusal) => refusal !== undefined)
+  }
+
+  /** Why the slot's thread does not run the plan; undefined when it does, or its replacement will. */
+  async #applyIn(slot: Slot, delta: PlanDelta): Promise<string | undefined> {
+    const { handle } = slot
+    if (handle === undefined) return undefined
+    // One that keeps dying says nothing against the plan, which may be the cure.
+    const unwell = slot.deaths > 0 && performance.now() - slot.startedAt < healthyLifeMs
+    try {
+      await inTime(handle.apply(delta))
+      return undefined
+    } catch (error) {
+      return unwell && handle.gone ? undefined : (error as Error).message
+    }
+  }
+
+  /** After a refusal. A thread that cannot return to the plan it had is replaced, which brings it there. */
+  async #goBack(delta: PlanDelta): Promise<void> {
+    await Promise.all(
+      this.#handles().map(async (handle) => {
+        try {
+          await inTime(handle.apply(delta))
+        } catch {
+          await handle.terminate()
+        }
+      }),
+    )
+  }
+
+  async #listenAll(): Promise<void> {
+    const [first, ...others] = this.#slots
+    // The first thread finds out which ports were chosen for port 0; the others share them.
+    await this.#listen(first!)
+    await Promise.all(others.map((slot) => this.#listen(slot)))
+  }
+
+  async #listen(slot: Slot): Promise<void> {
+    const handle = slot.handle!
+    this.#ports = await handle.listen(this.#ports.size === 0 ? undefined : this.#ports)
+    slot.listening = !handle.gone
+  }
+
+  #spawn(slot: Slot, delta: PlanDelta): ThreadHandle {
+    const { addressBook, threads, observer } = this.#options
+    const { threadId } = slot
+    const memory: ThreadMemory = {
+      limits: this.#limits,
+      connections: this.#connections,
+      metrics: createMetricMemory(),
+      counters: createEngineCounterMemory(),
+      gauges: createThreadGaugeMemory(),
+    }
+    const start = {
+      threadId,
+      settings: this.#plan.settings,
+      delta,
+      addresses: addressBook.addresses(),
+      memory,
+    }
+    const handle = new ThreadHandle(threads.take(), start, {
+      report: (report) => this.#report(threadId, report),
+      crashed: (err) => this.#log.error({ err, thread: threadId }, 'data thread crashed'),
+    })
+    slot.handle = handle
+    slot.startedAt = performance.now()
+    observer.threadStarted(threadId, memory)
+    handle.ended.then((code) => this.#ended(slot, code))
+    return handle
+  }
+
+  #report(threadId: number, report: ThreadReport): void {
+    switch (report.type) {
+      case 'announce':
+        this.#options.observer.announced(threadId, report.announcement)
+        break
+      case 'lines':
+        this.#options.observer.lines(report.lines, report.count)
+        break
+      case 'log':
+        this.#log[report.level](report.fields, report.message)
+    }
+  }
+
+  /** Gives back what the thread held, and has it replaced unless everything ends. */
+  #ended(slot: Slot, code: number): void {
+    slot.handle = undefined
+    slot.listening = false
+    releaseLimitLocks(this.#limits, slot.threadId)
+    reclaimConnections(this.#connections, slot.threadId)
+    this.#options.observer.threadEnded(slot.threadId)
+    if (this.#state !== 'running') return
+    const lived = performance.now() - slot.startedAt
+    slot.deaths = lived > healthyLifeMs ? 1 : slot.deaths + 1
+    const wait = restartDelay(slot.deaths)
+    this.#restarts++
+    this.#log.error(
+      { thread: slot.threadId, code, restartInMs: wait },
+      'data thread ended, it will be replaced',
+    )
+    this.#replace(slot, wait)
+  }
+
+  async #replace(slot: Slot, wait: number): Promise<void> {
+    try {
+      await delay(wait, undefined, { signal: this.#ending.signal })
+    } catch {
+      return
+    }
+    const handle = await this.#exclusive(async () => {
+      return this.#state === 'running' ? this.#spawn(slot, diffPlans(null, this.#plan)) : undefined
+    })
+    if (handle === undefined) return
+    try {
+      await inTime(handle.started)
+      await inTime(this.#listen(slot))
+      this.#log.info({ thread: slot.threadId }, 'data thread was replaced')
+    } catch (err) {
+      this.#log.error({ err, thread: slot.threadId }, 'a new data thread could not take up its work')
+      // Its end has it replaced again, after a longer wait.
+      await handle.terminate()
+    }
+  }
+
+  async #terminateAll(): Promise<void> {
+    this.#state = 'stopped'
+    await Promise.all([this.#options.threads.close(), ...this.#handles().map((handle) => handle.terminate())])
+  }
+
+  #broadcast(message: ToDataThread): void {
+    for (const handle of this.#handles()) handle.post(message)
+  }
+
+  #handles(): ThreadHandle[] {
+    return this.#slots.flatMap(({ handle }) => (handle === undefined ? [] : [handle]))
+  }
+
+  #exclusive<T>(turn: () => Promise<T>): Promise<T> {
+    const result = this.#turns.then(turn)
+    this.#turns = result.catch(() => {})
+    return result
+  }
+}
+
+/** Resources that a delta touches, by kind. */
+function countChanges(delta: PlanDelta): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const kind of resourceKinds) {
+    const count = (delta.put[kind]?.length ?? 0) + (delta.remove[kind]?.length ?? 0)
+    if (count > 0) counts[kind] = count
+  }
+  return counts
+}
+
+/** The first death may be an accident; from the second on, the wait doubles. */
+function restartDelay(deaths: number): number {
+  if (deaths <= 1) return 0
+  return Math.min(longestRestartDelayMs, firstRestartDelayMs * 2 ** (deaths - 2))
+}
+
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  const timeout = new AbortController()
+  const late = delay(answerTimeoutMs, undefined, { signal: timeout.signal }).then(() => {
+    throw new Error('a data thread did not answer in time')
+  })
+  try {
+    return await Promise.race([answer, late])
+  } finally {
+    late.catch(() => {})
+    timeout.abort()
+  }
+}
+
+async function withTimeout(work: Promise<unknown>, ms: number): Promise<void> {
+  const timeout = new AbortController()
+  const over = delay(ms, undefined, { signal: timeout.signal }).catch(() => {})
+  await Promise.race([work, over])
+  timeout.abort()
+}

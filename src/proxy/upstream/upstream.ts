@@ -1,0 +1,58 @@
+/** An upstream at run time: endpoints with their pools, and the balancer that picks among them. */
+import type { UpstreamSpec } from '../../config/plan.ts'
+import { RoundRobin } from './balancer.ts'
+import { Endpoint, type PooledConnection } from './endpoint.ts'
+
+export class Upstream<C extends PooledConnection = PooledConnection> {
+  spec: UpstreamSpec
+  endpoints: readonly Endpoint<C>[] = []
+  /** Attempts beyond the first that a request may take: configured, or one for each further endpoint with weight. */
+  retries = 0
+  private balancer: RoundRobin
+
+  constructor(spec: UpstreamSpec, addressesOf: (host: string) => readonly string[]) {
+    this.spec = spec
+    this.balancer = new RoundRobin([])
+    this.update(spec, addressesOf)
+  }
+
+  /** Takes over a changed configuration. Endpoints that stay keep their pools and counters. */
+  update(spec: UpstreamSpec, addressesOf: (host: string) => readonly string[]): void {
+    this.spec = spec
+    const limits = {
+      size: spec.keepalive_pool.size,
+      idleTimeout: spec.keepalive_pool.idle_timeout * 1000,
+      requests: spec.keepalive_pool.requests,
+    }
+    const left = new Map(this.endpoints.map((endpoint) => [identity(endpoint), endpoint]))
+    this.endpoints = spec.nodes.map((node) => {
+      const known = left.get(identity(node))
+      if (known === undefined) return new Endpoint<C>(node, addressesOf(node.host), limits)
+      left.delete(identity(node))
+      known.limits = limits
+      known.weight = node.weight
+      return known
+    })
+    for (const endpoint of left.values()) endpoint.retire()
+    this.balancer = new RoundRobin(this.endpoints)
+    this.retries =
+      spec.retries ?? Math.max(0, this.endpoints.filter((endpoint) => endpoint.weight > 0).length - 1)
+  }
+
+  /** Index of the next endpoint, not one of `tried` while others are left; -1 when none takes traffic. */
+  pick(tried: ReadonlySet<number> | null): number {
+    return this.balancer.next(tried)
+  }
+
+  setAddresses(host: string, addresses: readonly string[]): void {
+    for (const endpoint of this.endpoints) if (endpoint.host === host) endpoint.setAddresses(addresses)
+  }
+
+  retire(): void {
+    for (const endpoint of this.endpoints) endpoint.retire()
+  }
+}
+
+function identity(node: { host: string; port: number; priority: number }): string {
+  return `${node.host} ${node.port} ${node.priority}`
+}

@@ -1,0 +1,156 @@
+/** A data thread's proxy: listeners, connections, and the runtime of the current plan. */
+import net from 'node:net'
+import type { PlanDelta } from '../config/plan.ts'
+import type { ListenerSettings, Settings } from '../config/settings.ts'
+import { engineCounter } from '../telemetry/engine-counters.ts'
+import type { Counts, Engine } from './engine.ts'
+import type { Exchange, PolicyFactory, Verdict } from './exchange.ts'
+import { ClientConnection } from './http1/client-connection.ts'
+import { ClientFacts } from './http1/client-facts.ts'
+import { acceptConnections, Wire } from './http1/wire.ts'
+import { Runtime } from './runtime.ts'
+import { TimerWheel } from './timer-wheel.ts'
+import { TrustedAddresses } from './trust.ts'
+
+/** The open client connections of the whole process, of which this thread adds and takes its own. */
+export interface ConnectionCounts {
+  /** Counts one more. @returns false, without counting, when there are `limit` already */
+  open(limit: number): boolean
+  close(): void
+}
+
+export interface WorkerLog {
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface WorkerOptions {
+  settings: Settings
+  policies: ReadonlyMap<string, PolicyFactory>
+  connections: ConnectionCounts
+  counts: Counts
+  log: WorkerLog
+}
+
+export class Worker {
+  private readonly engine: Engine
+  private readonly servers: net.Server[] = []
+  private readonly open = new Set<ClientConnection>()
+  private readonly connections: ConnectionCounts
+  private emptied: (() => void) | null = null
+
+  constructor(options: WorkerOptions) {
+    const { settings, log } = options
+    this.connections = options.connections
+    const policyFailed = (policy: string, error: unknown) => {
+      options.counts.add(engineCounter.policy_errors, 1)
+      log.error({ policy, error: error instanceof Error ? error.stack : String(error) }, 'policy failed')
+    }
+    this.engine = {
+      settings,
+      trusted: new TrustedAddresses(settings.trusted_addresses),
+      runtime: new Runtime(options.policies, policyFailed),
+      wheel: new TimerWheel(),
+      counts: options.counts,
+      draining: false,
+      policyFailed,
+      shadowVerdict: (policy: string, verdict: Verdict, exchange: Exchange) => {
+        const route = exchange.binding?.routeId
+        log.warn({ policy, status: verdict.status, route }, 'shadow policy would have answered')
+      },
+    }
+  }
+
+  /** Swaps the plan between two requests. @throws when it cannot be put to work; then nothing has changed */
+  apply(delta: PlanDelta): void {
+    this.engine.runtime.apply(delta)
+    if (delta.settings === undefined) return
+    this.engine.settings = delta.settings
+    this.engine.trusted = new TrustedAddresses(delta.settings.trusted_addresses)
+  }
+
+  setAddresses(host: string, addresses: readonly string[]): void {
+    this.engine.runtime.setAddresses(host, addresses)
+  }
+
+  /**
+   * Opens the listeners; several threads share their ports (SO_REUSEPORT).
+   * @param ports by listener name, for those configured with port 0
+   * @returns the ports in use
+   */
+  async listen(ports: ReadonlyMap<string, number> = new Map()): Promise<{ name: string; port: number }[]> {
+    const opened: { name: string; port: number }[] = []
+    for (const listener of this.engine.settings.listeners) {
+      const server = net.createServer({ allowHalfOpen: true, noDelay: true })
+      await listening(server, listener, ports.get(listener.name) ?? listener.port)
+      acceptConnections(server, (make) => this.accept(make, listener.name))
+      this.servers.push(server)
+      opened.push({ name: listener.name, port: (server.address() as net.AddressInfo).port })
+    }
+    return opened
+  }
+
+  /** Accepts nothing more, lets requests in flight finish within the grace period, then ends what is left. */
+  async drain(): Promise<void> {
+    this.engine.draining = true
+    for (const server of this.servers) server.close()
+    for (const connection of [...this.open]) connection.drain()
+    if (this.open.size > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.emptied = resolve
+      const grace = setTimeout(resolve, this.engine.settings.timeouts.drain)
+      await promise
+      clearTimeout(grace)
+    }
+    this.close()
+  }
+
+  close(): void {
+    for (const server of this.servers) server.close()
+    for (const connection of this.open) connection.wire.destroy()
+    this.engine.runtime.retire()
+    this.engine.wheel.close()
+  }
+
+  private accept(make: ConstructorParameters<typeof Wire>[2], listener: string): void {
+    const { engine } = this
+    // The owner needs the wire and the wire an owner: the connection takes its place before anything can arrive.
+    const wire = new Wire(silent, engine.wheel, make)
+    if (!this.connections.open(engine.settings.limits.connections)) {
+      engine.counts.add(engineCounter.connections_refused, 1)
+      wire.destroy()
+      return
+    }
+    engine.counts.add(engineCounter.connections_accepted, 1)
+    const { socket } = wire
+    const facts = new ClientFacts(
+      socket.remoteAddress ?? '',
+      socket.remotePort ?? 0,
+      socket.localPort ?? 0,
+      listener,
+      engine.trusted,
+      engine.settings.forwarding,
+    )
+    const connection = new ClientConnection(wire, facts, engine, (gone) => this.gone(gone))
+    wire.owner = connection
+    this.open.add(connection)
+  }
+
+  private gone(connection: ClientConnection): void {
+    this.open.delete(connection)
+    this.connections.close()
+    if (this.open.size === 0) this.emptied?.()
+  }
+}
+
+const silent = { onBytes() {}, onEnd() {}, onDrain() {}, onClose() {}, onDeadline() {} }
+
+function listening(server: net.Server, { host }: ListenerSettings, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host, port, reusePort: true, backlog: 4096 }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}

@@ -1,0 +1,212 @@
+/** The metrics of the whole process as text: what threads count, what the gateway knows about itself, and the process. */
+import { hostname } from 'node:os'
+import {
+  type EngineCounterName,
+  EngineCounters,
+  engineCounter,
+  engineCounterHelp,
+} from './engine-counters.ts'
+import { asPromMetric, counterFamily, gaugeFamily, type MetricFamily, samplesOf } from './metric-family.ts'
+import { MetricTotals, type SeriesTotal } from './metric-totals.ts'
+import { type Announcement, overflowLabel } from './metrics.ts'
+import { processFamilies } from './process-metrics.ts'
+import { readThreadGauge, type ThreadGaugeName } from './thread-gauges.ts'
+
+/** What one data thread writes for others to read. */
+export interface ThreadTelemetry {
+  metrics: SharedArrayBuffer
+  counters: SharedArrayBuffer
+  gauges: SharedArrayBuffer
+}
+
+/** What the control thread knows at the moment of a scrape. */
+export interface GatewayFacts {
+  version: string
+  configVersion: number
+  /** Epoch milliseconds; 0: never. */
+  configAppliedAt: number
+  configRejected: number
+  threadRestarts: number
+  openConnections: number
+  limiterEvictions: number
+  ready: boolean
+}
+
+export class Exposition {
+  readonly #facts: () => GatewayFacts
+  readonly #controlGauges: SharedArrayBuffer
+  readonly #totals = new MetricTotals()
+  readonly #threads = new Map<number, ThreadTelemetry>()
+  /** Engine counts of threads that are gone. */
+  readonly #retired = new EngineCounters()
+
+  /** `controlGauges`: where the control thread's own `ThreadPulse` writes. */
+  constructor(facts: () => GatewayFacts, controlGauges: SharedArrayBuffer) {
+    this.#facts = facts
+    this.#controlGauges = controlGauges
+  }
+
+  addThread(threadId: number, telemetry: ThreadTelemetry): void {
+    this.#threads.set(threadId, telemetry)
+    this.#totals.addThread(threadId, telemetry.metrics)
+  }
+
+  announce(threadId: number, announcement: Announcement): void {
+    this.#totals.announce(threadId, announcement)
+  }
+
+  /** A dead thread's counts stay in the totals; its gauges go. */
+  retireThread(threadId: number): void {
+    const telemetry = this.#threads.get(threadId)
+    if (telemetry === undefined) return
+    const counters = new EngineCounters(telemetry.counters)
+    for (const name of engineCounterNames) this.#retired.add(engineCounter[name], counters.get(name))
+    this.#threads.delete(threadId)
+    this.#totals.retireThread(threadId)
+  }
+
+  /** Prometheus text format 0.0.4. prom-client is loaded by the first scrape. */
+  async render(): Promise<{ contentType: string; text: string }> {
+    const { Registry } = await import('prom-client')
+    const registry = new Registry()
+    for (const family of await this.#families()) registry.registerMetric(asPromMetric(family))
+    return { contentType: registry.contentType, text: await registry.metrics() }
+  }
+
+  async #families(): Promise<MetricFamily[]> {
+    return [
+      ...this.#gatewayFamilies(),
+      ...this.#engineFamilies(),
+      ...this.#threadFamilies(),
+      ...(await processFamilies()),
+      ...this.#policyFamilies(),
+    ]
+  }
+
+  #gatewayFamilies(): MetricFamily[] {
+    const facts = this.#facts()
+    const requests = this.#total('requests')
+    const accepted = this.#total('connections_accepted')
+    const inFlight = this.#inFlight()
+    const connections = {
+      active: facts.openConnections,
+      reading: 0,
+      writing: inFlight,
+      waiting: Math.max(0, facts.openConnections - inFlight),
+      accepted,
+      handled: accepted - this.#total('connections_refused'),
+    }
+    return [
+      gaugeFamily('apisix_http_requests_total', 'Requests since the start of the gateway.', requests),
+      {
+        name: 'apisix_nginx_http_current_connections',
+        help: 'Client connections by state.',
+        type: 'gauge',
+        values: Object.entries(connections).map(([state, value]) => ({ labels: { state }, value })),
+      },
+      gaugeFamily('apisix_node_info', 'Host name and version of this gateway.', 1, {
+        hostname: hostname(),
+        version: facts.version,
+      }),
+      gaugeFamily('sluice_ready', '1 when the gateway takes traffic.', facts.ready ? 1 : 0),
+      gaugeFamily('sluice_config_version', 'Version of the plan in use.', facts.configVersion),
+      gaugeFamily(
+        'sluice_config_last_success_timestamp_seconds',
+        'When the plan in use was put to work.',
+        facts.configAppliedAt / 1000,
+      ),
+      counterFamily(
+        'sluice_config_rejected_total',
+        'Configurations that were refused.',
+        facts.configRejected,
+      ),
+      gaugeFamily('sluice_threads', 'Data threads that run.', this.#threads.size),
+      counterFamily(
+        'sluice_thread_restarts_total',
+        'Data threads that died and were replaced.',
+        facts.threadRestarts,
+      ),
+      counterFamily(
+        'sluice_limiter_evictions_total',
+        'Live rate limit windows that had to make room.',
+        facts.limiterEvictions,
+      ),
+    ]
+  }
+
+  #engineFamilies(): MetricFamily[] {
+    return engineCounterNames.map((name) =>
+      counterFamily(`sluice_${name}_total`, engineCounterHelp[name], this.#total(name)),
+    )
+  }
+
+  #threadFamilies(): MetricFamily[] {
+    const threads: [string, SharedArrayBuffer][] = [['control', this.#controlGauges]]
+    for (const [threadId, { gauges }] of this.#threads) threads.push([String(threadId), gauges])
+    return threadGaugeFamilies.map(({ name, help, gauge }) => ({
+      name,
+      help,
+      type: 'gauge',
+      values: threads.map(([thread, gauges]) => ({
+        labels: { thread },
+        value: readThreadGauge(gauges, gauge),
+      })),
+    }))
+  }
+
+  #policyFamilies(): MetricFamily[] {
+    return [...this.#totals.read()].map(({ definition, series }) => ({
+      name: definition.name,
+      help: definition.help,
+      type: definition.kind,
+      values: [...series]
+        .filter(isWorthShowing)
+        .flatMap((total) => samplesOf(definition, total.labels, total.values)),
+    }))
+  }
+
+  #total(name: EngineCounterName): number {
+    let sum = this.#retired.get(name)
+    for (const { counters } of this.#threads.values()) sum += new EngineCounters(counters).get(name)
+    return sum
+  }
+
+  /** Of live threads only: what a dead one left unfinished is over. */
+  #inFlight(): number {
+    let sum = 0
+    for (const { counters } of this.#threads.values()) {
+      const own = new EngineCounters(counters)
+      sum += own.get('requests') - own.get('responses')
+    }
+    return Math.max(0, sum)
+  }
+}
+
+const engineCounterNames = Object.keys(engineCounter) as EngineCounterName[]
+
+const threadGaugeFamilies: readonly { name: string; help: string; gauge: ThreadGaugeName }[] = [
+  { name: 'nodejs_eventloop_lag_seconds', help: 'Mean lag of a thread.', gauge: 'lag_mean' },
+  {
+    name: 'nodejs_eventloop_lag_p99_seconds',
+    help: '99th percentile of the lag of a thread.',
+    gauge: 'lag_p99',
+  },
+  { name: 'nodejs_eventloop_lag_max_seconds', help: 'Worst lag of a thread.', gauge: 'lag_max' },
+  {
+    name: 'nodejs_eventloop_utilization',
+    help: 'Share of time that a thread is at work.',
+    gauge: 'utilization',
+  },
+  { name: 'nodejs_heap_size_used_bytes', help: 'Heap of a thread that is in use.', gauge: 'heap_used' },
+  { name: 'nodejs_heap_size_total_bytes', help: 'Heap of a thread.', gauge: 'heap_total' },
+  { name: 'nodejs_external_memory_bytes', help: 'Memory outside the heap of a thread.', gauge: 'external' },
+]
+
+/** The overflow series is always there; it shows once it counted something. */
+function isWorthShowing(total: SeriesTotal): boolean {
+  return !isOverflow(total) || total.values.some((value) => value !== 0)
+}
+
+function isOverflow(total: SeriesTotal): boolean {
+  return total.labels.length > 0 && total.labels.every((label) => label === overflowLabel)
+}

@@ -1,0 +1,38 @@
+/** The configuration under which the cases run: everything goes to one upstream, except what is guarded. */
+
+export interface WireConfig {
+  /** YAML of `gateway.limits`, in flow style. */
+  limits?: string
+}
+
+/** Milliseconds, as the configuration below has them. */
+export const timeouts = { header: 2000, bodyIdle: 2000, keepalive: 3000, upstream: 3000 }
+
+/** Port 1, where nothing listens, is the first node of `/failover`. */
+export function wireConfig(port: number, upstreamPort: number, { limits = '{}' }: WireConfig): string {
+  return `
+gateway:
+  listeners: [{ name: http, host: 127.0.0.1, port: ${port} }]
+  workers: 1
+  timeouts: { header: 2s, body_idle: 2s, keepalive: 3s, write_stall: 3s, drain: 1s }
+  limits: ${limits}
+  control: { enabled: false }
+  metrics: { enabled: false }
+upstreams:
+  - id: origin
+    type: roundrobin
+    nodes: [{ host: 127.0.0.1, port: ${upstreamPort}, weight: 1 }]
+    timeout: { connect: 2, send: 3, read: 3 }
+  - id: half-dead
+    type: roundrobin
+    nodes:
+      - { host: 127.0.0.1, port: 1, weight: 1 }
+      - { host: 127.0.0.1, port: ${upstreamPort}, weight: 1 }
+    timeout: { connect: 2, send: 3, read: 3 }
+routes:
+  - { id: open, uri: /*, upstream_id: origin, enable_websocket: true }
+  - { id: failover, uri: /failover/*, upstream_id: half-dead }
+  - { id: closed-to-websocket, uri: /no-websocket/*, upstream_id: origin }
+  - { id: guarded, uris: [/guarded, /guarded/*], upstream_id: origin, plugins: { key-auth: {} } }
+`
+}

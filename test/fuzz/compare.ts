@@ -1,0 +1,46 @@
+/**
+ * The engine's reading of a stream beside llhttp's and the strict reader's.
+ * The engine may refuse more than they do; what it accepts they accept, and read in the same way.
+ */
+import { EngineReader } from './engine-reader.ts'
+import { Llhttp } from './llhttp.ts'
+import { cutAt, type Kind, type ReadMessage } from './reading.ts'
+import { readStrictly } from './strict-reader.ts'
+
+const engine = new EngineReader()
+const llhttp = new Llhttp()
+
+/** @returns what is wrong, or null */
+export function disagreement(kind: Kind, bytes: Buffer, cuts: readonly number[]): string | null {
+  const ours = engine.read(kind, [bytes])
+  const inPieces = engine.read(kind, cutAt(bytes, cuts))
+  if (JSON.stringify(ours) !== JSON.stringify(inPieces)) {
+    return `cut at ${cuts.join()} it reads ${show(inPieces)}, in one piece ${show(ours)}`
+  }
+
+  const theirs = llhttp.read(kind, bytes)
+  for (const [index, message] of ours.messages.entries()) {
+    const other = theirs.messages[index]
+    if (other === undefined)
+      return `accepted, ${theirs.refused ? 'refused' : 'unfinished'} by llhttp: ${show(message)}`
+    if (!sameMessage(message, other)) return `read as ${show(message)}, by llhttp as ${show(other)}`
+  }
+  if (!ours.refused && !ours.ended && theirs.messages.length > ours.messages.length) {
+    return `llhttp sees ${theirs.messages.length} messages, the engine ${ours.messages.length}`
+  }
+
+  const strict = readStrictly(kind, bytes)
+  for (const [index, message] of ours.messages.entries()) {
+    const other = strict.messages[index]
+    if (other === undefined) return `accepted, unfinished for the strict reader: ${show(message)}`
+    if (!sameMessage(message, other)) return `read as ${show(message)}, strictly as ${show(other)}`
+    if (strict.doubts[index]!.length > 0) return `accepted in spite of ${strict.doubts[index]!.join(', ')}`
+  }
+  return null
+}
+
+function sameMessage(one: ReadMessage, other: ReadMessage): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
+}
+
+const show = (value: unknown): string => JSON.stringify(value).slice(0, 600)
