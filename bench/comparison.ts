@@ -92,9 +92,12 @@ async function join(bench: Bench, plan: Comparison, contender: Contender): Promi
   const gateway = await startGateway(bench.site, opponent, work)
   try {
     await verify(gateway.port, opponent.bare ? forwarding : work, plan.traffic)
-    const warmup = opponent.native ? 1 : bench.options.warmup
-    const { requests } = await sendTraffic(bench.site, gateway.port, plan.traffic, work, warmup)
-    if (work.accessLog && opponent.accessLog) await verifyLog(opponent.accessLog(gateway.folder), requests)
+    const log = work.accessLog ? opponent.accessLog?.(gateway.folder) : undefined
+    if (!opponent.native || log !== undefined) {
+      const warmup = opponent.native ? 1 : bench.options.warmup
+      const { requests } = await sendTraffic(bench.site, gateway.port, plan.traffic, work, warmup)
+      if (log !== undefined) await verifyLog(log, requests)
+    }
   } catch (error) {
     await gateway.stop()
     throw error

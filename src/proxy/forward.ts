@@ -4,7 +4,9 @@
  * What may be sent again (RFC 9110 9.2.2): anything of which nothing was sent; after that only an idempotent request whose
  * whole body is still at hand, and only while nothing of an answer has been read. A POST reaches an upstream once.
  */
+
 import { engineCounter } from '../telemetry/engine-counters.ts'
+import { clock } from './clock.ts'
 import type { Engine } from './engine.ts'
 import { errors, type GatewayError } from './errors.ts'
 import type { UpstreamInfo } from './exchange.ts'
@@ -127,7 +129,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
 
   start(): void {
     this.exchange.upstream = this
-    this.exchange.upstreamStart = performance.now()
+    this.exchange.upstreamStart = clock.now
     this.attempt(false)
   }
 
@@ -201,7 +203,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       this.fault('bad_response')
       return
     }
-    exchange.upstreamHead = performance.now()
+    exchange.upstreamHead = clock.now
     this.status = head.status
     this.headPassed = true
     if (head.status === 101) {
@@ -356,11 +358,11 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   }
 
   private armSend(): void {
-    this.connection?.setDeadline(performance.now() + this.binding.sendTimeout)
+    this.connection?.setDeadline(clock.now + this.binding.sendTimeout)
   }
 
   private armRead(): void {
-    this.connection?.setDeadline(performance.now() + this.binding.readTimeout)
+    this.connection?.setDeadline(clock.now + this.binding.readTimeout)
   }
 
   private fault(fault: UpstreamFault): void {
@@ -377,7 +379,8 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       }
       return
     }
-    if (!this.retry(fault)) this.end(errorOf(fault))
+    if (this.retry(fault)) this.flush()
+    else this.end(errorOf(fault))
   }
 
   private retry(fault: UpstreamFault): boolean {
@@ -395,7 +398,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
         return true
       }
     }
-    if (this.retriesLeft <= 0 || performance.now() >= this.retryUntil) return false
+    if (this.retriesLeft <= 0 || clock.now >= this.retryUntil) return false
     this.retriesLeft--
     this.engine.counts.add(engineCounter.upstream_retries, 1)
     this.attempt(false)

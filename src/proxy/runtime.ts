@@ -206,10 +206,8 @@ export class Runtime {
     if (consumer !== null)
       contributions.push({ owner: `consumer:${consumer.username}`, plugins: consumer.plugins })
     const entries = this.entriesOf(contributions, route.id, route.service_id ?? '')
-    const chain =
-      entries.length === 0 && this.globalEntries.length === 0
-        ? emptyChain
-        : new Chain([this.globalEntries, entries])
+    const globals = this.globalEntries.filter((entry) => !this.yields(entry, entries))
+    const chain = entries.length + globals.length === 0 ? emptyChain : new Chain([globals, entries])
     if (key !== null) this.shared.set(key, chain)
     return chain
   }
@@ -340,6 +338,13 @@ export class Runtime {
       })
     }
     return entries
+  }
+
+  private yields(global: ChainEntry, entries: readonly ChainEntry[]): boolean {
+    return (
+      this.policies.get(global.policy)?.yieldsToRoute === true &&
+      entries.some((entry) => entry.policy === global.policy)
+    )
   }
 
   /** A policy that cannot be set up denies what it should have guarded. */

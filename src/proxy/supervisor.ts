@@ -78,6 +78,8 @@ interface Slot {
   deaths: number
   /** Monotonic ms. */
   startedAt: number
+  /** A restart that was asked for; resolves when the replacement listens. */
+  restarting: PromiseWithResolvers<void> | undefined
 }
 
 const limitTableBytes = 32 * 1024 * 1024
@@ -119,6 +121,7 @@ export class Supervisor {
       listening: false,
       deaths: 0,
       startedAt: 0,
+      restarting: undefined,
     }))
   }
 
@@ -176,6 +179,19 @@ export class Supervisor {
   /** Ends one thread with whatever it is doing, as a crash would; it is replaced. For tests of what that costs. */
   async endThread(threadId: number): Promise<void> {
     await this.#slots[threadId - 1]?.handle?.terminate()
+  }
+
+  /** Replaces a thread after it has finished what is in flight; the others take the traffic meanwhile. */
+  async restartThread(threadId: number): Promise<void> {
+    const slot = this.#slots[threadId - 1]
+    const handle = slot?.handle
+    if (slot === undefined || handle === undefined || this.#state !== 'running') return
+    slot.listening = false
+    slot.restarting = Promise.withResolvers()
+    const { promise } = slot.restarting
+    await withTimeout(handle.drain(), this.#plan.settings.timeouts.drain + endMarginMs)
+    await handle.terminate()
+    await promise
   }
 
   /** Fails readiness, closes the listeners, lets requests finish within the grace period, then ends all threads. */
@@ -316,6 +332,10 @@ export class Supervisor {
     reclaimConnections(this.#connections, slot.threadId)
     this.#options.observer.threadEnded(slot.threadId)
     if (this.#state !== 'running') return
+    if (slot.restarting !== undefined) {
+      this.#replace(slot, 0)
+      return
+    }
     const lived = performance.now() - slot.startedAt
     slot.deaths = lived > healthyLifeMs ? 1 : slot.deaths + 1
     const wait = restartDelay(slot.deaths)
@@ -341,6 +361,8 @@ export class Supervisor {
       await inTime(handle.started)
       await inTime(this.#listen(slot))
       this.#log.info({ thread: slot.threadId }, 'data thread was replaced')
+      slot.restarting?.resolve()
+      slot.restarting = undefined
     } catch (err) {
       this.#log.error({ err, thread: slot.threadId }, 'a new data thread could not take up its work')
       // Its end has it replaced again, after a longer wait.

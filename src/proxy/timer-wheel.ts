@@ -3,6 +3,8 @@
  * assignment, because an entry that comes up early is only put back.
  */
 
+import { clock } from './clock.ts'
+
 /** Width of a slot, in milliseconds: no deadline fires earlier than asked, and none later by more than this. */
 const tickMs = 50
 const slotCount = 1024
@@ -23,7 +25,7 @@ export class TimerWheel {
   private readonly timer: NodeJS.Timeout
 
   constructor() {
-    this.timer = setInterval(() => this.advance(performance.now()), tickMs)
+    this.timer = setInterval(() => this.advance(clock.tick()), tickMs)
     this.timer.unref()
   }
 

@@ -3,6 +3,7 @@ import net from 'node:net'
 import type { PlanDelta } from '../config/plan.ts'
 import type { ListenerSettings, Settings } from '../config/settings.ts'
 import { engineCounter } from '../telemetry/engine-counters.ts'
+import { clock } from './clock.ts'
 import type { Counts, Engine } from './engine.ts'
 import type { Exchange, PolicyFactory, Verdict } from './exchange.ts'
 import { ClientConnection } from './http1/client-connection.ts'
@@ -92,6 +93,7 @@ export class Worker {
 
   /** Accepts nothing more, lets requests in flight finish within the grace period, then ends what is left. */
   async drain(): Promise<void> {
+    clock.tick()
     this.engine.draining = true
     for (const server of this.servers) server.close()
     for (const connection of [...this.open]) connection.drain()
@@ -114,6 +116,7 @@ export class Worker {
 
   private accept(make: ConstructorParameters<typeof Wire>[2], listener: string): void {
     const { engine } = this
+    clock.tick()
     // The owner needs the wire and the wire an owner: the connection takes its place before anything can arrive.
     const wire = new Wire(silent, engine.wheel, make)
     if (!this.connections.open(engine.settings.limits.connections)) {

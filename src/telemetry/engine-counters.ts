@@ -8,6 +8,7 @@ export const engineCounter = {
   responses: 1,
   /** Heads and bodies that were refused as malformed. */
   bad_requests: 2,
+  /** Without those refused. */
   connections_accepted: 3,
   /** Connections closed at once because the limit was reached. */
   connections_refused: 4,

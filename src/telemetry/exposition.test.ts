@@ -111,13 +111,14 @@ test('engine counters are summed, and connections told by state', async () => {
   second.counters.add(engineCounter.requests, 5)
   second.counters.add(engineCounter.responses, 4)
   second.counters.add(engineCounter.connections_accepted, 6)
+  second.counters.add(engineCounter.connections_refused, 2)
   assert.deepEqual(await linesOf(whole, 'sluice_requests_total'), ['sluice_requests_total 15'])
   const states = (writing: number) => [
     'apisix_nginx_http_current_connections{state="active"} 5',
     'apisix_nginx_http_current_connections{state="reading"} 0',
     `apisix_nginx_http_current_connections{state="writing"} ${writing}`,
     `apisix_nginx_http_current_connections{state="waiting"} ${5 - writing}`,
-    'apisix_nginx_http_current_connections{state="accepted"} 6',
+    'apisix_nginx_http_current_connections{state="accepted"} 8',
     'apisix_nginx_http_current_connections{state="handled"} 6',
   ]
   assert.deepEqual(await linesOf(whole, 'apisix_nginx_http_current_connections'), states(3))
@@ -149,11 +150,12 @@ test('what the control thread knows is there', async () => {
 test('a pulse tells of a blocked event loop', async () => {
   const memory = createThreadGaugeMemory()
   const values = new Float64Array(memory)
-  const pulse = new ThreadPulse(memory, 50)
+  const pulse = new ThreadPulse(memory, 200)
   const block = new Int32Array(new SharedArrayBuffer(4))
-  while (values[threadGauge.lag_max]! < 0.05) {
+  // A block that begins just before a beat falls between two measurements, so the beat is met in different phases.
+  for (let wait = 50; values[threadGauge.lag_max]! < 0.05; wait += 17) {
     Atomics.wait(block, 0, 0, 100)
-    await new Promise((resolve) => setTimeout(resolve, 70))
+    await new Promise((resolve) => setTimeout(resolve, 50 + (wait % 250)))
   }
   pulse.stop()
   assert.ok(values[threadGauge.heap_used]! > 1e6)

@@ -86,15 +86,16 @@ export class Exposition {
   #gatewayFamilies(): MetricFamily[] {
     const facts = this.#facts()
     const requests = this.#total('requests')
-    const accepted = this.#total('connections_accepted')
+    const handled = this.#total('connections_accepted')
     const inFlight = this.#inFlight()
     const connections = {
       active: facts.openConnections,
       reading: 0,
       writing: inFlight,
       waiting: Math.max(0, facts.openConnections - inFlight),
-      accepted,
-      handled: accepted - this.#total('connections_refused'),
+      // As nginx counts them: those that were closed at once were accepted too.
+      accepted: handled + this.#total('connections_refused'),
+      handled,
     }
     return [
       gaugeFamily('apisix_http_requests_total', 'Requests since the start of the gateway.', requests),

@@ -527,4 +527,69 @@ const persistence: WireCase[] = [
   },
 ]
 
-wireSuite('connections', [...interimCases, ...trailers, ...persistence])
+const upload = Buffer.alloc(65536, 'u')
+
+const stalls: WireCase[] = [
+  {
+    id: 'stalled-answer',
+    rule: 'timeouts',
+    title: 'an answer that stops half way is broken off, not ended',
+    steps: ({ path }) => [get(path), { closed: 7000 }],
+    upstream: {
+      onRequest: (_request, connection) =>
+        connection.send('HTTP/1.1 200 OK\r\nX-Origin: 1\r\nContent-Length: 100\r\n\r\nhalf'),
+    },
+    accept: [truncated],
+  },
+  {
+    id: 'stalled-upload',
+    rule: 'timeouts',
+    title: 'an upstream that takes no more of the body is given up',
+    methods: ['POST'],
+    steps: ({ path }) => [
+      head(`POST ${path} HTTP/1.1`, hostField, 'Content-Length: 100000000'),
+      { flood: upload, times: 1500, within: 6000 },
+      { closed: 3000 },
+    ],
+    upstream: { onHead: (_request, connection) => connection.socket.pause() },
+    accept: [refused(), refused({ codes: [504] })],
+  },
+  {
+    id: 'steady-upload',
+    rule: 'timeouts',
+    title: 'a body that comes slowly but steadily is not cut off',
+    methods: ['POST'],
+    steps: ({ path }) => [
+      head(`POST ${path} HTTP/1.1`, hostField, 'Content-Length: 5'),
+      ...[...'hello'].flatMap((letter) => [{ wait: 800 }, letter]),
+    ],
+    accept: [forwarded({ body: 'hello' })],
+  },
+  {
+    id: 'steady-answer',
+    rule: 'timeouts',
+    title: 'an answer that comes slowly but steadily is not cut off',
+    steps: ({ path }) => [get(path), { answers: 1, within: 7000 }],
+    upstream: {
+      onRequest: (_request, connection) => {
+        connection.send('HTTP/1.1 200 OK\r\nX-Origin: 1\r\nContent-Length: 5\r\n\r\n')
+        for (const [index, letter] of [...'hello'].entries()) {
+          setTimeout(() => connection.send(letter), 900 * (index + 1))
+        }
+      },
+    },
+    accept: [
+      forwarded({ check: (_r, answer) => (answer.body.toString('latin1') === 'hello' ? null : 'cut') }),
+    ],
+  },
+  {
+    id: 'pause-between-requests',
+    rule: 'timeouts',
+    title: 'a pause below the keep-alive time changes nothing',
+    methods: ['GET', 'GET'],
+    steps: ({ path }) => [get(`${path}/1`), { answers: 1 }, { wait: 2500 }, get(`${path}/2`)],
+    accept: [forwarded({ count: 2 })],
+  },
+]
+
+wireSuite('connections', [...interimCases, ...trailers, ...persistence, ...stalls])

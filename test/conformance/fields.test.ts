@@ -1,6 +1,6 @@
 /** Field lines of requests: RFC 9112 section 5, RFC 9110 section 5. */
 import { fieldValue } from '../harness/message-reader.ts'
-import { forwarded, refused } from './outcomes.ts'
+import { answered, forwarded, refused } from './outcomes.ts'
 import { get, head, hostField, type Outcome, type WireCase } from './wire-case.ts'
 import { wireSuite } from './wire-suite.ts'
 
@@ -182,6 +182,52 @@ const order: WireCase[] = [
   },
 ]
 
+const gatewayDuties: WireCase[] = [
+  {
+    id: 'date-added',
+    rule: 'RFC 9110 6.6.1',
+    title: 'an answer without Date gets one',
+    steps: ({ path }) => get(path),
+    accept: [
+      forwarded({
+        check: (_request, answer) => {
+          const date = fieldValue(answer, 'date')
+          if (date === undefined) return 'no Date'
+          return Math.abs(Date.parse(date) - Date.now()) < 60_000 ? null : `Date: ${date}`
+        },
+      }),
+    ],
+  },
+  {
+    id: 'max-forwards-0',
+    rule: 'RFC 9110 7.6.2',
+    title: 'OPTIONS with Max-Forwards: 0 is answered here',
+    methods: ['OPTIONS'],
+    steps: ({ path }) => head(`OPTIONS ${path} HTTP/1.1`, hostField, 'Max-Forwards: 0'),
+    accept: [
+      answered(
+        () => true,
+        (_answer, run) => (run.requests.length === 0 ? null : 'it was passed on'),
+      ),
+    ],
+  },
+  {
+    id: 'max-forwards-7',
+    rule: 'RFC 9110 7.6.2',
+    title: 'OPTIONS with Max-Forwards: 7 goes on with 6',
+    methods: ['OPTIONS'],
+    steps: ({ path }) => head(`OPTIONS ${path} HTTP/1.1`, hostField, 'Max-Forwards: 7'),
+    accept: [valuesOf('max-forwards', '6')],
+  },
+  {
+    id: 'max-forwards-get',
+    rule: 'RFC 9110 7.6.2',
+    title: 'Max-Forwards of a GET means nothing',
+    steps: ({ path }) => get(path, 'Max-Forwards: 0'),
+    accept: [forwarded()],
+  },
+]
+
 const sectionEnds: WireCase[] = [
   {
     id: 'end-lf-lf',
@@ -242,4 +288,12 @@ const sectionEnds: WireCase[] = [
   },
 ]
 
-wireSuite('fields', [...badLines, ...controlValues, ...folds, ...goodLines, ...order, ...sectionEnds])
+wireSuite('fields', [
+  ...badLines,
+  ...controlValues,
+  ...folds,
+  ...goodLines,
+  ...order,
+  ...gatewayDuties,
+  ...sectionEnds,
+])

@@ -441,7 +441,7 @@ const responses: WireCase[] = [
     ],
   ),
   {
-    id: 'hop-down-close',
+    id: 'hop-down-close-obeyed',
     rule: 'RFC 9112 9.6',
     title: "the upstream's close does not close the client's connection, and is obeyed",
     methods: ['GET', 'GET'],

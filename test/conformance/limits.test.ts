@@ -110,10 +110,10 @@ const cases: WireCase[] = [
   {
     id: 'body-one-chunk-long',
     rule: 'RFC 9110 15.5.14',
-    title: 'a chunk that announces more than the limit is 413',
+    title: 'a chunk that is still on its way is 413 once it is above the limit',
     methods: ['POST'],
     steps: ({ path }) =>
-      `${head(`POST ${path} HTTP/1.1`, hostField, 'Transfer-Encoding: chunked')}ffffff\r\n`,
+      `${head(`POST ${path} HTTP/1.1`, hostField, 'Transfer-Encoding: chunked')}ffffff\r\n${'b'.repeat(11_000)}`,
     accept: [refused({ codes: [413] })],
   },
   {

@@ -78,7 +78,7 @@ const reusedFaults: WireCase[] = Object.entries(faults).flatMap(([name, fault]):
         ]
       : [onceAtMost],
   },
-  ...(['POST', 'PATCH', 'FOOBAR'] as const).map(
+  ...(['POST', 'PATCH', 'LOCK', 'FOOBAR'] as const).map(
     (method): WireCase => ({
       id: `reused-${method.toLowerCase()}-${name}`,
       rule: 'RFC 9110 9.2.2',
@@ -229,7 +229,7 @@ const bodies: WireCase[] = [
 ]
 
 /** `/failover` has a node where nothing listens; both orders of the two nodes are tried. */
-const failover: WireCase[] = ['GET', 'POST', 'FOOBAR'].map(
+const failover: WireCase[] = ['GET', 'POST', 'LOCK'].map(
   (method): WireCase => ({
     id: `refused-node-${method.toLowerCase()}`,
     rule: 'RFC 9110 9.2.2',
@@ -251,6 +251,49 @@ const failover: WireCase[] = ['GET', 'POST', 'FOOBAR'].map(
   }),
 )
 
+const dead: WireCase[] = [
+  {
+    id: 'dead-get',
+    rule: 'RFC 9110 15.6.3',
+    title: 'no node answers: 502, and the connection goes on',
+    methods: ['GET', 'GET'],
+    steps: ({ path }) => get(`/dead${path}`) + get(path),
+    accept: [that('502, 200', ({ client }) => statuses(client.answers, '502,200'))],
+  },
+  {
+    id: 'dead-post',
+    rule: 'request smuggling',
+    title: 'the body of a request that could not be sent is swallowed',
+    methods: ['POST', 'GET'],
+    steps: ({ path, hidden }) => post(`/dead${path}`, hidden) + get(path),
+    accept: [
+      that('502, 200', ({ client }) => statuses(client.answers, '502,200')),
+      that(
+        '502 and closed',
+        ({ client }) => statuses(client.answers, '502') ?? (client.closed ? null : 'open'),
+      ),
+    ],
+  },
+  {
+    id: 'dead-post-later',
+    rule: 'request smuggling',
+    title: 'the same when the body comes after the 502',
+    methods: ['POST'],
+    steps: ({ path, hidden }) => [
+      head(`POST /dead${path} HTTP/1.1`, hostField, `Content-Length: ${hidden.length}`),
+      { wait: 150 },
+      hidden,
+      { wait: 100 },
+    ],
+    accept: [that('502', ({ client }) => statuses(client.answers, '502'))],
+  },
+]
+
+function statuses(answers: { status: number }[], wanted: string): string | null {
+  const got = answers.map((answer) => answer.status).join()
+  return got === wanted ? null : got || 'no answer'
+}
+
 wireSuite('retries', [...reusedFaults, ...idleEnds, ...bodies])
-// Another proxy has no such route.
-if (process.env.SLUICE_WIRE_PROXY === undefined) wireSuite('failover', failover)
+// Another proxy has no such routes.
+if (process.env.SLUICE_WIRE_PROXY === undefined) wireSuite('unreachable nodes', [...failover, ...dead])

@@ -241,6 +241,21 @@ const lineBorders: WireCase[] = [
     accept: [forwarded({ count: 2 })],
   },
   {
+    id: 'empty-line-cut',
+    rule: 'RFC 9112 2.2',
+    title: 'a stray CRLF is ignored when it comes in two segments as well',
+    methods: ['GET', 'GET'],
+    steps: ({ path }) => [get(`${path}/1`), { answers: 1 }, '\r', { wait: 40 }, `\n${get(`${path}/2`)}`],
+    accept: [forwarded({ count: 2 })],
+  },
+  {
+    id: 'empty-lines-drip',
+    rule: 'slowloris',
+    title: 'empty lines do not keep a connection open',
+    steps: () => ({ drip: '\r\n'.repeat(20), every: 400, within: 9000 }),
+    accept: [refused()],
+  },
+  {
     id: 'empty-lines-endless',
     rule: 'RFC 9112 2.2',
     title: 'endless empty lines are cut off',
@@ -309,7 +324,7 @@ const badTargets: WireCase[] = Object.entries({
   }),
 )
 
-/** Where a target is only odd, passing it on unchanged is as good as refusing it. */
+/** Where a target is only odd, passing it on unchanged (slashes may be merged) is as good as refusing it. */
 const oddTargets: WireCase[] = Object.entries({
   'utf-8': '/\xc3\xa9',
   'latin-1': '/\xe9',
@@ -328,13 +343,15 @@ const oddTargets: WireCase[] = Object.entries({
   ([id, suffix]): WireCase => ({
     id: `odd-${id}`,
     rule: 'RFC 3986',
-    title: `${JSON.stringify(suffix)} is passed on unchanged or refused`,
+    title: `${JSON.stringify(suffix)} is passed on or refused`,
     steps: ({ path }) => get(path + suffix),
     accept: [
       refused({ open: true }),
       forwarded({
-        check: ({ target }, _, { path }) =>
-          target === path + suffix ? null : `became ${JSON.stringify(target)}`,
+        check: ({ target }, _, { path }) => {
+          const merged = path + suffix.replace(/\/{2,}/g, '/')
+          return target === path + suffix || target === merged ? null : `became ${JSON.stringify(target)}`
+        },
       }),
     ],
   }),
@@ -368,7 +385,7 @@ const absoluteForms: WireCase[] = (
     ],
     ['upper-host', 'http://OTHER.test/PATH', 'wire.test', { target: '/PATH', host: 'other.test' }],
     ['ipv6', 'http://[::1]:80/PATH', 'wire.test', { target: '/PATH', host: '[::1]:80' }],
-    ['double-slash', 'http://other.test//PATH', 'wire.test', { target: '//PATH', host: 'other.test' }],
+    ['double-slash', 'http://other.test//PATH', 'wire.test', { target: '/PATH', host: 'other.test' }],
   ] as [string, string, string, Reading][]
 ).map(
   ([id, target, host, wanted]): WireCase => ({

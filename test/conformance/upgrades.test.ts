@@ -276,6 +276,63 @@ const tunnels: WireCase[] = [
     ],
   },
   {
+    id: 'ws-pipelined',
+    rule: 'RFC 9112 9.3.2',
+    title: 'a handshake behind another request waits for its turn',
+    methods: ['GET', 'GET'],
+    steps: ({ path }) => [
+      get(`${path}/1`) + handshake(`${path}/2`),
+      { answers: 2 },
+      'ping',
+      { see: 'ping', within: 500 },
+    ],
+    upstream: {
+      onRequest: (request, connection) => {
+        if (request.target.endsWith('/1')) setTimeout(() => connection.echo(request), 60)
+        else connection.openTunnel().send(accepted)
+      },
+      onTunnel: (chunk, connection) => connection.send(chunk),
+    },
+    accept: [
+      that('200, then the tunnel', (run) => {
+        const got = run.client.answers.map((answer) => answer.status).join()
+        return got === '200,101' && run.client.tunnel.toString('latin1') === 'ping' ? null : got
+      }),
+    ],
+  },
+  {
+    id: 'ws-idle',
+    rule: 'timeouts',
+    title: 'a tunnel in which nothing moves is closed, both sides',
+    steps: ({ path }) => [handshake(path), { answers: 1 }, { closed: 7000 }],
+    upstream: echoTunnel,
+    accept: [
+      that('closed', (run) => {
+        if (!run.client.closed) return 'the client is still connected'
+        return run.requests[0]?.connection.closed ? null : 'the upstream connection is still open'
+      }),
+    ],
+    after: 100,
+  },
+  {
+    id: 'ws-slow',
+    rule: 'timeouts',
+    title: 'a tunnel in which only one side talks stays open',
+    steps: ({ path }) => [
+      handshake(path),
+      { answers: 1 },
+      ...Array.from({ length: 5 }, () => [{ wait: 1000 }, 'x']).flat(),
+      { wait: 50 },
+    ],
+    upstream: { onRequest: (_request, connection) => connection.openTunnel().send(accepted) },
+    accept: [
+      that('open', (run) => {
+        if (run.client.closed) return 'it was closed'
+        return run.requests[0]?.connection.tunnel?.length === 5 ? null : 'bytes are missing'
+      }),
+    ],
+  },
+  {
     id: 'ws-http-in-tunnel',
     rule: 'tunnel',
     title: 'a request inside the tunnel is only bytes',

@@ -8,7 +8,7 @@ export interface WireConfig {
 /** Milliseconds, as the configuration below has them. */
 export const timeouts = { header: 2000, bodyIdle: 2000, keepalive: 3000, upstream: 3000 }
 
-/** Port 1, where nothing listens, is the first node of `/failover`. */
+/** Nothing listens on port 1, the only node of `/dead` and the first of `/failover`. */
 export function wireConfig(port: number, upstreamPort: number, { limits = '{}' }: WireConfig): string {
   return `
 gateway:
@@ -29,9 +29,14 @@ upstreams:
       - { host: 127.0.0.1, port: 1, weight: 1 }
       - { host: 127.0.0.1, port: ${upstreamPort}, weight: 1 }
     timeout: { connect: 2, send: 3, read: 3 }
+  - id: dead
+    type: roundrobin
+    nodes: [{ host: 127.0.0.1, port: 1, weight: 1 }]
+    timeout: { connect: 2, send: 3, read: 3 }
 routes:
   - { id: open, uri: /*, upstream_id: origin, enable_websocket: true }
   - { id: failover, uri: /failover/*, upstream_id: half-dead }
+  - { id: dead, uri: /dead/*, upstream_id: dead }
   - { id: closed-to-websocket, uri: /no-websocket/*, upstream_id: origin }
   - { id: guarded, uris: [/guarded, /guarded/*], upstream_id: origin, plugins: { key-auth: {} } }
 `

@@ -29,6 +29,7 @@ export function wireSuite(name: string, cases: WireCase[], config: WireConfig = 
       await proxy?.stop()
       await upstream.close()
     })
+    assert.equal(new Set(cases.map(({ id }) => id)).size, cases.length, 'two cases have the same id')
     for (const wireCase of cases) {
       test(`${wireCase.id}: ${wireCase.title} [${wireCase.rule}]`, () => runCase(wireCase, proxy, upstream))
     }

@@ -21,8 +21,10 @@ export function disagreement(kind: Kind, bytes: Buffer, cuts: readonly number[])
   const theirs = llhttp.read(kind, bytes)
   for (const [index, message] of ours.messages.entries()) {
     const other = theirs.messages[index]
-    if (other === undefined)
-      return `accepted, ${theirs.refused ? 'refused' : 'unfinished'} by llhttp: ${show(message)}`
+    if (other === undefined) {
+      if (theirs.ended && endsForLlhttp(ours.messages[index - 1])) break
+      return `accepted, ${theirs.refused ? 'refused' : 'not seen'} by llhttp: ${show(message)}`
+    }
     if (!sameMessage(message, other)) return `read as ${show(message)}, by llhttp as ${show(other)}`
   }
   if (!ours.refused && !ours.ended && theirs.messages.length > ours.messages.length) {
@@ -37,6 +39,14 @@ export function disagreement(kind: Kind, bytes: Buffer, cuts: readonly number[])
     if (strict.doubts[index]!.length > 0) return `accepted in spite of ${strict.doubts[index]!.join(', ')}`
   }
   return null
+}
+
+/** llhttp ends a connection for what says nothing about ours: Proxy-Connection, a trailer, a 1xx. */
+function endsForLlhttp(message: ReadMessage | undefined): boolean {
+  if (message === undefined) return false
+  const named = (fields: ReadMessage['fields'], wanted: RegExp) => fields.some(([name]) => wanted.test(name))
+  const inTrailers = named(message.trailers, /^(proxy-)?connection$/i)
+  return inTrailers || named(message.fields, /^proxy-connection$/i) || /^1\d\d /.test(message.start)
 }
 
 function sameMessage(one: ReadMessage, other: ReadMessage): boolean {

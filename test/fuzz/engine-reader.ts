@@ -9,10 +9,10 @@ export const limits = { head: 32 * 1024, headers: 100, target: 16 * 1024 }
 const paths: Settings['paths'] = {
   encoded_slash: 'reject',
   encoded_backslash: 'reject',
-  repeated_slashes: 'merge',
-  parameters: 'check',
   encoded_nul: 'reject',
   backslash: 'reject',
+  repeated_slashes: 'merge',
+  parameters: 'check',
 }
 
 const CR = 0x0d
@@ -65,7 +65,12 @@ export class EngineReader {
   /** @returns the offset after the head, or after empty lines before it (then the head's text is empty), or a Parse code */
   private readHead(kind: Kind, bytes: Buffer, at: number): number {
     this.head.text = ''
-    if (kind === 'response') return this.head.parseResponse(bytes, at, bytes.length, limits)
+    if (kind === 'response') {
+      const next = this.head.parseResponse(bytes, at, bytes.length, limits)
+      const { status, chunked, contentLength } = this.head
+      const framedInterim = status < 200 && (chunked || contentLength >= 0)
+      return next > 0 && framedInterim ? Parse.bad : next
+    }
     let start = at
     while (start + 1 < bytes.length && bytes[start] === CR && bytes[start + 1] === LF) start += 2
     if (start > at) return start

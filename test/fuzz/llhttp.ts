@@ -4,7 +4,7 @@ import type { Kind, Reading, ReadMessage } from './reading.ts'
 
 interface Parser {
   initialize(type: number, resource: object, maxHeaderSize: number, lenient: number): void
-  execute(bytes: Buffer): number | Error
+  execute(bytes: Buffer): number | (Error & { code: string })
   finish(): number | Error | undefined
   [callback: number]: unknown
 }
@@ -83,9 +83,10 @@ export class Llhttp {
     const { parser } = this
     const type = kind === 'request' ? HTTPParser.REQUEST : HTTPParser.RESPONSE
     parser.initialize(type, {}, maxHeadBytes, HTTPParser.kLenientNone)
-    const refused = parser.execute(bytes) instanceof Error
-    if (!refused) parser.finish()
-    return { messages: this.messages, refused, ended: false }
+    const result = parser.execute(bytes)
+    if (!(result instanceof Error)) parser.finish()
+    const ended = result instanceof Error && result.code === 'HPE_CLOSED_CONNECTION'
+    return { messages: this.messages, refused: result instanceof Error && !ended, ended }
   }
 
   private takeFields(fields: string[]): void {

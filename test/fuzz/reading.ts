@@ -15,7 +15,7 @@ export interface Reading {
   messages: ReadMessage[]
   /** What follows the last message can be no beginning of another. */
   refused: boolean
-  /** The last message ends the connection or switches protocols, so that nothing behind it was looked at. */
+  /** The last message ends the connection or switches protocols, so that nothing behind it counts. */
   ended: boolean
 }
 

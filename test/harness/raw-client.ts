@@ -168,11 +168,8 @@ export async function converse(options: ConversationOptions): Promise<Conversati
     const announced = last?.fields.some(
       (field) => field.lower === 'connection' && /\bclose\b/i.test(field.value),
     )
-    const refusal =
-      last !== undefined && last.status >= 400 && !last.fields.some((field) => field.lower === 'x-origin')
-    if (reader.state !== 'tunnel') {
-      await until(() => closed !== null, last === undefined ? 0 : announced || refusal ? closeWithin : settle)
-    }
+    const wait = last === undefined || reader.state === 'tunnel' ? 0 : announced ? closeWithin : settle
+    await until(() => closed !== null, wait)
   }
   // What happens from here on is our own doing.
   ours = true

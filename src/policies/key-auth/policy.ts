@@ -2,7 +2,6 @@ import {
   anonymousConsumer,
   definePolicy,
   type Exchange,
-  forwardQuery,
   headerBlock,
   headerName,
   queryValues,
@@ -81,7 +80,7 @@ export default definePolicy({
 
     function hideQuery({ request }: Exchange): void {
       if (queryValues(request.query, config.query).length === 0) return
-      forwardQuery(request, withoutQueryParameter(request.query, config.query))
+      request.setQuery(withoutQueryParameter(request.query, config.query))
     }
   },
 })

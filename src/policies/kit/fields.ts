@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../../config/type.ts'
 
 /** Settings that several authentication policies share. */
 

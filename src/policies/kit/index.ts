@@ -1,6 +1,6 @@
 /** Everything that the author of a policy needs. `testing.ts` beside it holds what its tests need. */
 
-export { type Static, Type } from 'typebox'
+export { type Static, Type } from '../../config/type.ts'
 export type {
   BindingInfo,
   Consumer,
@@ -33,4 +33,4 @@ export type {
   PolicyLog,
 } from './host.ts'
 export { definePolicy, type Policy, type PolicyDefinition } from './policy.ts'
-export { forwardQuery, queryValues, withoutQueryParameter } from './query.ts'
+export { queryValues, withoutQueryParameter } from './query.ts'

@@ -18,6 +18,8 @@ export interface PolicyDefinition<
   readonly stage: Stage
   /** Higher runs first within the stage; APISIX's published number where it has one. */
   readonly priority: number
+  /** Bound by a global rule it stays silent where the route binds it too, so that nothing is counted twice. */
+  readonly yieldsToRoute?: boolean
   readonly config: Config
   /** What a consumer carries for this policy (`key-auth`: `{ key }`). Makes it an authentication policy. */
   readonly credential?: Credential
@@ -52,6 +54,7 @@ export interface AnyPolicy {
   readonly details?: string
   readonly stage: Stage
   readonly priority: number
+  readonly yieldsToRoute?: boolean
   readonly config: TObject
   readonly credential?: TObject
   readonly credentialKey?: string

@@ -1,5 +1,4 @@
 /** Query strings as policies read them: `name=value` pairs between `&`, percent-encoded, `+` for a space. */
-import type { ExchangeRequest } from '../../proxy/exchange.ts'
 
 /** Every value of that parameter, decoded, one character a byte. A parameter without `=` has an empty value. */
 export function queryValues(query: string, name: string): string[] {
@@ -20,20 +19,6 @@ export function withoutQueryParameter(query: string, name: string): string {
     if (decode(equals === -1 ? pair : pair.slice(0, equals)) !== name) kept.push(pair)
   })
   return kept.join('&')
-}
-
-/** What an engine offers that can send another query than the one it read. */
-interface QueryEdits {
-  setQuery(query: string): void
-}
-
-/**
- * Replaces the query of the upstream's copy.
- * @throws Error when the engine cannot, so that a credential that was to be hidden is never sent on.
- */
-export function forwardQuery(request: ExchangeRequest, query: string): void {
-  if (!('setQuery' in request)) throw new Error('this engine cannot change the query of a request')
-  ;(request as ExchangeRequest & QueryEdits).setQuery(query)
 }
 
 function forEachPair(query: string, visit: (pair: string) => void): void {

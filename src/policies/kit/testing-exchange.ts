@@ -68,7 +68,7 @@ export class FakeExchange implements Exchange {
   errorCode = ''
   readonly #request: FakeRequestView
   readonly #planned: FakeResponse
-  #response = { status: 0, fromUpstream: false, headers: new FakeFields([]), bodyBytes: 0 }
+  #response = { status: 0, fromUpstream: false, headers: new FakeFields([]), bodyBytes: 0, headBytes: 0 }
   #body = ''
 
   constructor(binding: BindingInfo, request: FakeRequest, response: FakeResponse, now: number) {
@@ -127,6 +127,7 @@ export class FakeExchange implements Exchange {
       fromUpstream: false,
       headers: new FakeFields([]),
       bodyBytes: Buffer.byteLength(this.#body),
+      headBytes: 0,
     }
     if (headers) this.answer.setBlock(headers)
   }
@@ -145,6 +146,7 @@ export class FakeExchange implements Exchange {
       fromUpstream: errorCode === undefined && !this.#planned.notProxied,
       headers: new FakeFields(fieldsOf(headers)),
       bodyBytes: 0,
+      headBytes: 0,
     }
   }
 
@@ -199,6 +201,7 @@ class FakeRequestView implements ExchangeRequest {
   readonly headers: FakeFields
   readonly contentLength: number
   readonly bodyBytes: number
+  readonly headBytes = 0
   readonly body: string
 
   constructor(request: FakeRequest) {

@@ -11,9 +11,10 @@ export default definePolicy({
   summary: 'Counts status codes, latencies and bytes by route, service, consumer and node.',
   details:
     'Metrics: `apisix_http_status`, `apisix_http_latency` (milliseconds; types request, upstream, ' +
-    'apisix) and `apisix_bandwidth` (body bytes; types ingress, egress). `response_source` is ' +
+    'apisix) and `apisix_bandwidth` (bytes of heads and bodies; types ingress, egress). `response_source` is ' +
     '`upstream`, `apisix` for answers of the gateway and `nginx`, as in APISIX, for its answers in ' +
     'place of an upstream that failed.',
+  yieldsToRoute: true,
   stage: 'transform',
   priority: 500,
   config: Type.Object(
@@ -60,8 +61,8 @@ export default definePolicy({
         }
         instruments.latency.observe(series.request, total)
         instruments.latency.observe(series.gateway, own)
-        instruments.bandwidth.add(series.ingress, exchange.request.bodyBytes)
-        instruments.bandwidth.add(series.egress, exchange.response.bodyBytes)
+        instruments.bandwidth.add(series.ingress, exchange.request.headBytes + exchange.request.bodyBytes)
+        instruments.bandwidth.add(series.egress, exchange.response.headBytes + exchange.response.bodyBytes)
       },
     }
 

@@ -3,7 +3,9 @@
  * The next request is not looked at before the answer to this one is written, so that nothing that a policy does for a
  * request happens before it is that request's turn.
  */
+
 import { engineCounter } from '../../telemetry/engine-counters.ts'
+import { clock } from '../clock.ts'
 import { type Conduct, dispatch } from '../dispatch.ts'
 import type { Engine } from '../engine.ts'
 import { errors, type GatewayError } from '../errors.ts'
@@ -28,6 +30,8 @@ const discardSize = 64 * 1024
 /** After a last answer: bytes and milliseconds for which the client may go on sending before the connection is cut. */
 const lingerSize = 1024 * 1024
 const lingerTime = 2000
+/** Milliseconds without a request after which none is expected to be on its way. */
+const crossingTime = 500
 
 /** Bytes of empty lines before a request: one line is usual, a stream of them is an attack. */
 const maxEmptyBytes = 64
@@ -84,7 +88,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     this.parsed = new Head(engine.settings.limits.headers)
     this.body = new BodyReader(engine.settings.limits)
     this.body.beginNone()
-    wire.setDeadline(performance.now() + engine.settings.timeouts.header)
+    wire.setDeadline(clock.now + engine.settings.timeouts.header)
   }
 
   get exchange(): Http1Exchange {
@@ -95,10 +99,17 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     return this.state === 'exchange' && !this.answered
   }
 
-  /** Idle connections end now, the others after their answer. */
+  /**
+   * Ends after the answer to the request in work, or to one that comes within a moment: a request that crosses the FIN
+   * of an idle connection would be lost.
+   */
   drain(): void {
-    if (this.state === 'head' && this.pending === null) this.close()
-    else this.keepAlive = false
+    this.keepAlive = false
+    if (this.state !== 'head' || this.pending !== null) return
+    const now = clock.now
+    const idleFor = now - (this.wire.due - this.engine.settings.timeouts.keepalive)
+    if (idleFor >= crossingTime) this.close()
+    else this.wire.setDeadline(now + crossingTime)
   }
 
   // What the wire tells.
@@ -248,7 +259,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     engine.counts.add(engineCounter.requests, 1)
 
     const refused = this.refusal()
-    const exchange = new Http1Exchange(this.facts, parsed, this.target, performance.now())
+    const exchange = new Http1Exchange(this.facts, parsed, this.target, clock.now)
     this.current = exchange
     exchange.host = this.target.host
     if (refused !== null) {
@@ -323,7 +334,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     }
     if (!this.is('exchange')) return body.done ? at : end
     if (body.done) this.bodyEnded()
-    else this.wire.setDeadline(performance.now() + this.engine.settings.timeouts.body_idle)
+    else this.wire.setDeadline(clock.now + this.engine.settings.timeouts.body_idle)
     return at
   }
 
@@ -386,7 +397,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     if (this.inputEnded) this.close()
     else if (this.pending !== null && !this.headBegun) {
       this.headBegun = true
-      this.wire.setDeadline(performance.now() + this.engine.settings.timeouts.header)
+      this.wire.setDeadline(clock.now + this.engine.settings.timeouts.header)
     }
   }
 
@@ -433,14 +444,16 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     ) {
       this.keepAlive = false
     }
-    const withBody = exchange.method !== 'HEAD'
+    const withBody = exchange.method !== 'HEAD' && status !== 204 && status !== 304
     const { server } = this.engine.settings
-    this.wire.send(ownAnswer(status, content, server, this.connectionLine(), lines, exchange.edits, withBody))
+    const text = ownAnswer(status, content, server, this.connectionLine(), lines, exchange.edits, withBody)
     if (withBody) exchange.responseBodyBytes = content.body.length
+    exchange.responseHeadBytes = text.length - exchange.responseBodyBytes
+    this.wire.send(text)
     this.answered = true
     this.forwarding = null
     if (this.body.done || !this.keepAlive) this.endExchange('complete', null)
-    else this.wire.setDeadline(performance.now() + this.engine.settings.timeouts.body_idle)
+    else this.wire.setDeadline(clock.now + this.engine.settings.timeouts.body_idle)
     if (!this.reading) this.wire.flush()
   }
 
@@ -468,7 +481,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
       this.fail(errors.badTarget)
       return
     }
-    exchange.forwardTarget = target
+    exchange.forwardTarget = exchange.queryChanged ? withQuery(target, exchange.query) : target
     exchange.authority = this.target.authority
     exchange.upgrade = binding.webSocket && asksForWebSocket(parsed) && this.body.done
     this.forwarding = new Forward(
@@ -524,7 +537,9 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     const { via } = this.engine.settings.forwarding
     const lines =
       via === undefined ? this.connectionLine() : `${this.connectionLine()}Via: 1.${head.minor} ${via}\r\n`
-    this.wire.send(passedHead(head, this.framing, lines, exchange.edits))
+    const text = passedHead(head, this.framing, lines, exchange.edits)
+    exchange.responseHeadBytes = text.length
+    this.wire.send(text)
     return true
   }
 
@@ -553,7 +568,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     if (this.framing === 'close') this.wire.reset()
     else {
       this.wire.end()
-      this.wire.setDeadline(performance.now() + lingerTime)
+      this.wire.setDeadline(clock.now + lingerTime)
     }
   }
 
@@ -576,14 +591,14 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
 
   tunnelEnd(): void {
     this.wire.end()
-    this.wire.setDeadline(performance.now() + lingerTime)
+    this.wire.setDeadline(clock.now + lingerTime)
   }
 
   /** Hands to the kernel what was sent, and watches over a client that does not take it. */
   flush(): void {
     this.wire.flush()
     if (this.state === 'exchange' && this.wire.due === 0 && this.wire.queued > 0) {
-      this.wire.setDeadline(performance.now() + this.engine.settings.timeouts.write_stall)
+      this.wire.setDeadline(clock.now + this.engine.settings.timeouts.write_stall)
     }
   }
 
@@ -608,7 +623,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
   private finish(outcome: Outcome): void {
     const { exchange } = this
     exchange.outcome = outcome
-    exchange.end = performance.now()
+    exchange.end = clock.now
     this.engine.counts.add(engineCounter.responses, 1)
     if (this.chain.observe !== null) runHooks(this.chain.observe, 'observe', exchange, this.engine)
     exchange.closeViews()
@@ -619,7 +634,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     this.state = 'linger'
     this.wire.end()
     this.wire.resume()
-    this.wire.setDeadline(performance.now() + lingerTime)
+    this.wire.setDeadline(clock.now + lingerTime)
   }
 }
 
@@ -628,6 +643,11 @@ function afterEmptyLines(bytes: Buffer, at: number, end: number): number {
   let i = at
   while (i + 1 < end && bytes[i] === CR && bytes[i + 1] === LF) i += 2
   return i
+}
+
+function withQuery(target: string, query: string): string {
+  const path = target.split('?', 1)[0] as string
+  return query === '' ? path : `${path}?${query}`
 }
 
 function asksForWebSocket(head: Head): boolean {

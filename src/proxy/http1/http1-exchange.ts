@@ -34,6 +34,8 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   host = ''
   /** What the request line to the upstream says. */
   forwardTarget = ''
+  /** A policy replaced the query. */
+  queryChanged = false
   /** The authority of an absolute-form target, which replaces the Host field; else empty. */
   authority = ''
   /** The client asked for a WebSocket and its route allows one. */
@@ -58,6 +60,8 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   fromUpstream = false
   requestBodyBytes = 0
   responseBodyBytes = 0
+  responseHeadBytes = 0
+  readonly headBytes: number
   requestFields: RequestFields | null = null
   /** The upstream's head, while it may be looked at. */
   answerHead: Head | null = null
@@ -74,7 +78,13 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
     this.contentLength = head.chunked ? -1 : Math.max(0, head.contentLength)
     this.path = target.path
     this.query = target.query
+    this.headBytes = head.text.length
     this.start = start
+  }
+
+  setQuery(query: string): void {
+    this.query = query
+    this.queryChanged = true
   }
 
   get id(): string {
@@ -151,5 +161,9 @@ class ResponseView implements ExchangeResponse {
 
   get bodyBytes(): number {
     return this.exchange.responseBodyBytes
+  }
+
+  get headBytes(): number {
+    return this.exchange.responseHeadBytes
   }
 }

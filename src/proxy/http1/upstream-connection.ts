@@ -3,6 +3,7 @@
  * out of turn (bytes while idle, bytes after a complete answer, a doubtful head) never serves another request.
  */
 
+import { clock } from '../clock.ts'
 import type { TimerWheel } from '../timer-wheel.ts'
 import type { Endpoint, PooledConnection } from '../upstream/endpoint.ts'
 import { BodyReader } from './body.ts'
@@ -72,7 +73,7 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
     this.body = new BodyReader(limits)
     this.wire = new Wire(this, wheel, connect(address, endpoint.port))
     this.wire.socket.once('connect', () => this.onConnect())
-    this.wire.setDeadline(performance.now() + connectTimeout)
+    this.wire.setDeadline(clock.now + connectTimeout)
   }
 
   /** Begins to serve a request over a pooled connection. */
@@ -115,7 +116,7 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
     this.state = 'idle'
     this.wire.streamEnded()
     this.wire.resume()
-    this.wire.setDeadline(performance.now() + this.endpoint.limits.idleTimeout)
+    this.wire.setDeadline(clock.now + this.endpoint.limits.idleTimeout)
   }
 
   onBytes(bytes: Buffer, length: number): void {
@@ -163,7 +164,7 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
       return
     }
     if (this.wire.queued > 0 && this.wire.hasProgressed()) {
-      this.wire.setDeadline(performance.now() + 1000)
+      this.wire.setDeadline(clock.now + 1000)
       return
     }
     this.fault(this.connectDeadline ? 'connect_timeout' : 'timeout', null)
@@ -171,6 +172,7 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
 
   private onConnect(): void {
     if (this.state !== 'connecting') return
+    clock.tick()
     this.connected = true
     this.connectDeadline = false
     this.begin()

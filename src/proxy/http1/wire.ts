@@ -3,6 +3,7 @@
  * counts, one deadline. This is the only file that knows how Node's sockets are fed from a reused buffer.
  */
 import net from 'node:net'
+import { clock } from '../clock.ts'
 import type { Deadline, TimerWheel } from '../timer-wheel.ts'
 
 /** Who gets what happens on a wire. Calls never nest: each comes from the event loop. */
@@ -52,6 +53,8 @@ export class Wire implements Deadline {
   /** Buffers of which the kernel has not taken everything yet, and the wire they wait on. */
   private readonly lent: Buffer[] = []
   private lentTo: Wire | null = null
+  /** The wire whose buffers wait on this one. */
+  private lender: Wire | null = null
   private ownIsLent = false
   private streaming = false
   private started = false
@@ -64,6 +67,7 @@ export class Wire implements Deadline {
     const socket = make({
       buffer: () => this.nextBuffer(),
       callback: (length, bytes) => {
+        clock.tick()
         this.bytesIn += length
         this.owner.onBytes(bytes, length)
         return !this.paused
@@ -71,9 +75,12 @@ export class Wire implements Deadline {
     })
     this.socket = socket
     socket.on('end', () => {
+      clock.tick()
       if (!this.closed) this.owner.onEnd()
     })
     socket.on('drain', () => {
+      clock.tick()
+      this.lender?.takeBack()
       if (!this.closed) this.owner.onDrain()
     })
     socket.on('error', (error) => {
@@ -127,6 +134,7 @@ export class Wire implements Deadline {
     if (this.socket.writableLength > 0) {
       source.ownIsLent = true
       source.lentTo = this
+      this.lender = source
     }
   }
 
@@ -215,13 +223,15 @@ export class Wire implements Deadline {
 
   /** Buffers come back for use by others once the kernel has taken everything of them. */
   private takeBack(): void {
-    if (this.lent.length === 0 || this.lentTo === null || this.lentTo.queued > 0) return
+    if (this.lentTo === null || this.lentTo.socket.writableLength > 0) return
     for (const buffer of this.lent) keepSpare(buffer)
     this.lent.length = 0
+    this.ownIsLent = false
   }
 
   private gone(): void {
     if (this.closed) return
+    clock.tick()
     this.closed = true
     this.wheel.clear(this)
     this.own = null

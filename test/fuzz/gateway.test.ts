@@ -1,0 +1,74 @@
+/**
+ * Generated requests over real sockets, each twice: in one segment and in pieces. Whatever they are, the gateway gives
+ * both the same answers, sends both in the same unambiguous form to the upstream, and goes on to serve others.
+ */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { wireConfig } from '../conformance/wire-config.ts'
+import { type RunningGateway, startGateway } from '../harness/gateway.ts'
+import { converse } from '../harness/raw-client.ts'
+import { ScriptedUpstream } from '../harness/scripted-upstream.ts'
+import { cuts, generate } from './generate.ts'
+import { Random } from './random.ts'
+import { cutAt } from './reading.ts'
+
+const cases = Number(process.env.SLUICE_FUZZ_CASES ?? 150)
+const seed = Number(process.env.SLUICE_FUZZ_SEED ?? Date.now() % 2 ** 32)
+
+describe('generated requests over sockets', () => {
+  const upstream = new ScriptedUpstream()
+  let gateway: RunningGateway
+
+  before(async () => {
+    await upstream.listen()
+    gateway = await startGateway((port) => wireConfig(port, upstream.port, {}))
+  })
+  after(async () => {
+    await gateway?.stop()
+    await upstream.close()
+  })
+
+  test(`${cases} streams`, async (t) => {
+    t.diagnostic(`SLUICE_FUZZ_SEED=${seed}`)
+    let served = 0
+    for (let number = 0; number < cases; number++) {
+      const caseSeed = (seed + number) >>> 0
+      const random = new Random(caseSeed)
+      const bytes = generate(random, 'request')
+      // Answers to HEAD cannot be told apart without knowing which requests were understood.
+      if (bytes.includes('HEAD')) continue
+      const whole = await send([bytes])
+      const inPieces = await send(cutAt(bytes, cuts(random, bytes.length)))
+      const message = `SLUICE_FUZZ_SEED=${caseSeed} ${JSON.stringify(bytes.toString('latin1'))}`
+      assert.deepEqual(whole.doubts, [], message)
+      assert.deepEqual(inPieces, whole, message)
+      served += whole.arrived.length
+    }
+    assert.ok(served > cases / 10, `only ${served} requests reached the upstream: the generator is broken`)
+    const { answers } = await converse({
+      port: gateway.port,
+      steps: ['GET /alive HTTP/1.1\r\nHost: h\r\n\r\n'],
+    })
+    assert.equal(answers[0]?.status, 200)
+  })
+
+  /** Sends the pieces, then FIN, and waits until the gateway has closed as well. */
+  async function send(pieces: Buffer[]) {
+    await upstream.reset()
+    const steps = [...pieces.filter((piece) => piece.length > 0), { end: true as const }, { closed: 4000 }]
+    const { answers, findings, closed } = await converse({
+      port: gateway.port,
+      steps,
+      methods: [],
+      settle: 0,
+    })
+    return {
+      closed,
+      answers: answers.map(({ status, complete }) => ({ status, complete })),
+      arrived: upstream.requests
+        .filter((request) => request.complete)
+        .map(({ startLine, body }) => `${startLine} ${body}`),
+      doubts: [...findings, ...upstream.findings].filter((finding) => finding.severity === 'ambiguous'),
+    }
+  }
+})
