@@ -247,7 +247,8 @@ export class BodyReader {
       this.held = section
       return end
     }
-    if (size < 0) return this.fail(start)
+    // A length or a coding down here was meant for somebody who reads the body in another way.
+    if (size < 0 || head.contentLength >= 0 || head.chunked) return this.fail(start)
     this.held = null
     this.trailers = head.count > 0 ? head : null
     this.state = State.done

@@ -11,6 +11,7 @@ import type { Engine } from '../engine.ts'
 import { errors, type GatewayError } from '../errors.ts'
 import type { Outcome, Verdict } from '../exchange.ts'
 import { type ClientSide, Forward } from '../forward.ts'
+import { headerBlock } from '../headers.ts'
 import { type Chain, emptyChain, runHooks, runRequestBody } from '../pipeline.ts'
 import type { Binding } from '../runtime.ts'
 import { withoutParameters } from '../target.ts'
@@ -18,7 +19,15 @@ import { BodyReader } from './body.ts'
 import type { ClientFacts } from './client-facts.ts'
 import { Head, Parse } from './head.ts'
 import { Http1Exchange } from './http1-exchange.ts'
-import { type AnswerContent, errorContent, ownAnswer, parseError, verdictContent } from './own-answer.ts'
+import { takeHop } from './max-forwards.ts'
+import {
+  type AnswerContent,
+  errorContent,
+  httpDate,
+  ownAnswer,
+  parseError,
+  verdictContent,
+} from './own-answer.ts'
 import { cleanRequest } from './request-head.ts'
 import { RequestTarget } from './request-target.ts'
 import { type ClientFraming, cleanResponse, interimHead, passedHead, upgradeHead } from './response-head.ts'
@@ -481,6 +490,11 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
       this.fail(errors.badTarget)
       return
     }
+    if (!takeHop(exchange)) {
+      const allow = this.engine.runtime.allowedMethods(exchange.host, exchange.path).join(', ')
+      this.answer({ status: 200, body: '', headers: headerBlock([['Allow', allow]]) }, '')
+      return
+    }
     exchange.forwardTarget = exchange.queryChanged ? withQuery(target, exchange.query) : target
     exchange.authority = this.target.authority
     exchange.upgrade = binding.webSocket && asksForWebSocket(parsed) && this.body.done
@@ -518,7 +532,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     exchange.answerHead = head
     const bodiless = head.status === 204 || head.status < 200
     const noContent = bodiless || exchange.method === 'HEAD' || head.status === 304
-    cleanResponse(head, !bodiless && !head.chunked)
+    const dated = cleanResponse(head, !bodiless && !head.chunked)
     if (this.chain.respond !== null && !runHooks(this.chain.respond, 'respond', exchange, this.engine)) {
       exchange.fromUpstream = false
       exchange.answerHead = null
@@ -535,8 +549,10 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     }
     this.answered = true
     const { via } = this.engine.settings.forwarding
-    const lines =
+    let lines =
       via === undefined ? this.connectionLine() : `${this.connectionLine()}Via: 1.${head.minor} ${via}\r\n`
+    // An answer without a date gets the one of its arrival (RFC 9110 6.6.1).
+    if (!dated) lines += `Date: ${httpDate()}\r\n`
     const text = passedHead(head, this.framing, lines, exchange.edits)
     exchange.responseHeadBytes = text.length
     this.wire.send(text)

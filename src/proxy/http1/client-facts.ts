@@ -39,7 +39,7 @@ export class ClientFacts implements ClientInfo {
     this.forwarding = forwarding
     this.fixedLines =
       `X-Real-IP: ${this.peerAddress}\r\nX-Forwarded-For: ${this.peerAddress}\r\n` +
-      `X-Forwarded-Proto: http\r\nX-Forwarded-Port: ${localPort}\r\nX-Forwarded-Host: `
+      `X-Forwarded-Proto: http\r\nX-Forwarded-Port: ${localPort}\r\n`
   }
 
   /** The client of one request: behind a trusted peer it can differ from one to the next. */
@@ -52,7 +52,11 @@ export class ClientFacts implements ClientInfo {
 
   /** X-Real-IP and X-Forwarded-* as APISIX sends them (reference: apisix, part c). */
   forwardedLines(exchange: Http1Exchange): string {
-    if (!this.isTrusted && !this.forwarding.forwarded) return `${this.fixedLines}${exchange.host}\r\n`
+    if (!this.isTrusted && !this.forwarding.forwarded) {
+      return exchange.host === ''
+        ? this.fixedLines
+        : `${this.fixedLines}X-Forwarded-Host: ${exchange.host}\r\n`
+    }
     return this.linesBehindProxy(exchange)
   }
 
@@ -74,8 +78,9 @@ export class ClientFacts implements ClientInfo {
       `X-Real-IP: ${exchange.client.address}\r\n` +
       `X-Forwarded-For: ${forwardedFor === undefined ? '' : `${forwardedFor}, `}${this.peerAddress}\r\n` +
       `X-Forwarded-Proto: ${seen.get(Field.xForwardedProto) ?? 'http'}\r\n` +
-      `X-Forwarded-Port: ${seen.get(Field.xForwardedPort) ?? this.localPort}\r\n` +
-      `X-Forwarded-Host: ${seen.get(Field.xForwardedHost) ?? exchange.host}\r\n`
+      `X-Forwarded-Port: ${seen.get(Field.xForwardedPort) ?? this.localPort}\r\n`
+    const host = seen.get(Field.xForwardedHost) ?? exchange.host
+    if (host !== '') lines += `X-Forwarded-Host: ${host}\r\n`
     if (this.forwarding.forwarded) {
       const before = seen.get(Field.forwarded)
       const own = `for=${forwardedNode(this.peerAddress)};proto=http;host="${exchange.host}"`

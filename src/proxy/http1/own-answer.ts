@@ -72,7 +72,7 @@ let dateSecond = 0
 let dateText = ''
 
 /** IMF-fixdate of now, made once a second (RFC 9110 5.6.7). */
-function httpDate(): string {
+export function httpDate(): string {
   const second = Math.floor(Date.now() / 1000)
   if (second !== dateSecond) {
     dateSecond = second

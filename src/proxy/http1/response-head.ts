@@ -6,8 +6,9 @@ import { Field } from './known-fields.ts'
 /** How the body of an answer travels to the client. */
 export type ClientFraming = 'none' | 'length' | 'chunked' | 'close'
 
-/** Drops what an upstream says to its neighbour only (RFC 9110 7.6.1). */
-export function cleanResponse(head: Head, keepContentLength: boolean): void {
+/** Drops what an upstream says to its neighbour only (RFC 9110 7.6.1). @returns whether the answer is dated */
+export function cleanResponse(head: Head, keepContentLength: boolean): boolean {
+  let dated = false
   for (let n = 0; n < head.count; n++) {
     switch (head.info(n) >>> ID_SHIFT) {
       case Field.other:
@@ -20,17 +21,20 @@ export function cleanResponse(head: Head, keepContentLength: boolean): void {
       case Field.upgrade:
         head.drop(n)
         break
+      case Field.date:
+        dated = true
+        break
       case Field.contentLength:
         if (!keepContentLength || head.value(n).length !== String(head.contentLength).length) head.drop(n)
         break
       default:
     }
   }
-  if (head.nominated === null) return
-  for (const name of head.nominated) {
+  for (const name of head.nominated ?? []) {
     if (name === 'content-length') continue
     for (let n = 0; n < head.count; n++) if (!head.isDropped(n) && head.nameIs(n, name)) head.drop(n)
   }
+  return dated
 }
 
 /** The final head of an upstream's answer. `lines` are complete lines of the gateway's own. */

@@ -236,7 +236,7 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
     const { head, user } = this
     if (user === null) return -1
     if (head.status < 200 && head.status !== 101) {
-      if (++this.interim > maxInterim || head.minor === 0 || head.chunked || head.contentLength >= 0) {
+      if (++this.interim > maxInterim || head.minor === 0 || head.chunked) {
         this.fault('bad_response', null)
         return -1
       }

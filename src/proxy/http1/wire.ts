@@ -46,6 +46,8 @@ export class Wire implements Deadline {
   private readonly wheel: TimerWheel
   private paused = false
   private text = ''
+  /** What the kernel had not taken after the last look; asked again only when it was something. */
+  private untaken = 0
   private closed = false
   private failure: Error | null = null
   /** The buffer that the next read fills when it is not the shared one; see `streamTo`. */
@@ -80,6 +82,7 @@ export class Wire implements Deadline {
     })
     socket.on('drain', () => {
       clock.tick()
+      this.untaken = 0
       this.lender?.takeBack()
       if (!this.closed) this.owner.onDrain()
     })
@@ -91,11 +94,12 @@ export class Wire implements Deadline {
 
   /** Bytes that the kernel has not taken yet. */
   get queued(): number {
-    return this.socket.writableLength + this.text.length
+    if (this.untaken > 0) this.untaken = this.socket.writableLength
+    return this.untaken + this.text.length
   }
 
   get isClosed(): boolean {
-    return this.closed || this.socket.destroyed
+    return this.closed
   }
 
   get isPaused(): boolean {
@@ -128,10 +132,12 @@ export class Wire implements Deadline {
     if (bytes !== source.own) {
       // Still the shared buffer, which other wires fill as soon as this call is over.
       this.socket.write(Buffer.from(bytes.subarray(start, end)))
+      this.untaken = this.socket.writableLength
       return
     }
     this.socket.write(bytes.subarray(start, end))
-    if (this.socket.writableLength > 0) {
+    this.untaken = this.socket.writableLength
+    if (this.untaken > 0) {
       source.ownIsLent = true
       source.lentTo = this
       this.lender = source
@@ -145,6 +151,7 @@ export class Wire implements Deadline {
     this.text = ''
     this.bytesOut += text.length
     this.socket.write(text, 'latin1')
+    this.untaken = this.socket.writableLength
   }
 
   /** No large piece is expected any more: the next read uses the shared buffer again. */
