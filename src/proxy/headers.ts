@@ -22,7 +22,19 @@ export function nameHash(lower: string): number {
 }
 
 const names = new Map<string, HeaderName>()
+const hashes = new Map<string, number>()
+/** Names come from configuration and policy code; the bound only guards against a policy that makes them up per request. */
 const namesKept = 4096
+
+/** `nameHash`, remembered: policies ask for the same few names with every request. */
+export function knownHash(lower: string): number {
+  let hash = hashes.get(lower)
+  if (hash === undefined) {
+    hash = nameHash(lower)
+    if (hashes.size < namesKept) hashes.set(lower, hash)
+  }
+  return hash
+}
 
 /** @throws InvalidHeaderError when the name is not a token (RFC 9110 5.1). */
 export function headerName(text: string): HeaderName {
@@ -31,7 +43,6 @@ export function headerName(text: string): HeaderName {
   if (!isToken(text)) throw new InvalidHeaderError(`invalid header name ${JSON.stringify(text)}`)
   const lower = text.toLowerCase()
   const name = { text, lower, hash: nameHash(lower) }
-  // Names come from configuration and policy code; the bound only guards against a policy that makes them up per request.
   if (names.size < namesKept) names.set(text, name)
   return name
 }

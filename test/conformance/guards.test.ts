@@ -9,7 +9,7 @@ import { wireSuite } from './wire-suite.ts'
 const guarded = /^\/guarded(\/|$)/
 
 /** The paths that origins in use make of a target: one decoding, dot segments, merged slashes, path parameters, C strings. */
-export function readings(target: string): string[] {
+function readings(target: string): string[] {
   const path = target.replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/)[0] ?? ''
   const decoded = path.replace(/%([0-9a-f]{2})/gi, (_match, digits) =>
     String.fromCharCode(Number.parseInt(digits, 16)),

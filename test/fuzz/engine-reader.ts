@@ -67,9 +67,9 @@ export class EngineReader {
     this.head.text = ''
     if (kind === 'response') {
       const next = this.head.parseResponse(bytes, at, bytes.length, limits)
-      const { status, chunked, contentLength } = this.head
-      const framedInterim = status < 200 && (chunked || contentLength >= 0)
-      return next > 0 && framedInterim ? Parse.bad : next
+      const { status, chunked, minor } = this.head
+      const badInterim = status < 200 && status !== 101 && (chunked || minor === 0)
+      return next > 0 && badInterim ? Parse.bad : next
     }
     let start = at
     while (start + 1 < bytes.length && bytes[start] === CR && bytes[start + 1] === LF) start += 2

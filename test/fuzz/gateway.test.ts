@@ -1,6 +1,7 @@
 /**
- * Generated requests over real sockets, each twice: in one segment and in pieces. Whatever they are, the gateway gives
- * both the same answers, sends both in the same unambiguous form to the upstream, and goes on to serve others.
+ * Generated messages over real sockets. Requests go twice, in one segment and in pieces: whatever they are, the gateway
+ * gives both the same answers, and sends both in the same unambiguous form to the upstream. Answers of the upstream reach
+ * the client whole and unambiguous, or visibly broken. After all of them the gateway serves others.
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
@@ -9,6 +10,7 @@ import { wireConfig } from '../conformance/wire-config.ts'
 import { type RunningGateway, startGateway } from '../harness/gateway.ts'
 import { converse } from '../harness/raw-client.ts'
 import { ScriptedUpstream } from '../harness/scripted-upstream.ts'
+import { EngineReader } from './engine-reader.ts'
 import { cuts, generate } from './generate.ts'
 import { Random } from './random.ts'
 import { cutAt } from './reading.ts'
@@ -16,7 +18,9 @@ import { cutAt } from './reading.ts'
 const cases = Number(process.env.SLUICE_FUZZ_CASES ?? 150)
 const seed = Number(process.env.SLUICE_FUZZ_SEED ?? Date.now() % 2 ** 32)
 
-describe('generated requests over sockets', () => {
+const request = 'GET /here HTTP/1.1\r\nHost: h\r\n\r\n'
+
+describe('generated messages over sockets', () => {
   const upstream = new ScriptedUpstream()
   let gateway: RunningGateway
 
@@ -29,7 +33,7 @@ describe('generated requests over sockets', () => {
     await upstream.close()
   })
 
-  test(`${cases} streams`, async (t) => {
+  test(`${cases} requests`, async (t) => {
     t.diagnostic(`SLUICE_FUZZ_SEED=${seed}`)
     let served = 0
     for (let number = 0; number < cases; number++) {
@@ -46,12 +50,48 @@ describe('generated requests over sockets', () => {
       served += whole.arrived.length
     }
     assert.ok(served > cases / 10, `only ${served} requests reached the upstream: the generator is broken`)
-    const { answers } = await converse({
-      port: gateway.port,
-      steps: ['GET /alive HTTP/1.1\r\nHost: h\r\n\r\n'],
-    })
-    assert.equal(answers[0]?.status, 200)
+    await alive()
   })
+
+  test(`${cases} answers`, async (t) => {
+    t.diagnostic(`SLUICE_FUZZ_SEED=${seed}`)
+    const engine = new EngineReader()
+    let passed = 0
+    for (let number = 0; number < cases; number++) {
+      const caseSeed = (seed + number) >>> 0
+      const random = new Random(caseSeed)
+      const bytes = generate(random, 'response')
+      const pieces = cutAt(bytes, cuts(random, bytes.length))
+      await upstream.reset({
+        onRequest: (_request, connection) => {
+          for (const piece of pieces) connection.send(piece)
+          connection.end()
+        },
+      })
+      const { answers, findings } = await converse({ port: gateway.port, steps: [request], settle: 0 })
+      const message = `SLUICE_FUZZ_SEED=${caseSeed} ${JSON.stringify(bytes.toString('latin1'))}`
+      const doubts = findings.filter((finding) => finding.severity === 'ambiguous')
+      assert.deepEqual(doubts, [], message)
+      const wanted = engine.read('response', [bytes]).messages.find(({ start }) => !/^1(?!01)/.test(start))
+      const [answer] = answers
+      if (wanted === undefined || wanted.start.startsWith('101')) {
+        assert.ok(answer === undefined || !answer.complete || answer.status === 502, message)
+      } else {
+        assert.equal(answer?.status, Number(wanted.start.slice(0, 3)), message)
+        assert.equal(answer.body.toString('latin1'), wanted.body, message)
+        assert.ok(answer.complete, message)
+        passed++
+      }
+    }
+    assert.ok(passed > cases / 10, `only ${passed} answers could be passed on: the generator is broken`)
+    await upstream.reset()
+    await alive()
+  })
+
+  async function alive(): Promise<void> {
+    const { answers } = await converse({ port: gateway.port, steps: [request] })
+    assert.equal(answers[0]?.status, 200)
+  }
 
   /** Sends the pieces, then FIN, and waits until the gateway has closed as well. */
   async function send(pieces: Buffer[]) {

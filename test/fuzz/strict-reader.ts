@@ -1,5 +1,5 @@
 /** The harness's own strict reader in the form of the comparison. */
-import { type Message, MessageReader } from '../harness/message-reader.ts'
+import { type Finding, type Message, MessageReader } from '../harness/message-reader.ts'
 import type { Kind, ReadMessage } from './reading.ts'
 
 export interface StrictReading {
@@ -11,19 +11,19 @@ export interface StrictReading {
 export function readStrictly(kind: Kind, bytes: Buffer): StrictReading {
   const messages: ReadMessage[] = []
   const doubts: string[][] = []
-  const reader = new MessageReader(kind, {
-    onComplete: (message) => {
-      messages.push(asRead(message))
-      doubts.push(reader.ambiguities.map((finding) => `${finding.rule} ${finding.detail}`))
-    },
-    onInterim: (message) => {
-      messages.push(asRead(message))
-      doubts.push(reader.ambiguities.map((finding) => `${finding.rule} ${finding.detail}`))
-    },
-  })
+  const take = (message: Message) => {
+    messages.push(asRead(message))
+    doubts.push(reader.findings.filter(isDoubt).map(({ rule, detail }) => `${rule} ${detail}`))
+  }
+  const reader = new MessageReader(kind, { onComplete: take, onInterim: take })
   reader.push(bytes)
   reader.end()
   return { messages, doubts }
+}
+
+/** Controls move no border, but nothing that is accepted may hold one. */
+function isDoubt({ severity, rule }: Finding): boolean {
+  return severity === 'ambiguous' || rule.startsWith('control-in-')
 }
 
 function asRead(message: Message): ReadMessage {

@@ -98,10 +98,6 @@ export class MessageReader {
     return this.pending
   }
 
-  get ambiguities(): Finding[] {
-    return this.findings.filter((finding) => finding.severity === 'ambiguous')
-  }
-
   /** Consumes one element; false when more bytes are needed. */
   private step(): boolean {
     switch (this.state) {

@@ -44,9 +44,6 @@ export interface Conversation {
   tunnel: Buffer
   /** Everything received (the first 4 MiB). */
   received: Buffer
-  receivedBytes: number
-  /** Bytes that the kernel took of what we sent. */
-  sentBytes: number
   /** How the server ended the connection; null while it is open. */
   closed: 'fin' | 'reset' | 'refused' | null
   milliseconds: number
@@ -161,7 +158,6 @@ export async function converse(options: ConversationOptions): Promise<Conversati
     }
   }
 
-  const sentBytes = socket.bytesWritten - socket.writableLength
   if (!ours) {
     await until(() => closed !== null || answered() >= methods.length, within)
     const last = reader.messages.at(-1)
@@ -181,8 +177,6 @@ export async function converse(options: ConversationOptions): Promise<Conversati
     findings: reader.findings,
     tunnel: reader.tunnel,
     received: Buffer.concat(chunks),
-    receivedBytes,
-    sentBytes,
     closed,
     milliseconds: Date.now() - started,
   }

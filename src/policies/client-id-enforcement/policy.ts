@@ -17,6 +17,11 @@ const idOf = (client: Client) => client.client_id
 const pairOf = (client: Client) =>
   client.client_secret === undefined ? undefined : pair(client.client_id, client.client_secret)
 const pair = (id: string, secret: string) => `${id}\0${secret}`
+/** What nearly every client sends, to the letter: found without taking it apart. */
+const tokenOf = (client: Client) =>
+  client.client_secret === undefined
+    ? undefined
+    : Buffer.from(`${client.client_id}:${client.client_secret}`).toString('base64')
 
 /** Admits registered client applications; configuration and answers of the Flex policy of that name. */
 export default definePolicy({
@@ -77,6 +82,7 @@ export default definePolicy({
     const read = basic ? readBasic : readWith(config.clientIdExpression, config.clientSecretExpression)
     const idAlone = !basic && config.clientSecretExpression.trim() === ''
     const credentials = host.credentials(idAlone ? idOf : pairOf)
+    const tokens = basic ? host.credentials(tokenOf) : undefined
     const challenge = basic ? 'Basic realm="mule-realm"' : 'Client-ID-Enforcement'
     const headers = headerBlock([['WWW-Authenticate', challenge]])
     const contentType = 'application/json'
@@ -86,9 +92,13 @@ export default definePolicy({
 
     return {
       request(exchange) {
-        const presented = read(exchange.request)
-        if (presented === undefined) return absent
-        const found = credentials.find(idAlone ? presented.user : pair(presented.user, presented.password))
+        const token = tokens && basicToken(exchange.request)
+        let found = token === undefined ? undefined : tokens?.find(token)
+        if (!found) {
+          const presented = read(exchange.request)
+          if (presented === undefined) return absent
+          found = credentials.find(idAlone ? presented.user : pair(presented.user, presented.password))
+        }
         if (!found) return failed
         const { binding } = exchange
         if (
@@ -111,6 +121,11 @@ function expressionFinding(field: string, text: string, mayBeBlank: boolean): st
     `${field}: the expression ${JSON.stringify(text)} is not supported; ` +
     "write #[attributes.headers['name']] or #[attributes.queryParams['name']]"
   )
+}
+
+function basicToken(request: ExchangeRequest): string | undefined {
+  const field = request.headers.get('authorization')
+  return field?.startsWith('Basic ') ? field.slice('Basic '.length) : undefined
 }
 
 /** No id: undefined. An empty secret stands for a missing one, which no application has. */

@@ -3,102 +3,109 @@ import type { HeaderEdits as Edits, HeaderBlock, HeaderName } from '../exchange.
 import { checkedValue, headerName } from '../headers.ts'
 import type { Head } from './head.ts'
 
-interface Line {
+interface Lines {
+  /** The only name of these lines; null when they are a block. */
+  readonly name: HeaderName | null
+  /** The names of a block. */
   readonly names: readonly HeaderName[]
   /** Also takes the place of fields that are there already. */
   readonly replaces: boolean
   text: string
 }
 
+const noNames: readonly HeaderName[] = []
+
 export class HeaderEdits implements Edits {
-  private readonly lines: Line[] = []
+  private readonly entries: Lines[] = []
 
   set(name: HeaderName | string, value: string | number): void {
     const field = typeof name === 'string' ? headerName(name) : name
-    this.forget(field)
-    this.lines.push({ names: [field], replaces: true, text: line(field, value) })
+    this.put(field, true, line(field, value))
   }
 
   add(name: HeaderName | string, value: string | number): void {
     const field = typeof name === 'string' ? headerName(name) : name
-    this.lines.push({ names: [field], replaces: false, text: line(field, value) })
+    this.entries.push({ name: field, names: noNames, replaces: false, text: line(field, value) })
   }
 
   remove(name: HeaderName | string): void {
-    const field = typeof name === 'string' ? headerName(name) : name
-    this.forget(field)
-    this.lines.push({ names: [field], replaces: true, text: '' })
+    this.put(typeof name === 'string' ? headerName(name) : name, true, '')
   }
 
   setBlock(block: HeaderBlock): void {
-    if (this.lines.length > 0) for (const name of block.names) this.forget(name)
-    this.lines.push({ names: block.names, replaces: true, text: block.text })
-  }
-
-  has(name: HeaderName): boolean {
-    return this.lines.some((entry) => entry.text !== '' && entry.names.includes(name))
+    if (this.entries.length > 0) for (const name of block.names) this.forget(name)
+    this.entries.push({ name: null, names: block.names, replaces: true, text: block.text })
   }
 
   /** Values of a field that these edits will write; empty when they say nothing of it. */
   values(lower: string): string[] {
     const found: string[] = []
-    for (const entry of this.lines) {
-      if (!entry.names.some((name) => name.lower === lower)) continue
-      for (const text of entry.text.split('\r\n')) {
-        const colon = text.indexOf(':')
-        if (colon > 0 && text.slice(0, colon).toLowerCase() === lower) found.push(text.slice(colon + 2))
-      }
+    for (const entry of this.entries) {
+      if (!speaksOf(entry, lower)) continue
+      eachLine(entry.text, (name, value) => {
+        if (name.toLowerCase() === lower) found.push(value)
+      })
     }
     return found
   }
 
-  replaces(lower: string): boolean {
-    return this.lines.some((entry) => entry.replaces && entry.names.some((name) => name.lower === lower))
-  }
-
   /** Visits every line that will be written. */
   forEach(visit: (name: string, value: string) => void): void {
-    for (const entry of this.lines) {
-      for (const text of entry.text.split('\r\n')) {
-        const colon = text.indexOf(':')
-        if (colon > 0) visit(text.slice(0, colon), text.slice(colon + 2))
-      }
-    }
+    for (const entry of this.entries) eachLine(entry.text, visit)
   }
 
   /** Drops from `head` what these edits replace. */
   dropFrom(head: Head): void {
-    for (const entry of this.lines) {
+    for (const entry of this.entries) {
       if (!entry.replaces) continue
-      for (const name of entry.names) head.dropNamed(name.lower, name.hash)
+      if (entry.name !== null) head.dropNamed(entry.name.lower, entry.name.hash)
+      else for (const name of entry.names) head.dropNamed(name.lower, name.hash)
     }
   }
 
   /** The lines to write, each ending with CRLF. */
   text(): string {
     let text = ''
-    for (const entry of this.lines) text += entry.text
+    for (const entry of this.entries) text += entry.text
     return text
   }
 
+  private put(name: HeaderName, replaces: boolean, text: string): void {
+    if (this.entries.length > 0) this.forget(name)
+    this.entries.push({ name, names: noNames, replaces, text })
+  }
+
   private forget(name: HeaderName): void {
-    for (let i = this.lines.length - 1; i >= 0; i--) {
-      const entry = this.lines[i] as Line
-      if (!entry.names.some((known) => known.lower === name.lower)) continue
-      if (entry.names.length === 1) this.lines.splice(i, 1)
+    for (let i = this.entries.length - 1; i >= 0; i--) {
+      const entry = this.entries[i] as Lines
+      if (!speaksOf(entry, name.lower)) continue
+      if (entry.name !== null) this.entries.splice(i, 1)
       else entry.text = without(entry.text, name.lower)
     }
   }
+}
+
+function speaksOf(entry: Lines, lower: string): boolean {
+  if (entry.name !== null) return entry.name.lower === lower
+  for (let i = 0; i < entry.names.length; i++) if ((entry.names[i] as HeaderName).lower === lower) return true
+  return false
 }
 
 function line(name: HeaderName, value: string | number): string {
   return `${name.text}: ${typeof value === 'number' ? value : checkedValue(name, value)}\r\n`
 }
 
+function eachLine(text: string, visit: (name: string, value: string) => void): void {
+  for (const entry of text.split('\r\n')) {
+    const colon = entry.indexOf(':')
+    if (colon > 0) visit(entry.slice(0, colon), entry.slice(colon + 2))
+  }
+}
+
 function without(text: string, lower: string): string {
   let kept = ''
-  for (const entry of text.split('\r\n')) {
-    if (entry !== '' && entry.slice(0, entry.indexOf(':')).toLowerCase() !== lower) kept += `${entry}\r\n`
-  }
+  eachLine(text, (name, value) => {
+    if (name.toLowerCase() !== lower) kept += `${name}: ${value}\r\n`
+  })
   return kept
 }

@@ -1,6 +1,6 @@
 /** Fields of a parsed head as policies see them, with edits on top for the request's upstream copy. */
 import type { HeaderBlock, HeaderName, HeaderView, RequestHeaders } from '../exchange.ts'
-import { nameHash } from '../headers.ts'
+import { knownHash } from '../headers.ts'
 import type { Head } from './head.ts'
 import { HeaderEdits } from './header-edits.ts'
 
@@ -19,14 +19,14 @@ export class HeadFields implements HeaderView {
   get(name: string): string | undefined {
     const head = this.head
     if (head === null) return undefined
-    const n = head.find(name, nameHash(name))
+    const n = head.find(name, knownHash(name))
     return n < 0 ? undefined : head.value(n)
   }
 
   getAll(name: string): string | undefined {
     const head = this.head
     if (head === null) return undefined
-    const hash = nameHash(name)
+    const hash = knownHash(name)
     let all: string | undefined
     for (let n = head.find(name, hash); n >= 0; n = head.findFrom(n + 1, name, hash)) {
       all = all === undefined ? head.value(n) : `${all}, ${head.value(n)}`
@@ -35,7 +35,7 @@ export class HeadFields implements HeaderView {
   }
 
   has(name: string): boolean {
-    return this.head !== null && this.head.find(name, nameHash(name)) >= 0
+    return this.head !== null && this.head.find(name, knownHash(name)) >= 0
   }
 
   forEach(visit: (name: string, value: string) => void): void {
@@ -53,7 +53,8 @@ export class RequestFields extends HeadFields implements RequestHeaders {
   edits: HeaderEdits | null = null
 
   override get(name: string): string | undefined {
-    return super.get(name) ?? this.edits?.values(name)[0]
+    const sent = super.get(name)
+    return sent !== undefined || this.edits === null ? sent : this.edits.values(name)[0]
   }
 
   override getAll(name: string): string | undefined {
@@ -99,7 +100,7 @@ export class RequestFields extends HeadFields implements RequestHeaders {
   private dropSent(name: HeaderName | string): void {
     if (typeof name === 'string') {
       const lower = name.toLowerCase()
-      this.head?.dropNamed(lower, nameHash(lower))
+      this.head?.dropNamed(lower, knownHash(lower))
     } else this.head?.dropNamed(name.lower, name.hash)
   }
 }

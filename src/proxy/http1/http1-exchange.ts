@@ -6,21 +6,38 @@ import type {
   Exchange,
   ExchangeRequest,
   ExchangeResponse,
+  HeaderBlock,
   HeaderView,
   Outcome,
   Timings,
   UpstreamInfo,
 } from '../exchange.ts'
-import { headerName } from '../headers.ts'
+import { headerBlock } from '../headers.ts'
 import type { Binding } from '../runtime.ts'
 import type { Target } from '../target.ts'
 import type { Head } from './head.ts'
 import { HeaderEdits } from './header-edits.ts'
 import { HeadFields, noFields, RequestFields } from './header-view.ts'
 
-const consumerUsername = headerName('X-Consumer-Username')
-const credentialIdentifier = headerName('X-Credential-Identifier')
-const consumerCustomId = headerName('X-Consumer-Custom-ID')
+/** What the upstream is told of a consumer, made once for each of its credentials. */
+const identities = new WeakMap<Consumer, Map<string, HeaderBlock>>()
+
+function identityOf(consumer: Consumer, credentialId: string): HeaderBlock {
+  let blocks = identities.get(consumer)
+  if (blocks === undefined) {
+    blocks = new Map()
+    identities.set(consumer, blocks)
+  }
+  let block = blocks.get(credentialId)
+  if (block === undefined) {
+    const fields: [string, string][] = [['X-Consumer-Username', consumer.username]]
+    if (credentialId !== '') fields.push(['X-Credential-Identifier', credentialId])
+    if (consumer.customId !== undefined) fields.push(['X-Consumer-Custom-ID', consumer.customId])
+    block = headerBlock(fields)
+    blocks.set(credentialId, block)
+  }
+  return block
+}
 
 export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   client: ClientInfo
@@ -66,6 +83,7 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   /** The upstream's head, while it may be looked at. */
   answerHead: Head | null = null
   edits: HeaderEdits | null = null
+  private responseView: ResponseView | null = null
   private uuid = ''
   private viewsClosed = false
 
@@ -106,7 +124,8 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   }
 
   get response(): ExchangeResponse {
-    return new ResponseView(this)
+    this.responseView ??= new ResponseView(this)
+    return this.responseView
   }
 
   get answer(): HeaderEdits {
@@ -125,10 +144,7 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   identify(consumer: Consumer, credentialId: string): void {
     this.consumer = consumer
     this.credentialId = credentialId
-    const { headers } = this
-    headers.set(consumerUsername, consumer.username)
-    if (credentialId !== '') headers.set(credentialIdentifier, credentialId)
-    if (consumer.customId !== undefined) headers.set(consumerCustomId, consumer.customId)
+    this.headers.setBlock(identityOf(consumer, credentialId))
   }
 
   /** Heads behind the views are filled again for the next message: whoever kept a view finds it empty. */
