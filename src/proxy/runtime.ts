@@ -16,13 +16,14 @@ import { resourceKinds } from '../config/plan.ts'
 import type {
   BindingInfo,
   Consumer,
+  Exchange,
   PolicyBindingContext,
   PolicyFactory,
   PolicyHandlers,
 } from './exchange.ts'
 import type { UpstreamConnection } from './http1/upstream-connection.ts'
 import { Chain, type ChainEntry, emptyChain } from './pipeline.ts'
-import { Router } from './router/router.ts'
+import { Router, type RouterMode } from './router/router.ts'
 import { Upstream } from './upstream/upstream.ts'
 
 /** A route at run time. */
@@ -130,7 +131,7 @@ export class Runtime {
     resourceKinds.map((kind) => [kind, new Map()]),
   ) as unknown as PlanResources
 
-  private router = new Router<Binding, unknown>('radixtree_host_uri', () => undefined)
+  private readonly router: Router<Binding, Exchange>
   private readonly bindings = new Map<string, Binding>()
   private readonly upstreams = new Map<string, Upstream<UpstreamConnection>>()
   private readonly addresses = new Map<string, readonly string[]>()
@@ -142,9 +143,11 @@ export class Runtime {
 
   constructor(
     policies: ReadonlyMap<string, PolicyFactory>,
+    mode: RouterMode,
     policyFailed: (policy: string, error: unknown) => void,
   ) {
     this.policies = policies
+    this.router = new Router(mode, (exchange) => exchange.request.headers.get('host'))
     this.policyFailed = policyFailed
   }
 
@@ -154,13 +157,16 @@ export class Runtime {
     for (const upstream of this.upstreams.values()) upstream.setAddresses(host, addresses)
   }
 
-  match(host: string, path: string, method: string): Binding | null {
-    const match = this.router.match(host, path, method, null)
+  /** `path` is the request's own, or a reading of it that is to be compared. */
+  match(exchange: Exchange, path: string): Binding | null {
+    const { host, method } = exchange.request
+    const match = this.router.match(host, path, method, exchange)
     return match === null ? null : match.value.matchedAs(match.uri, match.host)
   }
 
-  allowedMethods(host: string, path: string): string[] {
-    return this.router.allowedMethods(host, path, null)
+  allowedMethods(exchange: Exchange): string[] {
+    const { host, path } = exchange.request
+    return this.router.allowedMethods(host, path, exchange)
   }
 
   /** Puts a delta to work, between two requests. Routes that it does not reach keep their bindings and chains. */

@@ -50,7 +50,7 @@ export class Worker {
     this.engine = {
       settings,
       trusted: new TrustedAddresses(settings.trusted_addresses),
-      runtime: new Runtime(options.policies, policyFailed),
+      runtime: new Runtime(options.policies, settings.router, policyFailed),
       wheel: new TimerWheel(),
       counts: options.counts,
       draining: false,

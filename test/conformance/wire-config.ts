@@ -5,6 +5,9 @@ export interface WireConfig {
   limits?: string
 }
 
+/** Milliseconds, as the configuration below has them. */
+export const timeouts = { header: 2000, bodyIdle: 2000, keepalive: 3000, upstream: 3000 }
+
 /** Nothing listens on port 1, the only node of `/dead` and the first of `/failover`. */
 export function wireConfig(port: number, upstreamPort: number, { limits = '{}' }: WireConfig): string {
   return `

@@ -128,7 +128,12 @@ async function start(t: TestContext, configuration: (revision: number) => string
   const { plan, findings } = await read()
   assert.ok(plan, JSON.stringify(findings))
   const threads = new SpareThreads(new URL('../../src/data-thread.ts', import.meta.url), 2)
-  const gateway = new Gateway({ plan, log: createLog('error', new Writable({ write: (_chunk, _encoding, done) => done() })), read, threads })
+  const gateway = new Gateway({
+    plan,
+    log: createLog('error', new Writable({ write: (_chunk, _encoding, done) => done() })),
+    read,
+    threads,
+  })
   const { listeners } = await gateway.start()
   t.after(async () => {
     await gateway.stop()

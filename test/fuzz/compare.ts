@@ -25,6 +25,7 @@ export function disagreement(kind: Kind, bytes: Buffer, cuts: readonly number[])
       if (theirs.ended && endsForLlhttp(ours.messages[index - 1])) break
       return `accepted, ${theirs.refused ? 'refused' : 'not seen'} by llhttp: ${show(message)}`
     }
+    if (isUnknownInterim(message)) break
     if (!sameMessage(message, other)) return `read as ${show(message)}, by llhttp as ${show(other)}`
   }
   if (!ours.refused && !ours.ended && theirs.messages.length > ours.messages.length) {
@@ -47,6 +48,11 @@ function endsForLlhttp(message: ReadMessage | undefined): boolean {
   const named = (fields: ReadMessage['fields'], wanted: RegExp) => fields.some(([name]) => wanted.test(name))
   const inTrailers = named(message.trailers, /^(proxy-)?connection$/i)
   return inTrailers || named(message.fields, /^proxy-connection$/i) || /^1\d\d /.test(message.start)
+}
+
+/** To llhttp only the 1xx that it knows have no body, to RFC 9112 section 6.3 none has: the strict reader judges alone. */
+function isUnknownInterim({ start }: ReadMessage): boolean {
+  return /^1\d\d /.test(start) && !/^10[0123] /.test(start)
 }
 
 function sameMessage(one: ReadMessage, other: ReadMessage): boolean {

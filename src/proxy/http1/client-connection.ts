@@ -294,7 +294,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     const { engine, facts } = this
     cleanRequest(this.parsed, facts.isTrusted, this.parsed.minor === 1)
     if (facts.isTrusted) exchange.client = facts.forRequest(exchange)
-    const binding = engine.runtime.match(exchange.host, exchange.path, exchange.method)
+    const binding = engine.runtime.match(exchange, exchange.path)
     if (this.target.hasParameters && !this.sameWithoutParameters(exchange, binding)) {
       this.fail(errors.badTarget)
       return
@@ -308,7 +308,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
   private sameWithoutParameters(exchange: Http1Exchange, binding: Binding | null): boolean {
     const { runtime, settings } = this.engine
     const path = withoutParameters(exchange.path, settings.paths)
-    return path !== null && runtime.match(exchange.host, path, exchange.method)?.routeId === binding?.routeId
+    return path !== null && runtime.match(exchange, path)?.routeId === binding?.routeId
   }
 
   private readDuringExchange(bytes: Buffer, length: number): void {
@@ -491,7 +491,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
       return
     }
     if (!takeHop(exchange)) {
-      const allow = this.engine.runtime.allowedMethods(exchange.host, exchange.path).join(', ')
+      const allow = this.engine.runtime.allowedMethods(exchange).join(', ')
       this.answer({ status: 200, body: '', headers: headerBlock([['Allow', allow]]) }, '')
       return
     }
