@@ -20,20 +20,25 @@ export function disagreement(kind: Kind, bytes: Buffer, cuts: readonly number[])
 
   const theirs = llhttp.read(kind, bytes)
   for (const [index, message] of ours.messages.entries()) {
+    if (isUnknownInterim(message)) return doubt(kind, bytes, ours.messages)
     const other = theirs.messages[index]
     if (other === undefined) {
       if (theirs.ended && endsForLlhttp(ours.messages[index - 1])) break
       return `accepted, ${theirs.refused ? 'refused' : 'not seen'} by llhttp: ${show(message)}`
     }
-    if (isUnknownInterim(message)) break
     if (!sameMessage(message, other)) return `read as ${show(message)}, by llhttp as ${show(other)}`
   }
   if (!ours.refused && !ours.ended && theirs.messages.length > ours.messages.length) {
     return `llhttp sees ${theirs.messages.length} messages, the engine ${ours.messages.length}`
   }
 
+  return doubt(kind, bytes, ours.messages)
+}
+
+/** What the strict reader has against the messages. */
+function doubt(kind: Kind, bytes: Buffer, messages: readonly ReadMessage[]): string | null {
   const strict = readStrictly(kind, bytes)
-  for (const [index, message] of ours.messages.entries()) {
+  for (const [index, message] of messages.entries()) {
     const other = strict.messages[index]
     if (other === undefined) return `accepted, unfinished for the strict reader: ${show(message)}`
     if (!sameMessage(message, other)) return `read as ${show(message)}, strictly as ${show(other)}`

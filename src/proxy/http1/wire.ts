@@ -3,8 +3,10 @@
  * counts, one deadline. This is the only file that knows how Node's sockets are fed from a reused buffer.
  */
 import net from 'node:net'
+import { getSystemErrorName } from 'node:util'
 import { clock } from '../clock.ts'
 import type { Deadline, TimerWheel } from '../timer-wheel.ts'
+import { type DirectHandle, directHandle, type PendingWrite } from './direct-write.ts'
 
 /** Who gets what happens on a wire. Calls never nest: each comes from the event loop. */
 export interface WireOwner {
@@ -48,6 +50,8 @@ export class Wire implements Deadline {
   private text = ''
   /** What the kernel had not taken after the last look; asked again only when it was something. */
   private untaken = 0
+  /** Direct writes that the kernel has not taken completely. */
+  private pendingWrites = 0
   private closed = false
   private failure: Error | null = null
   /** The buffer that the next read fills when it is not the shared one; see `streamTo`. */
@@ -80,12 +84,7 @@ export class Wire implements Deadline {
       clock.tick()
       if (!this.closed) this.owner.onEnd()
     })
-    socket.on('drain', () => {
-      clock.tick()
-      this.untaken = 0
-      this.lender?.takeBack()
-      if (!this.closed) this.owner.onDrain()
-    })
+    socket.on('drain', () => this.drained())
     socket.on('error', (error) => {
       this.failure = error
     })
@@ -94,7 +93,7 @@ export class Wire implements Deadline {
 
   /** Bytes that the kernel has not taken yet. */
   get queued(): number {
-    if (this.untaken > 0) this.untaken = this.socket.writableLength
+    if (this.untaken > 0) this.untaken = this.lookUp()
     return this.untaken + this.text.length
   }
 
@@ -131,12 +130,10 @@ export class Wire implements Deadline {
     source.streaming = true
     if (bytes !== source.own) {
       // Still the shared buffer, which other wires fill as soon as this call is over.
-      this.socket.write(Buffer.from(bytes.subarray(start, end)))
-      this.untaken = this.socket.writableLength
+      this.write(Buffer.from(bytes.subarray(start, end)))
       return
     }
-    this.socket.write(bytes.subarray(start, end))
-    this.untaken = this.socket.writableLength
+    this.write(bytes.subarray(start, end))
     if (this.untaken > 0) {
       source.ownIsLent = true
       source.lentTo = this
@@ -150,8 +147,7 @@ export class Wire implements Deadline {
     if (text === '') return
     this.text = ''
     this.bytesOut += text.length
-    this.socket.write(text, 'latin1')
-    this.untaken = this.socket.writableLength
+    this.write(text)
   }
 
   /** No large piece is expected any more: the next read uses the shared buffer again. */
@@ -208,6 +204,50 @@ export class Wire implements Deadline {
     this.socket.resetAndDestroy()
   }
 
+  /** Text is latin1. */
+  private write(data: string | Uint8Array): void {
+    const handle = directHandle(this.socket)
+    if (handle === null) {
+      if (typeof data === 'string') this.socket.write(data, 'latin1')
+      else this.socket.write(data)
+      this.untaken = this.socket.writableLength
+      return
+    }
+    const result =
+      typeof data === 'string' ? handle.writeLatin1String(null, data) : handle.writeBuffer(null, data)
+    if (result === 0) return
+    if (typeof result === 'number') this.socket.destroy(new Error(`write: ${getSystemErrorName(result)}`))
+    else this.await(result, handle, data)
+  }
+
+  private await(write: PendingWrite, handle: DirectHandle, data: string | Uint8Array): void {
+    this.pendingWrites++
+    this.untaken = handle.writeQueueSize
+    write.handle = handle
+    write.buffer = data
+    write.oncomplete = (status) => {
+      this.pendingWrites--
+      if (this.closed) return
+      if (status < 0) this.socket.destroy(new Error(`write: ${getSystemErrorName(status)}`))
+      else if (this.pendingWrites === 0) this.drained()
+    }
+    const { writeStatus } = write
+    if (writeStatus === null) return
+    write.writeStatus = null
+    write.oncomplete(writeStatus)
+  }
+
+  private lookUp(): number {
+    return directHandle(this.socket)?.writeQueueSize ?? this.socket.writableLength
+  }
+
+  private drained(): void {
+    clock.tick()
+    this.untaken = 0
+    this.lender?.takeBack()
+    if (!this.closed) this.owner.onDrain()
+  }
+
   /** What the next read fills; undefined keeps the buffer of the last one. */
   private nextBuffer(): Buffer | undefined {
     if (this.own === null && !this.streaming) {
@@ -230,7 +270,7 @@ export class Wire implements Deadline {
 
   /** Buffers come back for use by others once the kernel has taken everything of them. */
   private takeBack(): void {
-    if (this.lentTo === null || this.lentTo.socket.writableLength > 0) return
+    if (this.lentTo === null || this.lentTo.queued > 0) return
     for (const buffer of this.lent) keepSpare(buffer)
     this.lent.length = 0
     this.ownIsLent = false
