@@ -32,6 +32,12 @@ export class CredentialIndex<Credential = unknown> {
   /** Digests of consumers that did not change since the last build, so that a reload hashes only what is new. */
   readonly #known = new WeakMap<ConsumerSpec, Entry<Credential>[]>()
   #stale = true
+  /**
+   * Keys that were found lately, because clients show the same one with every call. V8 hashes strings with a seed of the
+   * process and compares their text only when the whole hash is equal, so the time of a lookup tells nothing of how much
+   * of a guessed key is right; keys that are wrong are never in here.
+   */
+  readonly #recent = new Map<string, FoundCredential<Credential>>()
 
   constructor(
     policy: string,
@@ -50,14 +56,18 @@ export class CredentialIndex<Credential = unknown> {
 
   find(presented: string): FoundCredential<Credential> | undefined {
     if (this.#stale) this.#build()
+    const recent = this.#recent.get(presented)
+    if (recent) return recent
     writeDigest(this.#salt + presented, scratch)
     let entry = this.#buckets.get(bucketOf(scratch))
     while (entry && !timingSafeEqual(entry.digest, scratch)) entry = entry.next
+    if (entry && this.#recent.size < recentKept) this.#recent.set(presented, entry.found)
     return entry?.found
   }
 
   #build(): void {
     this.#buckets.clear()
+    this.#recent.clear()
     for (const spec of this.#directory.specs()) {
       const entries = this.#known.get(spec) ?? this.#entriesOf(spec)
       this.#known.set(spec, entries)
@@ -93,6 +103,8 @@ export class CredentialIndex<Credential = unknown> {
 }
 
 const digestBytes = 32
+/** As many keys as one thread sees often; more than that are looked up by their digest each time. */
+const recentKept = 10_000
 /** The digest of the key in work: lookups are synchronous, so one is enough. */
 const scratch = Buffer.alloc(digestBytes)
 
