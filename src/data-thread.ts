@@ -28,7 +28,7 @@ class DataThread {
     this.#log = new ThreadLog(threadId, settings.log.level, post)
     const metrics = new Registry(memory.metrics, (announcement) => post({ type: 'announce', announcement }))
     const stdout = {
-      write: async (lines: string, count: number) => post({ type: 'lines', lines, count }),
+      write: async (lines: Buffer, count: number) => post({ type: 'lines', lines: lines.toString(), count }),
       reopen: async () => {},
       close: async () => {},
     }

@@ -18,8 +18,8 @@ class SlowDestination implements LineDestination {
   readonly batches: string[] = []
   #release = Promise.withResolvers<void>()
 
-  async write(lines: string): Promise<void> {
-    this.batches.push(lines)
+  async write(lines: Buffer): Promise<void> {
+    this.batches.push(lines.toString())
     await this.#release.promise
   }
 
@@ -48,7 +48,7 @@ test('lines leave in one batch, in order', async () => {
 test('a full batch leaves without waiting for the clock', async () => {
   const { promise: written, resolve } = Promise.withResolvers<string>()
   const destination = {
-    write: async (lines: string) => resolve(lines),
+    write: async (lines: Buffer) => resolve(lines.toString()),
     reopen: async () => {},
     close: async () => {},
   }
@@ -61,7 +61,7 @@ test('a full batch leaves without waiting for the clock', async () => {
 test('a lone line leaves when its time is up', async () => {
   const { promise: written, resolve } = Promise.withResolvers<string>()
   const destination = {
-    write: async (lines: string) => resolve(lines),
+    write: async (lines: Buffer) => resolve(lines.toString()),
     reopen: async () => {},
     close: async () => {},
   }

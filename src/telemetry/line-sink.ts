@@ -7,20 +7,20 @@ const closeFile = promisify(close)
 const fileStatus = promisify(fstat)
 const writeFile = promisify(write)
 
-/** Takes `count` whole lines, each with its line feed. */
+/** Takes `count` whole lines of UTF-8, each with its line feed. The bytes are the caller's again when it resolves. */
 export interface LineDestination {
-  write(lines: string, count: number): Promise<void>
+  write(lines: Buffer, count: number): Promise<void>
   /** The file may have been renamed: go on with a new one of the same name. */
   reopen(): Promise<void>
   close(): Promise<void>
 }
 
 export interface LineSinkOptions {
-  /** Characters that are written at once rather than after `flushMs`. */
+  /** Bytes that are written at once rather than after `flushMs`. */
   batchSize?: number
   /** Longest time a line waits for others. */
   flushMs?: number
-  /** Characters that may wait while the destination is busy; further lines are dropped and counted. */
+  /** Bytes that may wait while the destination is busy; further lines are dropped and counted. */
   queueSize?: number
   /** Called at the first failure of a row. The lines that it cost count as dropped. */
   onError?: (error: Error) => void
@@ -35,8 +35,14 @@ export class LineSink {
   readonly #queueSize: number
   readonly #onError: ((error: Error) => void) | undefined
   readonly #onDrop: ((lines: number) => void) | undefined
-  #waiting = ''
-  #waitingLines = 0
+  /** Lines are encoded as they come: text that waits would be copied by every garbage collection in between. */
+  #batch: Buffer | undefined
+  #used = 0
+  #lines = 0
+  /** Batches that are full, in order, behind the one that is being written. */
+  readonly #full: { bytes: Buffer; lines: number }[] = []
+  #waiting = 0
+  #spare: Buffer | undefined
   #timer: NodeJS.Timeout | undefined
   /** A batch is being written, and the next one follows by itself. */
   #busy = false
@@ -47,7 +53,7 @@ export class LineSink {
 
   constructor(destination: LineDestination, options: LineSinkOptions = {}) {
     this.#destination = destination
-    this.#batchSize = options.batchSize ?? 64 * 1024
+    this.#batchSize = options.batchSize ?? 48 * 1024
     this.#flushMs = options.flushMs ?? 200
     this.#queueSize = options.queueSize ?? 8 * 1024 * 1024
     this.#onError = options.onError
@@ -64,14 +70,19 @@ export class LineSink {
    * Never blocks and never throws.
    */
   write(line: string, count = 1): void {
-    if (this.#waiting.length + line.length >= this.#queueSize) {
+    if (this.#waiting + line.length >= this.#queueSize) {
       this.#drop(count)
       return
     }
-    this.#waiting += `${line}\n`
-    this.#waitingLines += count
-    if (this.#waiting.length >= this.#batchSize) this.#begin()
-    else this.#timer ??= setTimeout(() => this.#begin(), this.#flushMs)
+    const longest = line.length * 3 + 1
+    if (this.#used + longest > batchBytes) this.#seal()
+    if (longest > batchBytes) {
+      const bytes = Buffer.from(`${line}\n`)
+      this.#full.push({ bytes, lines: count })
+      this.#waiting += bytes.length
+    } else this.#append(line, count)
+    if (this.#waiting >= this.#batchSize) this.#begin()
+    else this.#timer ??= setTimeout(() => this.#due(), this.#flushMs)
   }
 
   /** Everything written so far has reached the destination, or was dropped. */
@@ -95,26 +106,50 @@ export class LineSink {
     return this.#turns
   }
 
+  #append(line: string, count: number): void {
+    this.#batch ??= this.#spare ?? Buffer.allocUnsafeSlow(batchBytes)
+    if (this.#batch === this.#spare) this.#spare = undefined
+    const start = this.#used
+    this.#used += this.#batch.write(line, start)
+    this.#batch[this.#used++] = 0x0a
+    this.#lines += count
+    this.#waiting += this.#used - start
+  }
+
+  #seal(): void {
+    if (this.#batch === undefined) return
+    this.#full.push({ bytes: this.#batch.subarray(0, this.#used), lines: this.#lines })
+    this.#batch = undefined
+    this.#used = 0
+    this.#lines = 0
+  }
+
+  #due(): void {
+    this.#timer = undefined
+    this.#begin()
+  }
+
   #begin(): void {
     if (this.#busy) return
     this.#busy = true
     this.#next(async () => {
       await this.#writeWaiting()
       this.#busy = false
-      // What came meanwhile has waited long enough.
-      if (this.#waitingLines > 0) this.#begin()
+      // What came meanwhile waits for its own batch to fill or its own time, else each write would carry a few lines.
+      const due = this.#waiting > 0 && this.#timer === undefined
+      if (due || this.#waiting >= this.#batchSize) this.#begin()
     })
   }
 
   async #writeWaiting(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.#waitingLines === 0) return
-    const lines = this.#waiting
-    const count = this.#waitingLines
-    this.#waiting = ''
-    this.#waitingLines = 0
-    await this.#guard(this.#destination.write(lines, count), count)
+    this.#seal()
+    this.#waiting = 0
+    for (const { bytes, lines } of this.#full.splice(0)) {
+      await this.#guard(this.#destination.write(bytes, lines), lines)
+      if (bytes.buffer.byteLength === batchBytes) this.#spare = Buffer.from(bytes.buffer)
+    }
   }
 
   async #guard(work: Promise<void>, lines: number): Promise<void> {
@@ -134,6 +169,8 @@ export class LineSink {
   }
 }
 
+/** Size of the buffers that lines are collected in. */
+const batchBytes = 64 * 1024
 /** Largest write that a pipe takes in one piece beside other writers (PIPE_BUF of Linux; POSIX promises 512). */
 const pipeBuffer = 4096
 const retryMs = 10
@@ -150,10 +187,10 @@ export class FileDestination implements LineDestination {
     this.#path = path
   }
 
-  async write(lines: string): Promise<void> {
+  async write(lines: Buffer): Promise<void> {
     this.#file ??= this.#open()
     const { fd, largestWrite } = await this.#file
-    await writeLines(fd, Buffer.from(lines), largestWrite)
+    await writeLines(fd, lines, largestWrite)
   }
 
   async reopen(): Promise<void> {
@@ -188,8 +225,8 @@ export class DescriptorDestination implements LineDestination {
     this.#fd = fd
   }
 
-  async write(lines: string): Promise<void> {
-    await writeLines(this.#fd, Buffer.from(lines), Number.POSITIVE_INFINITY)
+  async write(lines: Buffer): Promise<void> {
+    await writeLines(this.#fd, lines, Number.POSITIVE_INFINITY)
   }
 
   async reopen(): Promise<void> {}

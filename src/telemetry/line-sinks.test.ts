@@ -16,7 +16,7 @@ async function sinksIn(t: TestContext) {
   const quiet = () => {}
   const sinks = new LineSinks({
     stdout: {
-      write: async (lines, count) => void printed.push([lines, count]),
+      write: async (lines, count) => void printed.push([lines.toString(), count]),
       reopen: async () => {},
       close: async () => {},
     },

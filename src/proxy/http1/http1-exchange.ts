@@ -19,6 +19,8 @@ import type { Head } from './head.ts'
 import { HeaderEdits } from './header-edits.ts'
 import { HeadFields, noFields, RequestFields } from './header-view.ts'
 
+const { timeOrigin } = performance
+
 /** What the upstream is told of a consumer, made once for each of its credentials. */
 const identities = new WeakMap<Consumer, Map<string, HeaderBlock>>()
 
@@ -138,7 +140,7 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   }
 
   get startedAt(): number {
-    return performance.timeOrigin + this.start
+    return timeOrigin + this.start
   }
 
   identify(consumer: Consumer, credentialId: string): void {
