@@ -27,8 +27,6 @@ const reloads = 200
 class Recorder {
   readonly name: string
   readonly received: string[] = []
-  /** Ids of requests that had begun and were not answered when the endpoint was killed. */
-  readonly begun = new Set<string>()
   port = 0
   readonly #server: http.Server
 
@@ -37,13 +35,9 @@ class Recorder {
     this.#server = http.createServer((request, response) => {
       const id = String(request.headers['x-id'])
       this.received.push(id)
-      this.begun.add(id)
       request.resume()
       request.on('end', () => {
-        setTimeout(() => {
-          this.begun.delete(id)
-          response.end(`${this.name} ${id}`)
-        }, 2)
+        setTimeout(() => response.end(`${this.name} ${id}`), 2)
       })
     })
   }
@@ -74,6 +68,8 @@ interface Answer {
 /** Sends requests over keep-alive connections until told to stop. */
 class Load {
   readonly answers: Answer[] = []
+  /** Ids of requests that have no answer yet. */
+  readonly inFlight = new Set<string>()
   #running = true
   #count = 0
   readonly #agent = new Agent({ connections: clients, pipelining: 1, keepAliveTimeout: 30_000 })
@@ -101,6 +97,7 @@ class Load {
       const api = this.#count % 3 === 0 ? 'solo' : 'pair'
       const method = this.#count % 4 === 0 ? 'POST' : 'GET'
       const answer: Answer = { id, method, api, status: 0, body: '' }
+      this.inFlight.add(id)
       try {
         const response = await request(`${origin}/${api}/${id}`, {
           dispatcher: this.#agent,
@@ -113,6 +110,7 @@ class Load {
       } catch (error) {
         answer.error = (error as NodeJS.ErrnoException).code ?? String(error)
       }
+      this.inFlight.delete(id)
       this.answers.push(answer)
     }
   }
@@ -179,9 +177,10 @@ routes:
   for (let n = 0; n < reloads; n++) await reload()
   await load.more(200)
 
-  const begunAtDeath = new Set(left.begun)
+  // The endpoint may have begun any of these: what lies unread in its sockets is lost with it.
+  const begunAtDeath = new Set(load.inFlight)
   await left.kill()
-  for (const id of left.begun) begunAtDeath.add(id)
+  for (const id of load.inFlight) begunAtDeath.add(id)
   await load.more(400)
   await left.listen()
 
@@ -204,7 +203,8 @@ routes:
     const refused = error === 'ECONNREFUSED' && !received.has(id)
     return status !== 200 && !refused
   })
-  const unexplained = failed.filter(({ id }) => !begunAtDeath.has(id))
+  assert.ok(failed.length <= clients, `${failed.length} requests failed`)
+  const unexplained = failed.filter(({ id, api }) => api !== 'pair' || !begunAtDeath.has(id))
   assert.deepEqual(unexplained, [], `${failed.length} of ${load.answers.length} failed`)
   for (const { id, method, api, status, body } of load.answers) {
     if (status !== 200) continue
