@@ -22,13 +22,19 @@ export interface Conduct {
 /** Runs the chain of a binding, or the global policies alone when nothing matched (then the answer is 404). */
 export function dispatch(conduct: Conduct, binding: Binding | null, engine: Engine): void {
   const chain = binding === null ? engine.runtime.globalChain : binding.chain()
-  const first = chain.first === null ? null : runPass(chain.first, conduct.exchange, engine)
+  const { exchange } = conduct
+  const first = chain.first === null ? null : runPass(chain.first, exchange, engine)
   if (first instanceof Promise) {
     first.then((answer) => {
       clock.tick()
-      if (conduct.isOpen) afterFirst(conduct, binding, engine, answer)
+      if (isWaiting(conduct, exchange)) afterFirst(conduct, binding, engine, answer)
     })
   } else afterFirst(conduct, binding, engine, first)
+}
+
+/** A late decision is about the exchange that it was made for, not about the next one of the same connection. */
+function isWaiting(conduct: Conduct, exchange: Exchange): boolean {
+  return conduct.isOpen && conduct.exchange === exchange
 }
 
 function afterFirst(conduct: Conduct, binding: Binding | null, engine: Engine, answer: Answer | null): void {
@@ -36,18 +42,19 @@ function afterFirst(conduct: Conduct, binding: Binding | null, engine: Engine, a
     end(conduct, answer)
     return
   }
-  const { consumer } = conduct.exchange
+  const { exchange } = conduct
+  const { consumer } = exchange
   const chain =
     binding === null
       ? engine.runtime.globalChain
       : consumer === null
         ? binding.chain()
         : binding.chainFor(consumer)
-  const second = chain.second === null ? null : runPass(chain.second, conduct.exchange, engine)
+  const second = chain.second === null ? null : runPass(chain.second, exchange, engine)
   if (second instanceof Promise) {
     second.then((late) => {
       clock.tick()
-      if (conduct.isOpen) afterSecond(conduct, binding, late)
+      if (isWaiting(conduct, exchange)) afterSecond(conduct, binding, late)
     })
   } else afterSecond(conduct, binding, second)
 }

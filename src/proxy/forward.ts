@@ -379,8 +379,12 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       }
       return
     }
-    if (this.retry(fault)) this.flush()
-    else this.end(errorOf(fault))
+    if (!this.retry(fault)) {
+      this.end(errorOf(fault))
+      return
+    }
+    this.flush()
+    if (this.ready && !this.bodyDone) this.client.resumeRequestBody()
   }
 
   private retry(fault: UpstreamFault): boolean {

@@ -1,4 +1,4 @@
-import { definePolicy, type Exchange, Type } from '../kit/index.ts'
+import { type BindingInfo, type Consumer, definePolicy, type Exchange, Type } from '../kit/index.ts'
 import { jsonString } from './json-string.ts'
 import { timestamp } from './timestamp.ts'
 import { variableFinding } from './variables.ts'
@@ -103,11 +103,8 @@ function lineOf(exchange: Exchange): string {
   )},"http.request.body.bytes":${request.bodyBytes},"http.response.body.bytes":${response.bodyBytes},"sluice.outcome":"${
     exchange.outcome
   }"`
-  if (binding) {
-    line += `,"sluice.route":${jsonString(binding.routeId)}`
-    if (binding.serviceId !== '') line += `,"sluice.service":${jsonString(binding.serviceId)}`
-  }
-  if (consumer) line += `,"sluice.consumer":${jsonString(consumer.username)}`
+  if (binding) line += textOf(bindingTexts, binding, describeBinding)
+  if (consumer) line += textOf(consumerTexts, consumer, describeConsumer)
   if (rejectedBy !== '') line += `,"sluice.rejected_by":${jsonString(rejectedBy)}`
   if (errorCode !== '') line += `,"error.code":${jsonString(errorCode)}`
   if (upstream) {
@@ -116,6 +113,32 @@ function lineOf(exchange: Exchange): string {
     },"upstream.attempts":${upstream.attempts},"upstream.duration":${nanoseconds(timings.end - timings.upstreamStart)}`
   }
   return line
+}
+
+/** What lines say of a route or a consumer is the same each time, so it is written once for each. */
+const bindingTexts = new WeakMap<BindingInfo, string>()
+const consumerTexts = new WeakMap<Consumer, string>()
+
+function textOf<Subject extends object>(
+  texts: WeakMap<Subject, string>,
+  subject: Subject,
+  describe: (subject: Subject) => string,
+): string {
+  let text = texts.get(subject)
+  if (text === undefined) {
+    text = describe(subject)
+    texts.set(subject, text)
+  }
+  return text
+}
+
+function describeBinding({ routeId, serviceId }: BindingInfo): string {
+  const route = `,"sluice.route":${jsonString(routeId)}`
+  return serviceId === '' ? route : `${route},"sluice.service":${jsonString(serviceId)}`
+}
+
+function describeConsumer({ username }: Consumer): string {
+  return `,"sluice.consumer":${jsonString(username)}`
 }
 
 /** The unit of `event.duration`. */

@@ -157,6 +157,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
       if (this.body.done) this.wire.setDeadline(0)
       this.forwarding?.clientWritable()
     } else if (this.state === 'head') this.readPending()
+    else if (this.state === 'linger') this.wire.setDeadline(clock.now + lingerTime)
   }
 
   onClose(): void {
@@ -177,23 +178,27 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
         this.engine.counts.add(engineCounter.header_timeouts, 1)
         this.refuse(errors.headTimeout)
       }
-    } else if (this.state === 'exchange') this.onExchangeDeadline(now)
+    } else if (this.wire.queued > 0) this.onSlowReader(now)
+    else if (this.state === 'exchange') this.onSlowBody()
     else this.wire.destroy()
   }
 
-  private onExchangeDeadline(now: number): void {
+  /** A client that takes its answer slowly gets all of it; one that takes nothing at all is let go. */
+  private onSlowReader(now: number): void {
     const { settings, counts } = this.engine
-    if (this.wire.queued > 0) {
-      if (this.wire.hasProgressed()) this.wire.setDeadline(now + settings.timeouts.write_stall)
-      else {
-        counts.add(engineCounter.write_stalls, 1)
-        this.wire.destroy()
-      }
-    } else if (!this.body.done && !this.wire.isPaused) {
-      counts.add(engineCounter.body_timeouts, 1)
-      this.forwarding?.abandon()
-      this.fail(errors.bodyTimeout)
+    if (this.wire.hasProgressed()) this.wire.setDeadline(now + settings.timeouts.write_stall)
+    else {
+      counts.add(engineCounter.write_stalls, 1)
+      this.wire.destroy()
     }
+  }
+
+  private onSlowBody(): void {
+    if (this.body.done || this.wire.isPaused) return
+    this.engine.counts.add(engineCounter.body_timeouts, 1)
+    this.forwarding?.abandon()
+    this.keepAlive = false
+    this.fail(errors.bodyTimeout)
   }
 
   // Reading.
@@ -320,9 +325,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
       this.forwarding?.flush()
       this.flush()
     }
-    if (at === length) {
-      return
-    }
+    if (at === length) return
     if (this.is('head')) this.read(bytes.subarray(at, length) as Buffer, length - at)
     else if (this.is('exchange')) this.hold(bytes, at, length)
   }
@@ -579,13 +582,9 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     this.wire.flush()
     this.finish('upstream_abort')
     this.current = null
-    this.state = 'linger'
     // A body that ends with the connection would look complete after FIN; RST says that it is not.
     if (this.framing === 'close') this.wire.reset()
-    else {
-      this.wire.end()
-      this.wire.setDeadline(clock.now + lingerTime)
-    }
+    else this.close()
   }
 
   tunnel(head: Head): void {
@@ -607,7 +606,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
 
   tunnelEnd(): void {
     this.wire.end()
-    this.wire.setDeadline(clock.now + lingerTime)
+    this.watchOut()
   }
 
   /** Hands to the kernel what was sent, and watches over a client that does not take it. */
@@ -650,7 +649,13 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     this.state = 'linger'
     this.wire.end()
     this.wire.resume()
-    this.wire.setDeadline(clock.now + lingerTime)
+    this.watchOut()
+  }
+
+  /** After FIN was sent, or will be once everything before it has been taken. */
+  private watchOut(): void {
+    const { write_stall: stall } = this.engine.settings.timeouts
+    this.wire.setDeadline(clock.now + (this.wire.queued > 0 ? stall : lingerTime))
   }
 }
 

@@ -21,6 +21,16 @@ import { HeadFields, noFields, RequestFields } from './header-view.ts'
 
 const { timeOrigin } = performance
 
+/** A UUID of version 8 (RFC 9562 5.8): random for the thread, counted within it. An id is no secret, only unique. */
+const random = randomUUID()
+const idPrefix = `${random.slice(0, 14)}8${random.slice(15, 19)}8${random.slice(20, 24)}`
+let idCount = 0
+
+function nextId(): string {
+  idCount++
+  return idPrefix + idCount.toString(16).padStart(12, '0')
+}
+
 /** What the upstream is told of a consumer, made once for each of its credentials. */
 const identities = new WeakMap<Consumer, Map<string, HeaderBlock>>()
 
@@ -108,7 +118,7 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   }
 
   get id(): string {
-    if (this.uuid === '') this.uuid = randomUUID()
+    if (this.uuid === '') this.uuid = nextId()
     return this.uuid
   }
 

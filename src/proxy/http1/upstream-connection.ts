@@ -163,7 +163,8 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
       this.leavePool()
       return
     }
-    if (this.wire.queued > 0 && this.wire.hasProgressed()) {
+    // It is slow in taking the request but takes it; or it waits for a client that is slow in taking the answer.
+    if (this.wire.isPaused || (this.wire.queued > 0 && this.wire.hasProgressed())) {
       this.wire.setDeadline(clock.now + 1000)
       return
     }
