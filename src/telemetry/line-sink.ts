@@ -53,7 +53,7 @@ export class LineSink {
 
   constructor(destination: LineDestination, options: LineSinkOptions = {}) {
     this.#destination = destination
-    this.#batchSize = options.batchSize ?? 48 * 1024
+    this.#batchSize = options.batchSize ?? 192 * 1024
     this.#flushMs = options.flushMs ?? 200
     this.#queueSize = options.queueSize ?? 8 * 1024 * 1024
     this.#onError = options.onError
@@ -170,7 +170,7 @@ export class LineSink {
 }
 
 /** Size of the buffers that lines are collected in. */
-const batchBytes = 64 * 1024
+const batchBytes = 256 * 1024
 /** Largest write that a pipe takes in one piece beside other writers (PIPE_BUF of Linux; POSIX promises 512). */
 const pipeBuffer = 4096
 const retryMs = 10
