@@ -73,8 +73,6 @@ export class Head {
   /** Field lines, `stride` numbers each. */
   fields: Int32Array
   count = 0
-  /** Start of the first field line in `text`. */
-  fieldsStart = 0
   /** 0 or 1. */
   minor = 1
 
@@ -121,7 +119,7 @@ export class Head {
     let i = start
     let space = i
     while (space < end && tokenLower[bytes[space] as number] !== 0) space++
-    if (space === end) return this.unfinished(bytes, start, end, limits)
+    if (space === end) return unfinished(start, end, limits)
     if (bytes[space] !== SP || space === i) return Parse.bad
     const methodEnd = space
 
@@ -143,11 +141,11 @@ export class Head {
     }
     const targetEnd = i
     if (targetEnd - targetStart > limits.target) return Parse.targetTooLong
-    if (i === end) return this.unfinished(bytes, start, end, limits)
+    if (i === end) return unfinished(start, end, limits)
     if (bytes[i] !== SP || targetEnd === targetStart) return Parse.bad
 
     i++
-    if (end - i < 10) return this.unfinished(bytes, start, end, limits)
+    if (end - i < 10) return unfinished(start, end, limits)
     const version = this.readVersion(bytes, i)
     if (version < 0) return version
     if (bytes[i + 8] !== CR || bytes[i + 9] !== LF) return Parse.bad
@@ -170,7 +168,7 @@ export class Head {
   parseResponse(bytes: Uint8Array, start: number, end: number, limits: HeadLimits): number {
     this.reset()
     let i = start
-    if (end - i < 13) return this.unfinished(bytes, start, end, limits)
+    if (end - i < 13) return unfinished(start, end, limits)
     if (this.readVersion(bytes, i) < 0 || bytes[i + 8] !== SP) return Parse.bad
     const a = (bytes[i + 9] as number) - 48
     const b = (bytes[i + 10] as number) - 48
@@ -185,7 +183,7 @@ export class Head {
     }
     const reasonEnd = i
     if (end - i < 2) {
-      return i < end && bytes[i] !== CR ? Parse.bad : this.unfinished(bytes, start, end, limits)
+      return i < end && bytes[i] !== CR ? Parse.bad : unfinished(start, end, limits)
     }
     if (bytes[i] !== CR || bytes[i + 1] !== LF) return Parse.bad
     i += 2
@@ -337,14 +335,13 @@ export class Head {
   ): number {
     const fields = this.fields
     const maxAt = Math.min(limits.headers * stride, fields.length)
-    this.fieldsStart = from - start
     let at = 0
     let i = from
     for (;;) {
-      if (i >= end) return this.unfinished(bytes, start, end, limits)
+      if (i >= end) return unfinished(start, end, limits)
       let byte = bytes[i] as number
       if (byte === CR) {
-        if (i + 1 >= end) return this.unfinished(bytes, start, end, limits)
+        if (i + 1 >= end) return unfinished(start, end, limits)
         if (bytes[i + 1] !== LF) return Parse.bad
         i += 2
         if (i - start > limits.head) return Parse.headTooLarge
@@ -360,7 +357,7 @@ export class Head {
         if (byte === 0x5f) underscore = UNDERSCORE
         hash = (Math.imul(hash, 31) + lower) | 0
         i++
-        if (i >= end) return this.unfinished(bytes, start, end, limits)
+        if (i >= end) return unfinished(start, end, limits)
         byte = bytes[i] as number
         lower = tokenLower[byte] as number
       }
@@ -376,7 +373,7 @@ export class Head {
         i++
       }
       if (i + 1 >= end) {
-        return i < end && bytes[i] !== CR ? Parse.bad : this.unfinished(bytes, start, end, limits)
+        return i < end && bytes[i] !== CR ? Parse.bad : unfinished(start, end, limits)
       }
       if (bytes[i] !== CR || bytes[i + 1] !== LF) return Parse.bad
       const lineEnd = i
@@ -463,11 +460,11 @@ export class Head {
     if (this.hostField < 0 && this.minor === 1) return Parse.bad
     return 0
   }
+}
 
-  /** More bytes are needed; or there is too much already, and the answer says of what. */
-  private unfinished(_bytes: Uint8Array, start: number, end: number, limits: HeadLimits): number {
-    return end - start > limits.head ? Parse.headTooLarge : Parse.incomplete
-  }
+/** More bytes are needed; or there is too much already. */
+function unfinished(start: number, end: number, limits: HeadLimits): number {
+  return end - start > limits.head ? Parse.headTooLarge : Parse.incomplete
 }
 
 function latin1(bytes: Uint8Array, start: number, end: number): string {

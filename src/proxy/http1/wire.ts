@@ -37,8 +37,6 @@ type ReadOptions = { buffer: () => Buffer | undefined; callback: (length: number
 export class Wire implements Deadline {
   readonly socket: net.Socket
   owner: WireOwner
-  bytesIn = 0
-  bytesOut = 0
 
   due = 0
   wheelTick = 0
@@ -74,7 +72,6 @@ export class Wire implements Deadline {
       buffer: () => this.nextBuffer(),
       callback: (length, bytes) => {
         clock.tick()
-        this.bytesIn += length
         this.owner.onBytes(bytes, length)
         return !this.paused
       },
@@ -126,7 +123,6 @@ export class Wire implements Deadline {
       return
     }
     this.flush()
-    this.bytesOut += end - start
     source.streaming = true
     if (bytes !== source.own) {
       // Still the shared buffer, which other wires fill as soon as this call is over.
@@ -146,7 +142,6 @@ export class Wire implements Deadline {
     const { text } = this
     if (text === '') return
     this.text = ''
-    this.bytesOut += text.length
     this.write(text)
   }
 

@@ -86,10 +86,6 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
     if (at >= 0) this.idle.splice(at, 1)
   }
 
-  get idleCount(): number {
-    return this.idle.length
-  }
-
   /** The endpoint left the configuration: idle connections close now, the others when their request is over. */
   retire(): void {
     this.retired = true
