@@ -107,6 +107,55 @@ for (const fast of [true, false]) {
   })
 }
 
+test('bytes that wait for one reader stay as they are while the same wire feeds another', async (t) => {
+  const wheel = new TimerWheel()
+  t.after(() => wheel.close())
+  const share = 16 << 20
+  const upstream = net.createServer({ allowHalfOpen: true, pauseOnConnect: true })
+  const port = await listen(t, upstream)
+  const receivers: net.Socket[] = []
+  upstream.on('connection', (socket) => receivers.push(socket))
+  const open = async () => {
+    const wire = new Wire(idle, wheel, connect('127.0.0.1', port))
+    await once(upstream, 'connection')
+    t.after(() => wire.destroy())
+    return wire
+  }
+  const [slow, quick] = [await open(), await open()]
+
+  const server = net.createServer({ allowHalfOpen: true })
+  const sourcePort = await listen(t, server)
+  acceptConnections(server, (make) => {
+    const from = new Wire(idle, wheel, make)
+    t.after(() => from.destroy())
+    let seen = 0
+    from.owner = {
+      ...idle,
+      onBytes(bytes, length) {
+        const first = Math.min(length, Math.max(0, share - seen))
+        seen += length
+        // The slow reader gets its share at once, whatever it has taken; the quick one is waited for.
+        if (first > 0) slow.sendFrom(from, bytes, 0, first)
+        if (first < length) quick.sendFrom(from, bytes, first, length)
+        slow.flush()
+        quick.flush()
+        if (seen > share && quick.isFull) from.pause()
+      },
+      onEnd() {
+        slow.end()
+        quick.end()
+      },
+    }
+    quick.owner = { ...idle, onDrain: () => from.resume() }
+  })
+
+  const sent = randomBytes(2 * share)
+  net.connect(sourcePort, '127.0.0.1').end(sent)
+  const [slowReceiver, quickReceiver] = receivers as [net.Socket, net.Socket]
+  assert.equal(sha256(await readSlowly(quickReceiver)), sha256(sent.subarray(share)))
+  assert.equal(sha256(await readSlowly(slowReceiver)), sha256(sent.subarray(0, share)))
+})
+
 function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex')
 }

@@ -54,12 +54,12 @@ export class Wire implements Deadline {
   private failure: Error | null = null
   /** The buffer that the next read fills when it is not the shared one; see `streamTo`. */
   private own: Buffer | null = null
-  /** Buffers of which the kernel has not taken everything yet, and the wire they wait on. */
-  private readonly lent: Buffer[] = []
-  private lentTo: Wire | null = null
+  /** The wire that still waits to write from `own`; null when `own` may be read into again. */
+  private ownLentTo: Wire | null = null
+  /** Earlier buffers of which the kernel has not taken everything, each with the wire it waits on: they can differ. */
+  private readonly lent: { buffer: Buffer; to: Wire }[] = []
   /** The wire whose buffers wait on this one. */
   private lender: Wire | null = null
-  private ownIsLent = false
   private streaming = false
   private started = false
   private queueAtStall = Number.POSITIVE_INFINITY
@@ -124,15 +124,14 @@ export class Wire implements Deadline {
     }
     this.flush()
     source.streaming = true
-    if (bytes !== source.own) {
-      // Still the shared buffer, which other wires fill as soon as this call is over.
+    if (bytes !== source.own || (source.ownLentTo !== null && source.ownLentTo !== this)) {
+      // The shared buffer, which other wires fill as soon as this call is over, or one that waits on another wire.
       this.write(Buffer.from(bytes.subarray(start, end)))
       return
     }
     this.write(bytes.subarray(start, end))
     if (this.untaken > 0) {
-      source.ownIsLent = true
-      source.lentTo = this
+      source.ownLentTo = this
       this.lender = source
     }
   }
@@ -251,11 +250,11 @@ export class Wire implements Deadline {
       return scratch
     }
     if (this.own !== null) {
-      if (this.streaming && !this.ownIsLent) return undefined
-      if (this.ownIsLent) this.lent.push(this.own)
+      if (this.streaming && this.ownLentTo === null) return undefined
+      if (this.ownLentTo !== null) this.lent.push({ buffer: this.own, to: this.ownLentTo })
       else keepSpare(this.own)
       this.own = null
-      this.ownIsLent = false
+      this.ownLentTo = null
     }
     this.takeBack()
     if (!this.streaming) return scratch
@@ -263,12 +262,15 @@ export class Wire implements Deadline {
     return this.own
   }
 
-  /** Buffers come back for use by others once the kernel has taken everything of them. */
+  /** A buffer comes back for use by others once the kernel has taken everything of it. */
   private takeBack(): void {
-    if (this.lentTo === null || this.lentTo.queued > 0) return
-    for (const buffer of this.lent) keepSpare(buffer)
-    this.lent.length = 0
-    this.ownIsLent = false
+    if (this.ownLentTo !== null && this.ownLentTo.queued === 0) this.ownLentTo = null
+    for (let i = this.lent.length - 1; i >= 0; i--) {
+      const { buffer, to } = this.lent[i] as { buffer: Buffer; to: Wire }
+      if (to.queued > 0) continue
+      this.lent.splice(i, 1)
+      keepSpare(buffer)
+    }
   }
 
   private gone(): void {
