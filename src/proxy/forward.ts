@@ -16,10 +16,11 @@ import type { Head } from './http1/head.ts'
 import type { Http1Exchange } from './http1/http1-exchange.ts'
 import { requestHead } from './http1/request-head.ts'
 import { trailerLines } from './http1/trailers.ts'
-import { UpstreamConnection, type UpstreamFault, type UpstreamUser } from './http1/upstream-connection.ts'
+import { UpstreamConnection, type UpstreamUser } from './http1/upstream-connection.ts'
 import type { Wire } from './http1/wire.ts'
 import { type Chain, runHooks } from './pipeline.ts'
 import type { Binding } from './runtime.ts'
+import type { AttemptEnd, UpstreamFault } from './upstream/attempt.ts'
 import type { Endpoint } from './upstream/endpoint.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
@@ -75,7 +76,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   private reused = false
   private retriesLeft: number
   private readonly retryUntil: number
-  private tried: Set<number> | null = null
+  private tried: Set<Endpoint<UpstreamConnection>> | null = null
   /** The head of the current attempt is on its way, so that body bytes may follow. */
   private ready = false
   private headPassed = false
@@ -89,6 +90,8 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   private tunnelling = false
   /** This attempt is counted in its endpoint's `active`. */
   private atEndpoint = false
+  /** When this attempt began; 0 while nobody wants to know. */
+  private attemptStart = 0
 
   constructor(
     exchange: Http1Exchange,
@@ -167,7 +170,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   abandon(): void {
     if (this.over) return
     this.over = true
-    this.leaveEndpoint()
+    this.leaveEndpoint(this.tunnelling ? 'complete' : 'abandoned')
     this.connection?.drop()
   }
 
@@ -215,7 +218,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     }
     if (this.client.head(head, body)) return
     this.over = true
-    this.leaveEndpoint()
+    this.leaveEndpoint('abandoned')
     this.connection?.drop()
   }
 
@@ -234,7 +237,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     this.over = true
     const connection = this.connection as UpstreamConnection
     this.client.complete(connection.trailers, () => {
-      this.leaveEndpoint()
+      this.leaveEndpoint('complete')
       connection.release()
     })
   }
@@ -272,26 +275,21 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   }
 
   private attempt(fresh: boolean): void {
-    const index = this.upstream.pick(this.tried)
-    if (index < 0) {
+    const endpoint = this.upstream.pick(this.tried, this.exchange)
+    if (endpoint === null) {
       this.end(errors.noEndpoint)
       return
-    }
-    const endpoint = this.upstream.endpoints[index] as Endpoint<UpstreamConnection>
-    if (this.upstream.endpoints.length > 1) {
-      this.tried ??= new Set()
-      this.tried.add(index)
     }
     this.try(endpoint, fresh)
   }
 
   private try(endpoint: Endpoint<UpstreamConnection>, fresh: boolean): void {
-    this.leaveEndpoint()
     this.endpoint = endpoint
     this.attempts++
     this.ready = false
     endpoint.active++
     this.atEndpoint = true
+    this.attemptStart = this.upstream.observers === null ? 0 : clock.now
     let pooled = fresh ? undefined : endpoint.checkout()
     while (pooled?.wire.isClosed) pooled = endpoint.checkout()
     if (pooled !== undefined) {
@@ -325,6 +323,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     if (connection === null || endpoint === null) return
     const { chain } = this
     if (chain.send !== null && !runHooks(chain.send, 'send', exchange, this.engine)) {
+      this.leaveEndpoint('abandoned')
       connection.drop()
       this.end(errors.policyFailed)
       return
@@ -369,9 +368,10 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     const { counts } = this.engine
     if (fault === 'connect_failed') counts.add(engineCounter.upstream_connect_failures, 1)
     if (fault === 'timeout' || fault === 'connect_timeout') counts.add(engineCounter.upstream_timeouts, 1)
+    const stale = fault === 'closed' && this.reused && this.connection?.untouched === true
+    this.leaveEndpoint(this.tunnelling ? 'complete' : stale ? 'abandoned' : fault)
     if (this.headPassed) {
       this.over = true
-      this.leaveEndpoint()
       if (this.tunnelling) this.client.tunnelEnd()
       else {
         counts.add(engineCounter.upstream_aborts, 1)
@@ -405,20 +405,24 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     if (this.retriesLeft <= 0 || clock.now >= this.retryUntil) return false
     this.retriesLeft--
     this.engine.counts.add(engineCounter.upstream_retries, 1)
+    this.tried ??= new Set()
+    this.tried.add(endpoint as Endpoint<UpstreamConnection>)
     this.attempt(false)
     return true
   }
 
   private end(error: GatewayError): void {
     this.over = true
-    this.leaveEndpoint()
     this.client.fail(error)
   }
 
-  private leaveEndpoint(): void {
+  private leaveEndpoint(end: AttemptEnd): void {
     if (!this.atEndpoint) return
     this.atEndpoint = false
-    ;(this.endpoint as Endpoint).active--
+    const endpoint = this.endpoint as Endpoint<UpstreamConnection>
+    endpoint.active--
+    if (this.attemptStart !== 0)
+      this.upstream.ended(endpoint, end, this.headPassed ? this.status : 0, clock.now - this.attemptStart)
   }
 }
 

@@ -5,13 +5,11 @@
 
 import { clock } from '../clock.ts'
 import type { TimerWheel } from '../timer-wheel.ts'
+import type { UpstreamFault } from '../upstream/attempt.ts'
 import type { Endpoint, PooledConnection } from '../upstream/endpoint.ts'
 import { BodyReader } from './body.ts'
 import { Head, type HeadLimits, Parse } from './head.ts'
 import { connect, Wire, type WireOwner } from './wire.ts'
-
-/** How an attempt ended without a complete answer. */
-export type UpstreamFault = 'connect_failed' | 'connect_timeout' | 'closed' | 'timeout' | 'bad_response'
 
 /** The request that a connection serves, seen from the upstream's side. */
 export interface UpstreamUser {

@@ -48,6 +48,11 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
     this.limits = limits
   }
 
+  /** Whether it takes traffic while others do. */
+  get usable(): boolean {
+    return true
+  }
+
   /** The address for the next connection, in turn; undefined when the name does not resolve. */
   address(): string | undefined {
     if (this.addresses.length === 0) return undefined

@@ -1,6 +1,9 @@
 /** An upstream at run time: endpoints with their pools, and the balancer that picks among them. */
 import type { UpstreamSpec } from '../../config/plan.ts'
-import { RoundRobin } from './balancer.ts'
+import type { Exchange } from '../exchange.ts'
+import type { AttemptEnd, AttemptObserver } from './attempt.ts'
+import type { Balancer } from './balancers/balancer.ts'
+import { RoundRobin } from './balancers/round-robin.ts'
 import { Endpoint, type PooledConnection } from './endpoint.ts'
 
 export class Upstream<C extends PooledConnection = PooledConnection> {
@@ -8,7 +11,11 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
   endpoints: readonly Endpoint<C>[] = []
   /** Attempts beyond the first that a request may take: configured, or one for each further endpoint with weight. */
   retries = 0
-  private balancer: RoundRobin
+  /** Who hears of every attempt that ends; null while nobody does. */
+  observers: readonly AttemptObserver<Endpoint<C>>[] | null = null
+  private balancer: Balancer<Endpoint<C>>
+  /** The only endpoint, which is used without balancing, as in APISIX. */
+  private sole: Endpoint<C> | null = null
 
   constructor(spec: UpstreamSpec, addressesOf: (host: string) => readonly string[]) {
     this.spec = spec
@@ -35,13 +42,26 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
     })
     for (const endpoint of left.values()) endpoint.retire()
     this.balancer = new RoundRobin(this.endpoints)
+    this.sole = this.endpoints.length === 1 ? this.endpoints[0]! : null
     this.retries =
       spec.retries ?? Math.max(0, this.endpoints.filter((endpoint) => endpoint.weight > 0).length - 1)
   }
 
-  /** Index of the next endpoint, not one of `tried` while others are left; -1 when none takes traffic. */
-  pick(tried: ReadonlySet<number> | null): number {
-    return this.balancer.next(tried)
+  /** The endpoint for the next attempt, not one of `tried` while others are left; null when none takes traffic. */
+  pick(tried: ReadonlySet<Endpoint<C>> | null, exchange: Exchange): Endpoint<C> | null {
+    return this.sole ?? this.balancer.pick(tried, exchange)
+  }
+
+  /**
+   * Tells the observers, if there are any, that an attempt at `endpoint` is over: once for each that began while there
+   * were some.
+   * @param status of the final answer; 0 when none came
+   * @param elapsed milliseconds since the attempt began
+   */
+  ended(endpoint: Endpoint<C>, end: AttemptEnd, status: number, elapsed: number): void {
+    const observers = this.observers
+    if (observers === null) return
+    for (let i = 0; i < observers.length; i++) observers[i]!.ended(endpoint, end, status, elapsed)
   }
 
   setAddresses(host: string, addresses: readonly string[]): void {

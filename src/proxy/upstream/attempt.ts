@@ -1,0 +1,31 @@
+/** How an attempt to have a request answered by an endpoint ends, for those who keep account of endpoints. */
+
+/** What an endpoint did wrong. */
+export type UpstreamFault =
+  /** No connection, or no address to connect to. */
+  | 'connect_failed'
+  | 'connect_timeout'
+  /** It took or sent nothing for too long. */
+  | 'timeout'
+  /** It closed the connection before its answer was complete. */
+  | 'closed'
+  /** What it sent is no valid answer. */
+  | 'bad_response'
+
+export type AttemptEnd =
+  | UpstreamFault
+  /** A complete answer, or a tunnel that either side ended. */
+  | 'complete'
+  /**
+   * Says nothing about the endpoint: the client left, a policy ended the request, or a pooled connection turned out to
+   * have been closed.
+   */
+  | 'abandoned'
+
+export interface AttemptObserver<E> {
+  /**
+   * @param status of the final answer, which may still have broken off after its head; 0 when none came
+   * @param elapsed milliseconds since the attempt began
+   */
+  ended(endpoint: E, end: AttemptEnd, status: number, elapsed: number): void
+}
