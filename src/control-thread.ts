@@ -3,9 +3,10 @@
  * resolution, metrics, and the endpoints for operators.
  */
 import { controlEndpoints } from './admin/control.ts'
+import { refuseForeign } from './admin/foreign-requests.ts'
 import { healthEndpoints } from './admin/health.ts'
 import { metricsEndpoints } from './admin/metrics.ts'
-import { AdminServer } from './admin/server.ts'
+import { AdminServer, type AdminServerOptions, type Endpoints } from './admin/server.ts'
 import type { Plan } from './config/plan.ts'
 import { type Finding, formatFinding } from './config/problem.ts'
 import type { SpareThreads } from './proxy/spare-threads.ts'
@@ -88,6 +89,7 @@ export class Gateway {
       const controlPort = await this.#serve(
         control,
         controlEndpoints(() => this.#supervisor.plan, status),
+        { guard: refuseForeign, wrongMethod: 404 },
       )
       await this.#supervisor.start()
       const { listeners } = this.#supervisor.plan.settings
@@ -155,10 +157,11 @@ export class Gateway {
 
   async #serve(
     address: Plan['settings']['metrics'],
-    endpoints: ConstructorParameters<typeof AdminServer>[0],
+    endpoints: Endpoints,
+    options: AdminServerOptions = {},
   ): Promise<number | undefined> {
     if (!address.enabled) return undefined
-    const server = new AdminServer(endpoints, this.#log)
+    const server = new AdminServer(endpoints, this.#log, options)
     this.#servers.push(server)
     return server.listen(address)
   }

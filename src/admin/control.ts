@@ -6,7 +6,7 @@ import { type Endpoints, json } from './server.ts'
 export function controlEndpoints(plan: () => Plan, status: () => SupervisorStatus): Endpoints {
   return {
     /** `applied_at` is null before the first plan is in use; `resources` counts by kind. */
-    '/v1/plan': () => {
+    'GET /v1/plan': () => {
       const current = plan()
       const { appliedAt } = status()
       return json(200, {

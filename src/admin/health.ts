@@ -12,9 +12,9 @@ interface Check {
 export function healthEndpoints(status: () => SupervisorStatus): Endpoints {
   return {
     // That it is answered is the answer: the event loop of the control thread turns.
-    '/livez': () => text(200, 'ok\n'),
-    '/readyz': (query) => report(readiness(status()), query.has('verbose')),
-    '/startupz': (query) => report(startup(status()), query.has('verbose')),
+    'GET /livez': () => text(200, 'ok\n'),
+    'GET /readyz': ({ query }) => report(readiness(status()), query.has('verbose')),
+    'GET /startupz': ({ query }) => report(startup(status()), query.has('verbose')),
   }
 }
 

@@ -10,7 +10,7 @@ export function metricsEndpoints(exposition: Exposition): Endpoints {
     })
     return rendering
   }
-  return { '/apisix/prometheus/metrics': metrics, '/metrics': metrics }
+  return { 'GET /apisix/prometheus/metrics': metrics, 'GET /metrics': metrics }
 }
 
 async function render(exposition: Exposition): Promise<Answer> {

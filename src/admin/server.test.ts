@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
+import { request } from 'node:http'
 import { connect } from 'node:net'
-import { type TestContext, test } from 'node:test'
+import { suite, type TestContext, test } from 'node:test'
 import type { Plan } from '../config/plan.ts'
 import type { SupervisorStatus } from '../proxy/supervisor.ts'
 import { Exposition } from '../telemetry/exposition.ts'
 import { createThreadGaugeMemory } from '../telemetry/thread-gauges.ts'
 import { controlEndpoints } from './control.ts'
+import { refuseForeign } from './foreign-requests.ts'
 import { healthEndpoints } from './health.ts'
 import { metricsEndpoints } from './metrics.ts'
-import { AdminServer, type Endpoints, text } from './server.ts'
+import { AdminServer, type AdminServerOptions, type Endpoints, text } from './server.ts'
 
-async function served(t: TestContext, endpoints: Endpoints) {
+async function served(t: TestContext, endpoints: Endpoints, options: AdminServerOptions = {}) {
   const errors: string[] = []
   const log = {
     debug() {},
@@ -18,7 +20,7 @@ async function served(t: TestContext, endpoints: Endpoints) {
     warn() {},
     error: (_: object, message: string) => errors.push(message),
   }
-  const server = new AdminServer(endpoints, log)
+  const server = new AdminServer(endpoints, log, options)
   const port = await server.listen({ host: '127.0.0.1', port: 0, enabled: true })
   t.after(() => server.close())
   const ask = async (path: string, init?: RequestInit) => {
@@ -43,7 +45,9 @@ const running: SupervisorStatus = {
 }
 
 test('an endpoint answers GET and HEAD, and nothing else', async (t) => {
-  const { ask } = await served(t, { '/thing': (query) => text(200, `thing ${query.get('of')}\n`) })
+  const { ask } = await served(t, {
+    'GET /thing': ({ query }) => text(200, `thing ${query.get('of')}\n`),
+  })
   const got = await ask('/thing?of=beauty')
   assert.deepEqual([got.status, got.body], [200, 'thing beauty\n'])
   const head = await ask('/thing?of=beauty', { method: 'HEAD' })
@@ -52,8 +56,65 @@ test('an endpoint answers GET and HEAD, and nothing else', async (t) => {
   assert.deepEqual([post.status, post.headers.get('allow')], [405, 'GET, HEAD'])
 })
 
+test('an endpoint has its own method, the rest of its path, fields and a body', async (t) => {
+  const { ask } = await served(t, {
+    'GET /things/*': ({ rest }) => text(200, `one ${rest}`),
+    'GET /things/new/*': ({ rest }) => text(200, `new ${rest}`),
+    'GET /things': () => text(200, 'all'),
+    'PUT /things/*': ({ rest, body, headers }) => text(200, `${rest} ${headers['content-type']} ${body}`),
+  })
+  assert.equal((await ask('/things')).body, 'all')
+  assert.equal((await ask('/things/a%20b')).body, 'one a b')
+  assert.equal((await ask('/things/a/b')).body, 'one a/b')
+  assert.equal((await ask('/things/new/x')).body, 'new x')
+  assert.equal((await ask('/things/%E0%A4%A')).body, 'one %E0%A4%A')
+  const put = await ask('/things/a', { method: 'PUT', body: '{}', headers: { 'content-type': 'a/b' } })
+  assert.equal(put.body, 'a a/b {}')
+  const other = await ask('/things/a', { method: 'DELETE' })
+  assert.deepEqual([other.status, other.headers.get('allow')], [405, 'GET, HEAD, PUT'])
+})
+
+test('a body has an end', async (t) => {
+  const { ask } = await served(t, { 'POST /things': ({ body }) => text(200, String(body.length)) })
+  const large = await ask('/things', { method: 'POST', body: 'x'.repeat(9 * 1024 * 1024) })
+  assert.equal(large.status, 413)
+  assert.equal((await ask('/things', { method: 'POST', body: 'x'.repeat(1024 * 1024) })).body, '1048576')
+})
+
+test('where APISIX answers 404 for another method, so do we', async (t) => {
+  const { ask } = await served(t, { 'PUT /thing': () => text(200, '') }, { wrongMethod: 404 })
+  const { status, headers } = await ask('/thing')
+  assert.deepEqual([status, headers.get('allow')], [404, null])
+})
+
+suite('requests that a web page makes a browser send are refused', () => {
+  const cases: [title: string, status: number, fields: Record<string, string>][] = [
+    ['a tool under an address', 200, {}],
+    ['a tool under a name of the machine', 200, { host: 'localhost:9090' }],
+    ['a tool under an IPv6 address', 200, { host: '[::1]:9090' }],
+    ['a name that leads to this machine', 403, { host: 'rebound.example.com:9090' }],
+    ['a page of another site', 403, { host: '127.0.0.1', origin: 'https://example.com' }],
+    ['a page that hides where it is from', 403, { host: '127.0.0.1', origin: 'null' }],
+    ['a page of our own', 200, { host: '127.0.0.1:9090', origin: 'http://127.0.0.1:9090' }],
+    ['an image of another site', 403, { host: '127.0.0.1', 'sec-fetch-site': 'cross-site' }],
+    ['an address typed into a browser', 200, { host: '127.0.0.1', 'sec-fetch-site': 'none' }],
+  ]
+  for (const [title, expected, headers] of cases) {
+    test(`${title}: ${expected}`, async (t) => {
+      const { port } = await served(t, { 'POST /thing': () => text(200, '') }, { guard: refuseForeign })
+      const status = await new Promise((resolve, reject) => {
+        const sent = request({ host: '127.0.0.1', port, path: '/thing', method: 'POST', headers })
+        sent.on('response', (response) => resolve(response.resume().statusCode))
+        sent.on('error', reject)
+        sent.end()
+      })
+      assert.equal(status, expected)
+    })
+  }
+})
+
 test('an unknown path says what there is', async (t) => {
-  const { ask } = await served(t, { '/thing': () => text(200, '') })
+  const { ask } = await served(t, { 'GET /thing': () => text(200, '') })
   for (const path of ['/other', '/toString', '/']) {
     const { status, body } = await ask(path)
     assert.equal(status, 404)
@@ -63,7 +124,7 @@ test('an unknown path says what there is', async (t) => {
 
 test('an endpoint that throws answers 500, without its reason, and logs it', async (t) => {
   const { ask, errors } = await served(t, {
-    '/broken': () => {
+    'GET /broken': () => {
       throw new Error('a secret path')
     },
   })

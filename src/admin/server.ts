@@ -1,6 +1,6 @@
-/** A small HTTP server for operators and their tools: status, health and metrics, never traffic. */
+/** A small HTTP server for operators and their tools: status, health, metrics and control, never traffic. */
 import { once } from 'node:events'
-import type { Server, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { AddressSettings } from '../config/settings.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -11,10 +11,32 @@ export interface Answer {
   body: string
 }
 
-export type Endpoint = (query: URLSearchParams) => Answer | Promise<Answer>
+/** A request as an endpoint sees it. */
+export interface AdminRequest {
+  /** `HEAD` arrives as `GET`. */
+  readonly method: string
+  /** What the `*` at the end of the endpoint's path stands for, percent-decoded; else empty. */
+  readonly rest: string
+  readonly query: URLSearchParams
+  readonly headers: IncomingHttpHeaders
+  /** Empty when there is none. */
+  readonly body: string
+}
 
-/** By path. Every endpoint answers GET and HEAD, and changes nothing. */
+export type Endpoint = (request: AdminRequest) => Answer | Promise<Answer>
+
+/**
+ * By method and path: `GET /v1/plan`, `DELETE /v1/state/*`. A `*` at the end stands for anything; of several the longest
+ * wins. What answers `GET` answers `HEAD`.
+ */
 export type Endpoints = Readonly<Record<string, Endpoint>>
+
+export interface AdminServerOptions {
+  /** Refuses a request before its endpoint is looked for. */
+  guard?: (request: IncomingMessage) => Answer | undefined
+  /** Status for a path that is there with other methods only. Default: 405. */
+  wrongMethod?: 404 | 405
+}
 
 /** An import of node:http reads all that it exports, among it WebSocket, which loads undici: 40 ms of every start. */
 const { createServer } = process.getBuiltinModule('node:http')
@@ -22,18 +44,27 @@ const { createServer } = process.getBuiltinModule('node:http')
 /** Tools ask one at a time; more than that is a mistake or worse. */
 const mostConnections = 64
 const requestTimeoutMs = 10_000
+const largestBody = 8 * 1024 * 1024
 
 export class AdminServer {
   readonly #server: Server
   readonly #endpoints: Endpoints
   readonly #log: Log
+  readonly #guard: (request: IncomingMessage) => Answer | undefined
+  readonly #wrongMethod: 404 | 405
 
-  constructor(endpoints: Endpoints, log: Log) {
+  constructor(
+    endpoints: Endpoints,
+    log: Log,
+    { guard = () => undefined, wrongMethod = 405 }: AdminServerOptions = {},
+  ) {
     this.#endpoints = endpoints
     this.#log = log
+    this.#guard = guard
+    this.#wrongMethod = wrongMethod
     this.#server = createServer(
       { requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs },
-      (request, response) => this.#answer(request.method ?? '', request.url ?? '', response),
+      (request, response) => this.#serve(request, response),
     )
     this.#server.maxConnections = mostConnections
   }
@@ -50,32 +81,90 @@ export class AdminServer {
     if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve))
   }
 
-  async #answer(method: string, target: string, response: ServerResponse): Promise<void> {
-    const { status, contentType, body } = await this.#find(method, target)
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const allow: string[] = []
+    const { status, contentType, body } = await this.#answer(request, allow)
+    if (response.destroyed) return
     response.writeHead(status, {
       'Content-Type': contentType,
       'Content-Length': Buffer.byteLength(body),
       'Cache-Control': 'no-store',
-      ...(status === 405 && { Allow: 'GET, HEAD' }),
+      ...(status === 405 && { Allow: allow.join(', ') }),
+      // What was not read of a body would be taken for the next request.
+      ...(!request.complete && { Connection: 'close' }),
     })
-    response.end(method === 'HEAD' ? undefined : body)
+    response.end(request.method === 'HEAD' ? undefined : body)
   }
 
-  async #find(method: string, target: string): Promise<Answer> {
-    const [path = '', query = ''] = target.split('?', 2)
-    const endpoint = Object.hasOwn(this.#endpoints, path) ? this.#endpoints[path] : undefined
-    if (endpoint === undefined) return text(404, `There is nothing here. Try ${this.#paths()}.\n`)
-    if (method !== 'GET' && method !== 'HEAD') return text(405, 'This can only be read.\n')
+  /** `allow` is filled when the path is there with other methods only. */
+  async #answer(request: IncomingMessage, allow: string[]): Promise<Answer> {
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2)
     try {
-      return await endpoint(new URLSearchParams(query))
+      const refused = this.#guard(request)
+      if (refused !== undefined) return refused
+      const method = request.method === 'HEAD' ? 'GET' : (request.method ?? '')
+      const found = this.#find(method, path)
+      if (found === undefined) return this.#notFound(path, allow)
+      const body = await bodyOf(request)
+      if (body === undefined) return text(413, `A body may have ${largestBody} bytes.\n`)
+      const { endpoint, rest } = found
+      return await endpoint({
+        method,
+        rest,
+        query: new URLSearchParams(query),
+        headers: request.headers,
+        body,
+      })
     } catch (err) {
-      this.#log.error({ err, path }, 'an admin endpoint failed')
+      // A client that went away while it sent is nobody's failure.
+      if (request.errored === null) this.#log.error({ err, path }, 'an admin endpoint failed')
       return text(500, 'This failed; the log says why.\n')
     }
   }
 
-  #paths(): string {
-    return Object.keys(this.#endpoints).join(', ')
+  #find(method: string, path: string): { endpoint: Endpoint; rest: string } | undefined {
+    const exact = `${method} ${path}`
+    if (Object.hasOwn(this.#endpoints, exact)) return { endpoint: this.#endpoints[exact]!, rest: '' }
+    for (let slash = exact.lastIndexOf('/'); slash !== -1; slash = exact.lastIndexOf('/', slash - 1)) {
+      const wildcard = `${exact.slice(0, slash)}/*`
+      if (!Object.hasOwn(this.#endpoints, wildcard)) continue
+      return { endpoint: this.#endpoints[wildcard]!, rest: decoded(exact.slice(slash + 1)) }
+    }
+    return undefined
+  }
+
+  #notFound(path: string, allow: string[]): Answer {
+    const methods = new Set(Object.keys(this.#endpoints).map((name) => name.split(' ', 1)[0]!))
+    allow.push(...[...methods].filter((method) => this.#find(method, path) !== undefined))
+    if (allow.length === 0) return text(404, `There is nothing here. Try ${this.#names()}.\n`)
+    if (allow.includes('GET')) allow.splice(allow.indexOf('GET') + 1, 0, 'HEAD')
+    return text(this.#wrongMethod, `This answers ${allow.join(', ')} only.\n`)
+  }
+
+  #names(): string {
+    return Object.keys(this.#endpoints)
+      .map((name) => name.replace(/^GET /, ''))
+      .join(', ')
+  }
+}
+
+/** Undefined: larger than is taken. */
+async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request) {
+    size += (chunk as Buffer).length
+    if (size > largestBody) return undefined
+    chunks.push(chunk as Buffer)
+  }
+  return Buffer.concat(chunks).toString()
+}
+
+function decoded(rest: string): string {
+  try {
+    return decodeURIComponent(rest)
+  } catch {
+    return rest
   }
 }
 
