@@ -1,4 +1,5 @@
 /** Resources as they were written, checked and with defaults -> what a plan holds. */
+import { checksSpec, outlierEjectionSpec } from './health-checks.ts'
 import type {
   ConsumerSpec,
   ContractSpec,
@@ -35,6 +36,11 @@ export function upstreamSpec(key: string, input: UpstreamInput): UpstreamSpec {
     retry_timeout: input.retry_timeout ?? 0,
     timeout: input.timeout ?? defaultTimeout,
     keepalive_pool: { ...defaultPool, ...input.keepalive_pool },
+    ...(input.checks !== undefined && { checks: checksSpec(input.checks) }),
+    ...(input.outlier_ejection !== undefined && {
+      outlier_ejection: outlierEjectionSpec(input.outlier_ejection),
+    }),
+    ...((input.panic_threshold ?? 0) > 0 && { panic_threshold: input.panic_threshold }),
   }
 }
 

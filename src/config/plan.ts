@@ -2,6 +2,7 @@
  * What `config/` hands to the rest of the gateway: resources that were checked, with every default filled in.
  * Everything here survives a structured clone, because plans travel from the control thread to the data threads.
  */
+import type { ChecksSpec, OutlierEjectionSpec } from './health-checks.ts'
 import type { Settings } from './settings.ts'
 
 /** Policies by name with their configuration, as an operator wrote it plus defaults; `_meta` is the common envelope. */
@@ -49,6 +50,10 @@ export interface UpstreamSpec {
   retry_timeout: number
   timeout: Timeout
   keepalive_pool: { size: number; idle_timeout: number; requests: number }
+  checks?: ChecksSpec
+  outlier_ejection?: OutlierEjectionSpec
+  /** Percent of endpoints. Absent: 0, all are used when none is usable. */
+  panic_threshold?: number
 }
 
 export interface RouteSpec {

@@ -95,13 +95,14 @@ const row = (cells: readonly string[]) =>
   `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
 
 function defaultOf(value: unknown): string {
+  if (value === '') return ''
   const isEmptyMap = typeof value === 'object' && value !== null && Object.keys(value).length === 0
   return isEmptyMap && !Array.isArray(value) ? '' : `\`${JSON.stringify(value).replaceAll('"', '')}\``
 }
 
 function describeValue(schema: Schema): string {
   if (schema['x-form'] !== undefined) return schema['x-form']
-  if (schema.anyOf !== undefined) {
+  if (schema.anyOf !== undefined && schema.properties === undefined) {
     const isChoice = schema.anyOf.every((branch) => branch.const !== undefined)
     return schema.anyOf.map(describeValue).join(isChoice ? ', ' : ', or ')
   }

@@ -1,5 +1,6 @@
 /** What one resource says about another, and what only several fields together can say. */
 import type { Declarations, Declared } from './declarations.ts'
+import { checkChecks } from './health-checks.ts'
 import { nearest } from './nearest.ts'
 import { parseAddress, routePaths } from './normalise.ts'
 import type { Plugins, ResourceKind } from './plan.ts'
@@ -27,6 +28,7 @@ function checkUpstream(input: UpstreamInput, place: Place, report: Report): void
       message: 'the field upstream_host is required with pass_host: rewrite',
     })
   }
+  if (input.checks !== undefined) checkChecks(input.checks, below(place, 'checks'), report)
   const weights = Array.isArray(input.nodes)
     ? input.nodes.map((node) => node.weight)
     : Object.values(input.nodes)

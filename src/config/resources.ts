@@ -5,6 +5,7 @@
  * Two annotations of our own: `x-unsupported` on an object names fields that APISIX has and this version has not, each
  * with what it is for; on an enumeration it lists such values. Both become findings instead of being ignored.
  */
+import { checksSchema, outlierEjectionSchema, panicThresholdSchema } from './health-checks.ts'
 import type { Plugins, ResourceKind } from './plan.ts'
 import { type Static, Type } from './type.ts'
 
@@ -180,12 +181,14 @@ export const upstreamSchema = Type.Object(
         { default: {}, description: 'The pool of idle connections.' },
       ),
     ),
+    checks: Type.Optional(checksSchema),
+    outlier_ejection: Type.Optional(outlierEjectionSchema),
+    panic_threshold: Type.Optional(panicThresholdSchema),
     ...bookkeeping(),
   },
   {
     description: 'Where requests go: a set of endpoints and how to talk to them.',
     'x-unsupported': {
-      checks: 'health checks',
       hash_on: 'consistent hashing',
       key: 'consistent hashing',
       tls: 'TLS towards upstreams',
