@@ -8,6 +8,14 @@ import type { Exchange } from './exchange.ts'
 /** Undefined: the exchange has no such value (yet). */
 export type Variable = (exchange: Exchange) => string | undefined
 
+/** What conditions compare: nearly always a text of one character a byte. */
+export type Value = string | number | boolean | null | readonly unknown[] | object | undefined
+
+/** A getter for what conditions compare. */
+export function compileValue(name: string): (exchange: Exchange) => Value {
+  return compileVariable(name)
+}
+
 /** A getter for that variable; one that finds nothing when there is no variable of that name. */
 export function compileVariable(name: string): Variable {
   return variableOf(name) ?? absent

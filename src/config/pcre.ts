@@ -1,0 +1,396 @@
+/**
+ * Reads regular expressions as operators write them for APISIX: PCRE's, over bytes. Everything that means the same in
+ * JavaScript is translated, so that `$`, `.`, `\s`, `[[:alpha:]]` or `(?i)` match what they match there; what has no
+ * counterpart is a problem, rather than read differently.
+ */
+
+/** A part of an expression, in JavaScript's terms. */
+export type Part =
+  /** A character, a class, an assertion or a reference: something that stands for itself. */
+  | { kind: 'atom'; text: string }
+  | { kind: 'sequence'; items: readonly Part[] }
+  | { kind: 'choice'; branches: readonly Part[] }
+  /** `open` is `(`, `(?:`, `(?=`, `(?!`, `(?<=` or `(?<!`. */
+  | { kind: 'group'; open: string; body: Part }
+  | { kind: 'repetition'; item: Part; least: number; most: number; lazy: boolean }
+
+export interface Reading {
+  part: Part
+  /** It refers back to a group, so that it needs the flag `i` where case is to be ignored. */
+  refersBack: boolean
+}
+
+export class PatternProblem extends Error {}
+
+/** Throws a `PatternProblem`. `text` has one character a byte. */
+export function readPattern(text: string, ignoreCase: boolean): Reading {
+  return new PatternReader(text, ignoreCase).read()
+}
+
+export const startOfText = '^'
+
+interface Options {
+  ignoreCase: boolean
+  multiline: boolean
+  dotAll: boolean
+  extended: boolean
+}
+
+const deepestNesting = 200
+
+/** Insides of classes. */
+const space = '\\t-\\r '
+const blank = '\\t '
+const lineEnds = '\\n-\\r\\x85'
+const digit = '0-9'
+const word = '0-9A-Z_a-z'
+const posixClasses: Readonly<Record<string, string>> = {
+  alnum: '0-9A-Za-z',
+  alpha: 'A-Za-z',
+  ascii: '\\0-\\x7f',
+  blank,
+  cntrl: '\\0-\\x1f\\x7f',
+  digit,
+  graph: '!-~',
+  lower: 'a-z',
+  print: ' -~',
+  punct: '!-\\/:-@\\[-`{-~',
+  space,
+  upper: 'A-Z',
+  word,
+  xdigit: '0-9A-Fa-f',
+}
+const escapedClasses: Readonly<Record<string, string>> = {
+  d: digit,
+  w: word,
+  s: space,
+  h: `${blank}\\xa0`,
+  v: lineEnds,
+}
+const controls: Readonly<Record<string, number>> = { a: 7, e: 27, f: 12, n: 10, r: 13, t: 9 }
+
+class PatternReader {
+  private at = 0
+  private depth = 0
+  private groups = 0
+  private readonly names = new Map<string, number>()
+  private highestReference = 0
+  private options: Options
+  private readonly text: string
+
+  constructor(text: string, ignoreCase: boolean) {
+    this.text = text
+    this.options = { ignoreCase, multiline: false, dotAll: false, extended: false }
+  }
+
+  read(): Reading {
+    const part = this.choice()
+    if (this.at < this.text.length) throw new PatternProblem('has a closing parenthesis too many')
+    if (this.highestReference > this.groups) throw noSuchGroup()
+    return { part, refersBack: this.highestReference > 0 }
+  }
+
+  private choice(): Part {
+    const outer = this.options
+    const branches: Part[] = []
+    do branches.push(this.sequence())
+    while (this.take('|'))
+    // `(?i)` holds to the end of the group that it stands in.
+    this.options = outer
+    return branches.length === 1 ? branches[0]! : { kind: 'choice', branches }
+  }
+
+  private sequence(): Part {
+    const items: Part[] = []
+    while (this.at < this.text.length && this.text[this.at] !== '|' && this.text[this.at] !== ')') {
+      const item = this.item()
+      if (item !== null) items.push(this.repeated(item))
+    }
+    return { kind: 'sequence', items }
+  }
+
+  /** Null for what matches nothing by itself: a comment, or a change of options. */
+  private item(): Part | null {
+    const { multiline, dotAll, extended } = this.options
+    const character = this.text[this.at++]!
+    if (extended && /\s/.test(character)) return null
+    if (extended && character === '#') {
+      const end = this.text.indexOf('\n', this.at)
+      this.at = end === -1 ? this.text.length : end + 1
+      return null
+    }
+    switch (character) {
+      case '(':
+        return this.group()
+      case '[':
+        return atom(this.bracket())
+      case '.':
+        return atom(dotAll ? '[^]' : '[^\\n]')
+      case '^':
+        return atom(multiline ? '(?<![^\\n])' : startOfText)
+      case '$':
+        return atom(multiline ? '(?![^\\n])' : endOfText)
+      case '\\':
+        return this.escape()
+      case '*':
+      case '+':
+      case '?':
+        throw new PatternProblem(`has a ${character} with nothing in front that it could repeat`)
+      default:
+        return this.literal(character)
+    }
+  }
+
+  private repeated(item: Part): Part {
+    let part = item
+    for (;;) {
+      while (this.options.extended && /\s/.test(this.text[this.at] ?? '')) this.at++
+      const range = this.quantifier()
+      if (range === null) return part
+      const [least, most] = range
+      if (most < least) throw new PatternProblem('has a repetition whose limits are in the wrong order')
+      if (this.take('+')) throw new PatternProblem('has a possessive repetition, which there is not here')
+      const lazy = this.take('?')
+      if (part.kind !== 'atom' && part.kind !== 'group') part = { kind: 'group', open: '(?:', body: part }
+      part = { kind: 'repetition', item: part, least, most, lazy }
+    }
+  }
+
+  private quantifier(): [least: number, most: number] | null {
+    if (this.take('*')) return [0, Number.POSITIVE_INFINITY]
+    if (this.take('+')) return [1, Number.POSITIVE_INFINITY]
+    if (this.take('?')) return [0, 1]
+    const match = this.takeMatch(/\{(\d{1,5})(?:(,)(\d{0,5}))?\}/y)
+    if (match === null) return null
+    const least = Number(match[1])
+    if (match[2] === undefined) return [least, least]
+    return [least, match[3] === '' ? Number.POSITIVE_INFINITY : Number(match[3])]
+  }
+
+  private group(): Part | null {
+    if (this.takeMatch(/\?#[^)]*\)/y) !== null) return null
+    const settings = this.takeMatch(/\?([imsx]*)(?:-([imsx]+))?([:)])/y)
+    if (settings !== null) {
+      const outer = this.options
+      this.options = withOptions(outer, settings[1]!, settings[2] ?? '')
+      if (settings[3] === ')') return null
+      const body = this.closed('(?:')
+      this.options = outer
+      return body
+    }
+    const look = this.takeMatch(/\?<?[=!]/y)
+    if (look !== null) return this.closed(`(${look[0]}`)
+    const name = this.takeMatch(/\?P?<([A-Za-z_]\w*)>|\?'([A-Za-z_]\w*)'/y)
+    if (name === null && /[?*]/.test(this.text[this.at] ?? '')) {
+      const kind = this.text.slice(this.at, this.at + 2)
+      throw new PatternProblem(`has a group of a kind that there is not here: (${kind}`)
+    }
+    this.groups++
+    if (name !== null) this.names.set(name[1] ?? name[2]!, this.groups)
+    return this.closed('(')
+  }
+
+  private closed(open: string): Part {
+    if (++this.depth > deepestNesting) throw new PatternProblem('is nested too deeply')
+    const body = this.choice()
+    if (!this.take(')')) throw new PatternProblem('has a parenthesis that is not closed')
+    this.depth--
+    return { kind: 'group', open, body }
+  }
+
+  private escape(): Part | null {
+    const character = this.text[this.at++]
+    switch (character) {
+      case undefined:
+        throw new PatternProblem('ends with a backslash')
+      case 'A':
+        return atom(startOfText)
+      case 'z':
+        return atom('$')
+      case 'Z':
+        return atom(endOfText)
+      case 'b':
+      case 'B':
+        return atom(`\\${character}`)
+      case 'R':
+        return atom(`(?:\\r\\n|[${lineEnds}])`)
+      case 'N':
+        return atom('[^\\n]')
+      case 'E':
+        return null
+      case 'Q':
+        return this.quoted()
+      case 'k': {
+        const name = this.takeMatch(/\{(\w+)\}|<(\w+)>|'(\w+)'/y)
+        return this.reference(name === null ? 0 : (this.names.get(name[1] ?? name[2] ?? name[3]!) ?? 0))
+      }
+      case 'g': {
+        const number = this.takeMatch(/(-?)([1-9]\d?)|\{(-?)([1-9]\d?)\}/y)
+        if (number === null) throw new PatternProblem('has an escape that there is not here: \\g')
+        const count = Number(number[2] ?? number[4])
+        return this.reference((number[1] ?? number[3]) === '-' ? this.groups + 1 - count : count)
+      }
+      default:
+        break
+    }
+    const inside = classInside(character)
+    if (inside !== null) return atom(`[${inside}]`)
+    const isOctal = /^[1-3][0-7]{2}/.test(this.text.slice(this.at - 1, this.at + 2))
+    if (/[1-9]/.test(character) && !isOctal) {
+      return this.reference(Number(character + this.takeMatch(/\d?/y)![0]))
+    }
+    return this.literal(this.escapedCharacter(character))
+  }
+
+  private quoted(): Part {
+    const end = this.text.indexOf('\\E', this.at)
+    const quoted = this.text.slice(this.at, end === -1 ? undefined : end)
+    this.at = end === -1 ? this.text.length : end + 2
+    const items = Array.from(quoted, (character) => this.literal(character))
+    return items.length === 1 ? items[0]! : { kind: 'sequence', items }
+  }
+
+  private reference(number: number): Part {
+    if (number < 1) throw noSuchGroup()
+    this.highestReference = Math.max(this.highestReference, number)
+    return atom(`(?:\\${number})`)
+  }
+
+  private escapedCharacter(escaped: string): string {
+    const control = controls[escaped]
+    if (control !== undefined) return String.fromCharCode(control)
+    if (escaped === 'x') {
+      const match = this.takeMatch(/\{([0-9A-Fa-f]{1,6})\}|[0-9A-Fa-f]{0,2}/y)!
+      const code = Number.parseInt(match[1] ?? `0${match[0]}`, 16)
+      if (code > 0xff) throw new PatternProblem('has a character that is no byte')
+      return String.fromCharCode(code)
+    }
+    if (/[0-7]/.test(escaped)) {
+      const octal = escaped + this.takeMatch(/[0-7]{0,2}/y)![0]
+      return String.fromCharCode(Number.parseInt(octal, 8) & 0xff)
+    }
+    if (escaped === 'c' && this.at < this.text.length) {
+      return String.fromCharCode((this.text[this.at++]!.toUpperCase().charCodeAt(0) ^ 0x40) & 0xff)
+    }
+    if (/[A-Za-z0-9]/.test(escaped)) {
+      throw new PatternProblem(`has an escape that there is not here: \\${escaped}`)
+    }
+    return escaped
+  }
+
+  private literal(character: string): Part {
+    const cased = this.options.ignoreCase && /[A-Za-z]/.test(character)
+    return atom(cased ? `[${character.toLowerCase()}${character.toUpperCase()}]` : written(character))
+  }
+
+  private bracket(): string {
+    const negated = this.take('^')
+    let inside = ''
+    do inside += this.bracketItem()
+    while (!this.take(']'))
+    return `[${negated ? '^' : ''}${inside}]`
+  }
+
+  private bracketItem(): string {
+    const posix = this.takeMatch(/\[:(\^?)([a-z]+):\]/y)
+    if (posix !== null) {
+      const caseless = this.options.ignoreCase && (posix[2] === 'upper' || posix[2] === 'lower')
+      const inside = posixClasses[caseless ? 'alpha' : posix[2]!]
+      if (inside === undefined) throw new PatternProblem(`has a class that there is not here: ${posix[0]}`)
+      return posix[1] === '' ? inside : complement(inside)
+    }
+    const from = this.bracketEnd()
+    if (from.class !== undefined) return from.class
+    const isRange = this.text[this.at] === '-' && !/^(?:\]|$)/.test(this.text.slice(this.at + 1, this.at + 2))
+    if (!isRange) return this.range(from.character, from.character)
+    this.at++
+    const to = this.bracketEnd()
+    if (to.class !== undefined) return `${this.range(from.character, from.character)}\\-${to.class}`
+    if (to.character < from.character) {
+      throw new PatternProblem('has a range whose ends are in the wrong order')
+    }
+    return this.range(from.character, to.character)
+  }
+
+  private bracketEnd(): { character: string; class?: undefined } | { class: string } {
+    const character = this.text[this.at++]
+    if (character === undefined) throw new PatternProblem('has a bracket that is not closed')
+    if (character !== '\\') return { character }
+    const escaped = this.text[this.at++]
+    if (escaped === undefined) throw new PatternProblem('has a bracket that is not closed')
+    const inside = classInside(escaped)
+    if (inside !== null) return { class: inside }
+    return { character: escaped === 'b' ? '\b' : this.escapedCharacter(escaped) }
+  }
+
+  private range(from: string, to: string): string {
+    const range = from === to ? written(from) : `${written(from)}-${written(to)}`
+    if (!this.options.ignoreCase) return range
+    return range + otherCase(from, to, 'a', 'z', -32) + otherCase(from, to, 'A', 'Z', 32)
+  }
+
+  private take(character: string): boolean {
+    if (this.text[this.at] !== character) return false
+    this.at++
+    return true
+  }
+
+  /** `pattern` is sticky. */
+  private takeMatch(pattern: RegExp): RegExpExecArray | null {
+    pattern.lastIndex = this.at
+    const match = pattern.exec(this.text)
+    if (match !== null) this.at += match[0].length
+    return match
+  }
+}
+
+/** PCRE's `$` also stands before a last line feed. */
+const endOfText = '(?:\\n?$)'
+
+const atom = (text: string): Part => ({ kind: 'atom', text })
+
+const noSuchGroup = () => new PatternProblem('refers to a group that it does not have')
+
+function withOptions(options: Options, on: string, off: string): Options {
+  const setting = (letter: string, before: boolean) =>
+    !off.includes(letter) && (on.includes(letter) || before)
+  return {
+    ignoreCase: setting('i', options.ignoreCase),
+    multiline: setting('m', options.multiline),
+    dotAll: setting('s', options.dotAll),
+    extended: setting('x', options.extended),
+  }
+}
+
+/** Inside of the class that `\d` and its like stand for; null when the letter stands for none. */
+function classInside(letter: string): string | null {
+  const inside = escapedClasses[letter.toLowerCase()]
+  if (inside === undefined) return null
+  return letter === letter.toLowerCase() ? inside : complement(inside)
+}
+
+/** The bytes that are not in a class. */
+function complement(inside: string): string {
+  const positive = new RegExp(`[${inside}]`)
+  let text = ''
+  for (let code = 0; code < 256; code++) {
+    const character = String.fromCharCode(code)
+    if (!positive.test(character)) text += written(character)
+  }
+  return text
+}
+
+/** A character as it may stand in and outside of brackets. */
+function written(character: string): string {
+  if (/[0-9A-Za-z_ ]/.test(character)) return character
+  return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
+}
+
+/** The letters of a range in the other case. */
+function otherCase(from: string, to: string, first: string, last: string, distance: number): string {
+  const start = from > first ? from : first
+  const end = to < last ? to : last
+  if (start > end) return ''
+  const moved = (letter: string) => String.fromCharCode(letter.charCodeAt(0) + distance)
+  return start === end ? moved(start) : `${moved(start)}-${moved(end)}`
+}
