@@ -7,6 +7,7 @@ import { refuseForeign } from './admin/foreign-requests.ts'
 import { healthEndpoints } from './admin/health.ts'
 import { metricsEndpoints } from './admin/metrics.ts'
 import { AdminServer, type AdminServerOptions, type Endpoints } from './admin/server.ts'
+import { stateEndpoints } from './admin/state.ts'
 import type { Plan } from './config/plan.ts'
 import { type Finding, formatFinding } from './config/problem.ts'
 import type { SpareThreads } from './proxy/spare-threads.ts'
@@ -51,6 +52,7 @@ export class Gateway {
   readonly #stdout: LineSink
   readonly #servers: AdminServer[] = []
   #rejected = 0
+  #stateClears = 0
 
   constructor({ plan, log, read, threads }: GatewayOptions) {
     this.#log = log
@@ -74,6 +76,10 @@ export class Gateway {
         lines: (lines, count) => this.#stdout.write(lines.slice(0, -1), count),
       },
     })
+    const { state } = this.#supervisor
+    // The threads count their own series.
+    state.add({ kind: 'metrics', count: () => 0, clear: () => this.#exposition.clearPolicyMetrics() })
+    state.add({ kind: 'caches', count: () => this.#resolver.size, clear: () => this.#resolver.refresh() })
   }
 
   /** Resolves when traffic is taken. Rejects when it cannot be; then nothing is left open. */
@@ -88,7 +94,12 @@ export class Gateway {
       })
       const controlPort = await this.#serve(
         control,
-        controlEndpoints(() => this.#supervisor.plan, status),
+        {
+          ...controlEndpoints(() => this.#supervisor.plan, status),
+          ...stateEndpoints(this.#supervisor, this.#log, () => {
+            this.#stateClears++
+          }),
+        },
         { guard: refuseForeign, wrongMethod: 404 },
       )
       await this.#supervisor.start()
@@ -190,6 +201,7 @@ export class Gateway {
       threadRestarts: status.restarts,
       openConnections: status.openConnections,
       limiterEvictions: status.limiterEvictions,
+      stateClears: this.#stateClears,
       ready: this.#supervisor.ready,
     }
   }

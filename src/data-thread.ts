@@ -1,12 +1,22 @@
 /** Where a data thread comes together: the engine, the catalogue of policies, and what it shares with other threads. */
 import { parentPort } from 'node:worker_threads'
 import type { PlanDelta } from './config/plan.ts'
+import { collectGarbage } from './garbage.ts'
 import { catalogue } from './policies/index.ts'
 import { PolicyResources } from './policy-resources.ts'
 import { buildPolicies } from './policy-runtime.ts'
+import { RunTimeState } from './proxy/run-time-state.ts'
 import { ConnectionCounts } from './proxy/shared/connections.ts'
 import { Limiter } from './proxy/shared/limiter.ts'
-import type { Ports, ThreadStart, ToControlThread, ToDataThread } from './proxy/thread-protocol.ts'
+import type {
+  Answers,
+  Ports,
+  QuestionName,
+  Questions,
+  ThreadStart,
+  ToControlThread,
+  ToDataThread,
+} from './proxy/thread-protocol.ts'
 import { compileTemplate, compileVariable } from './proxy/variables.ts'
 import { Worker } from './proxy/worker.ts'
 import { EngineCounters } from './telemetry/engine-counters.ts'
@@ -22,6 +32,12 @@ class DataThread {
   readonly #resources = new PolicyResources()
   readonly #worker: Worker
   readonly #pulse: ThreadPulse
+  readonly #state = new RunTimeState()
+  readonly #answers: Answers = {
+    'state-counts': () => this.#state.counts(),
+    'clear-state': (cleared) => this.#state.clear(cleared),
+    'collect-garbage': collectGarbage,
+  }
 
   constructor({ threadId, settings, memory }: ThreadStart, post: (message: ToControlThread) => void) {
     this.#post = post
@@ -54,6 +70,19 @@ class DataThread {
       log: this.#log,
     })
     this.#pulse = new ThreadPulse(memory.gauges)
+    this.#state.add({ kind: 'metrics', count: () => metrics.seriesCount, clear: () => metrics.clear() })
+    this.#state.add(this.#worker.balancerState)
+  }
+
+  ask(id: number, name: QuestionName, question: Questions[QuestionName]['question']): void {
+    try {
+      const answer = (this.#answers[name] as (question: unknown) => Questions[QuestionName]['answer'])(
+        question,
+      )
+      this.#post({ type: 'answer', id, answer })
+    } catch (error) {
+      this.#post({ type: 'no-answer', id, message: (error as Error).message })
+    }
   }
 
   /** In one go between two requests: all of it, or nothing. */
@@ -120,6 +149,9 @@ port.on('message', (message: ToDataThread) => {
       break
     case 'reopen-logs':
       thread?.reopenLogs()
+      break
+    case 'ask':
+      thread?.ask(message.id, message.name, message.question)
       break
     case 'drain':
       thread?.drain()

@@ -203,6 +203,7 @@ test('metrics stand under both paths', async (t) => {
     threadRestarts: 0,
     openConnections: 0,
     limiterEvictions: 0,
+    stateClears: 0,
     ready: true,
   })
   const { ask } = await served(t, metricsEndpoints(new Exposition(facts, createThreadGaugeMemory())))

@@ -24,6 +24,7 @@ import type {
 import type { UpstreamConnection } from './http1/upstream-connection.ts'
 import { Chain, type ChainEntry, emptyChain } from './pipeline.ts'
 import { Router, type RouterMode } from './router/router.ts'
+import type { StateKeeper } from './run-time-state.ts'
 import { Upstream } from './upstream/upstream.ts'
 
 /** A route at run time. */
@@ -222,6 +223,20 @@ export class Runtime {
   bringsPolicies(plugins: Plugins): boolean {
     for (const name in plugins) if (this.policies.get(name)?.stage !== 'identify') return true
     return false
+  }
+
+  readonly balancerState: StateKeeper = {
+    kind: 'balancers',
+    count: () => this.upstreams.size,
+    clear: (owner) => {
+      if (owner !== undefined) {
+        const upstream = this.upstreams.get(owner)
+        upstream?.forget()
+        return upstream === undefined ? 0 : 1
+      }
+      for (const upstream of this.upstreams.values()) upstream.forget()
+      return this.upstreams.size
+    },
   }
 
   retire(): void {

@@ -285,3 +285,21 @@ test('threads are told to reopen their logs', async (t) => {
   supervisor.reopenLogs()
   await logged('reopened', 2)
 })
+
+test('run-time state is that of all threads and of what they share', async (t) => {
+  const { supervisor } = await startedSupervisor(t)
+  supervisor.state.add({ kind: 'caches', count: () => 5, clear: () => 4 })
+  assert.deepEqual(await supervisor.stateCounts(), { limits: 0, balancers: 3, caches: 5 })
+  assert.deepEqual(await supervisor.clearState({ kinds: ['balancers', 'caches'] }), {
+    balancers: 3,
+    caches: 4,
+  })
+})
+
+test('a thread that ends over a question has no answer; one that cannot answer says so', async (t) => {
+  const { supervisor } = await startedSupervisor(t, plan(['dies-of-questions-in-2']))
+  assert.deepEqual(await supervisor.askAll('state-counts', undefined), [{ balancers: 1 }])
+  await supervisor.apply(plan(['knows-nothing']))
+  await assert.rejects(supervisor.askAll('state-counts', undefined), /I do not know/)
+  await assert.rejects(supervisor.ask('state-counts', undefined), /I do not know/)
+})

@@ -11,11 +11,19 @@ import { type Announcement, createMetricMemory } from '../telemetry/metrics.ts'
 import { createThreadGaugeMemory } from '../telemetry/thread-gauges.ts'
 import { assertPortsFree } from './port-check.ts'
 import { liveSettings } from './restart-settings.ts'
+import { type ClearedState, RunTimeState, type StateCounts, total } from './run-time-state.ts'
 import { createConnectionTable, openConnections, reclaimConnections } from './shared/connections.ts'
-import { createLimitTable, limitEvictions, releaseLimitLocks } from './shared/limiter.ts'
+import { createLimitTable, Limiter, limitEvictions, releaseLimitLocks } from './shared/limiter.ts'
 import type { SpareThreads } from './spare-threads.ts'
 import { ThreadHandle, type ThreadReport } from './thread-handle.ts'
-import type { Addresses, Ports, ThreadMemory, ToDataThread } from './thread-protocol.ts'
+import type {
+  Addresses,
+  Ports,
+  QuestionName,
+  Questions,
+  ThreadMemory,
+  ToDataThread,
+} from './thread-protocol.ts'
 import { upstreamHosts } from './upstream-hosts.ts'
 
 /** Names of upstream nodes and where they lead; the resolver of the control thread. */
@@ -93,6 +101,8 @@ const longestRestartDelayMs = 30_000
 const healthyLifeMs = 60_000
 
 export class Supervisor {
+  /** Kept in the control thread, or in memory that all threads share. */
+  readonly state = new RunTimeState()
   readonly #options: SupervisorOptions
   readonly #log: Log
   readonly #limits: SharedArrayBuffer
@@ -115,6 +125,13 @@ export class Supervisor {
     this.#plan = { ...options.plan, version: 1 }
     this.#limits = createLimitTable(options.limitTableBytes ?? limitTableBytes)
     this.#connections = createConnectionTable(workers)
+    // The data threads have the numbers from 1 on.
+    const limits = new Limiter(this.#limits, workers + 1)
+    this.state.add({
+      kind: 'limits',
+      count: () => limits.count(),
+      clear: (owner) => limits.clear(owner),
+    })
     this.#slots = Array.from({ length: workers }, (_, index) => ({
       threadId: index + 1,
       handle: undefined,
@@ -170,6 +187,46 @@ export class Supervisor {
   /** Puts a plan to work in all threads, or in none. */
   apply(wanted: Plan): Promise<ApplyResult> {
     return this.#exclusive(() => this.#apply(wanted))
+  }
+
+  /** Asks a thread that takes traffic. Rejects when there is none, or when it does not answer. */
+  async ask<N extends QuestionName>(
+    name: N,
+    question: Questions[N]['question'],
+  ): Promise<Questions[N]['answer']> {
+    const handle = this.#slots.find((slot) => slot.listening)?.handle
+    if (handle === undefined) throw new Error('no data thread takes traffic')
+    return inTime(handle.ask(name, question))
+  }
+
+  /** Asks every thread. One that ends meanwhile has no answer. */
+  async askAll<N extends QuestionName>(
+    name: N,
+    question: Questions[N]['question'],
+  ): Promise<Questions[N]['answer'][]> {
+    const answers = await Promise.all(
+      this.#handles().map(async (handle) => {
+        try {
+          return [await inTime(handle.ask(name, question))]
+        } catch (error) {
+          if (handle.gone) return []
+          throw error
+        }
+      }),
+    )
+    return answers.flat()
+  }
+
+  /** How much run-time state there is, over all threads. */
+  async stateCounts(): Promise<StateCounts> {
+    return total([...(await this.askAll('state-counts', undefined)), this.state.counts()])
+  }
+
+  /** Clears run-time state in all threads. @returns how many entries that were, over all threads */
+  async clearState(cleared: ClearedState): Promise<StateCounts> {
+    // The threads first: what they count into shared memory is then not added up once more.
+    const theirs = await this.askAll('clear-state', cleared)
+    return total([...theirs, this.state.clear(cleared)])
   }
 
   reopenLogs(): void {

@@ -1,7 +1,14 @@
 /** One data thread as the control thread sees it: orders that resolve when the thread reports back. */
 import type { Worker } from 'node:worker_threads'
 import type { PlanDelta } from '../config/plan.ts'
-import type { Ports, ThreadStart, ToControlThread, ToDataThread } from './thread-protocol.ts'
+import type {
+  Ports,
+  QuestionName,
+  Questions,
+  ThreadStart,
+  ToControlThread,
+  ToDataThread,
+} from './thread-protocol.ts'
 
 /** Messages that no order waits for. */
 export type ThreadReport = Extract<ToControlThread, { type: 'announce' | 'lines' | 'log' }>
@@ -12,7 +19,9 @@ export interface ThreadEvents {
   crashed(error: Error): void
 }
 
-type Order = 'listen' | 'drain' | `plan ${number}`
+type Order = 'listen' | 'drain' | `plan ${number}` | `ask ${number}`
+/** What an order resolves with. */
+type Outcome = Ports | Questions[QuestionName]['answer']
 
 export class ThreadHandle {
   readonly threadId: number
@@ -22,7 +31,8 @@ export class ThreadHandle {
   readonly started: Promise<void>
   readonly #worker: Worker
   readonly #events: ThreadEvents
-  readonly #orders = new Map<Order, PromiseWithResolvers<Ports | undefined>>()
+  readonly #orders = new Map<Order, PromiseWithResolvers<Outcome>>()
+  #asked = 0
   #gone = false
 
   /** Takes over a thread that was not told anything yet. */
@@ -60,7 +70,7 @@ export class ThreadHandle {
   async listen(ports?: Ports): Promise<Ports> {
     const answer = this.#expect('listen')
     this.post(ports === undefined ? { type: 'listen' } : { type: 'listen', ports })
-    return (await answer) ?? new Map()
+    return ((await answer) as Ports | undefined) ?? new Map()
   }
 
   /** Resolves when the thread has finished what was in flight, or is gone. */
@@ -68,6 +78,17 @@ export class ThreadHandle {
     const answer = this.#expect('drain')
     this.post({ type: 'drain' })
     await Promise.race([answer.catch(() => {}), this.ended])
+  }
+
+  /** Rejects when the thread cannot answer, or ends before it did. */
+  async ask<N extends QuestionName>(
+    name: N,
+    question: Questions[N]['question'],
+  ): Promise<Questions[N]['answer']> {
+    const id = ++this.#asked
+    const answer = this.#expect(`ask ${id}`)
+    this.post({ type: 'ask', id, name, question })
+    return (await answer) as Questions[N]['answer']
   }
 
   post(message: ToDataThread): void {
@@ -92,6 +113,12 @@ export class ThreadHandle {
       case 'listen-failed':
         this.#fail('listen', message.message)
         break
+      case 'answer':
+        this.#fulfil(`ask ${message.id}`, message.answer)
+        break
+      case 'no-answer':
+        this.#fail(`ask ${message.id}`, message.message)
+        break
       case 'drained':
         this.#fulfil('drain')
         break
@@ -100,15 +127,15 @@ export class ThreadHandle {
     }
   }
 
-  #expect(order: Order): Promise<Ports | undefined> {
-    const pending = Promise.withResolvers<Ports | undefined>()
+  #expect(order: Order): Promise<Outcome> {
+    const pending = Promise.withResolvers<Outcome>()
     this.#orders.set(order, pending)
     if (this.#gone) this.#fail(order, `data thread ${this.threadId} ended`)
     return pending.promise
   }
 
-  #fulfil(order: Order, ports?: Ports): void {
-    this.#orders.get(order)?.resolve(ports)
+  #fulfil(order: Order, outcome?: Outcome): void {
+    this.#orders.get(order)?.resolve(outcome)
     this.#orders.delete(order)
   }
 

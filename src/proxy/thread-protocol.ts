@@ -3,6 +3,7 @@ import type { PlanDelta } from '../config/plan.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Announcement } from '../telemetry/metrics.ts'
 import type { LogMessage } from '../telemetry/thread-log.ts'
+import type { ClearedState, StateCounts } from './run-time-state.ts'
 
 /** Shared memory of a data thread. The first two are the same in all threads, the others its own. */
 export interface ThreadMemory {
@@ -29,6 +30,18 @@ export interface ThreadStart {
   memory: ThreadMemory
 }
 
+/** What a data thread can be asked for, and what it answers. */
+export interface Questions {
+  'state-counts': { question: undefined; answer: StateCounts }
+  'clear-state': { question: ClearedState; answer: StateCounts }
+  /** Collects garbage at once, which holds up the thread for as long as that takes. */
+  'collect-garbage': { question: undefined; answer: undefined }
+}
+export type QuestionName = keyof Questions
+
+/** A question with the function that answers it, of a data thread. */
+export type Answers = { [N in QuestionName]: (question: Questions[N]['question']) => Questions[N]['answer'] }
+
 export type ToDataThread =
   /** Always the first message, and sent once. */
   | { type: 'start'; start: ThreadStart }
@@ -37,6 +50,7 @@ export type ToDataThread =
   /** `ports` names the ports that were chosen for port 0. */
   | { type: 'listen'; ports?: Ports }
   | { type: 'reopen-logs' }
+  | { type: 'ask'; id: number; name: QuestionName; question: Questions[QuestionName]['question'] }
   /** Finish what is in flight, within `settings.timeouts.drain`, and end. */
   | { type: 'drain' }
 
@@ -46,6 +60,8 @@ export type ToControlThread =
   | { type: 'refused'; version: number; message: string }
   | { type: 'listening'; ports: Ports }
   | { type: 'listen-failed'; message: string }
+  | { type: 'answer'; id: number; answer: Questions[QuestionName]['answer'] }
+  | { type: 'no-answer'; id: number; message: string }
   /** Last message of a thread. */
   | { type: 'drained' }
   | { type: 'announce'; announcement: Announcement }

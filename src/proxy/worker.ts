@@ -9,6 +9,7 @@ import type { Exchange, PolicyFactory, Verdict } from './exchange.ts'
 import { ClientConnection } from './http1/client-connection.ts'
 import { ClientFacts } from './http1/client-facts.ts'
 import { acceptConnections, Wire } from './http1/wire.ts'
+import type { StateKeeper } from './run-time-state.ts'
 import { Runtime } from './runtime.ts'
 import { TimerWheel } from './timer-wheel.ts'
 import { TrustedAddresses } from './trust.ts'
@@ -68,6 +69,10 @@ export class Worker {
     if (delta.settings === undefined) return
     this.engine.settings = delta.settings
     this.engine.trusted = new TrustedAddresses(delta.settings.trusted_addresses)
+  }
+
+  get balancerState(): StateKeeper {
+    return this.engine.runtime.balancerState
   }
 
   setAddresses(host: string, addresses: readonly string[]): void {

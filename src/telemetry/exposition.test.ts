@@ -13,6 +13,7 @@ const facts: GatewayFacts = {
   threadRestarts: 1,
   openConnections: 5,
   limiterEvictions: 9,
+  stateClears: 0,
   ready: true,
 }
 

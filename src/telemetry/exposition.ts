@@ -29,6 +29,7 @@ export interface GatewayFacts {
   threadRestarts: number
   openConnections: number
   limiterEvictions: number
+  stateClears: number
   ready: boolean
 }
 
@@ -63,6 +64,12 @@ export class Exposition {
     for (const name of engineCounterNames) this.#retired.add(engineCounter[name], counters.get(name))
     this.#threads.delete(threadId)
     this.#totals.retireThread(threadId)
+  }
+
+  /** Forgets what policies counted in threads that are gone; those that live clear, and count, their own memory. */
+  clearPolicyMetrics(): 0 {
+    this.#totals.clear()
+    return 0
   }
 
   /** Prometheus text format 0.0.4. prom-client is loaded by the first scrape. */
@@ -131,6 +138,11 @@ export class Exposition {
         'sluice_limiter_evictions_total',
         'Live rate limit windows that had to make room.',
         facts.limiterEvictions,
+      ),
+      counterFamily(
+        'sluice_state_clears_total',
+        'Times that an operator cleared run-time state.',
+        facts.stateClears,
       ),
     ]
   }
@@ -203,9 +215,9 @@ const threadGaugeFamilies: readonly { name: string; help: string; gauge: ThreadG
   { name: 'nodejs_external_memory_bytes', help: 'Memory outside the heap of a thread.', gauge: 'external' },
 ]
 
-/** The overflow series is always there; it shows once it counted something. */
+/** The overflow series is always there, and a cleared one still is; they show once they counted something. */
 function isWorthShowing(total: SeriesTotal): boolean {
-  return !isOverflow(total) || total.values.some((value) => value !== 0)
+  return (!isOverflow(total) && !total.cleared) || total.values.some((value) => value !== 0)
 }
 
 function isOverflow(total: SeriesTotal): boolean {

@@ -5,10 +5,13 @@ export interface SeriesTotal {
   labels: readonly string[]
   /** One value for a counter; for a histogram each bucket, `+Inf` and the sum. */
   values: Float64Array
+  /** It was set to 0 by an operator, and is as if it had not come up until it counts again. */
+  cleared: boolean
 }
 
 interface SharedSeries {
   labels: readonly string[]
+  cleared: boolean
   /** From threads that are gone. */
   retired: Float64Array
   live: { values: Float64Array; slot: number }[]
@@ -48,6 +51,16 @@ export class MetricTotals {
     }
   }
 
+  /** Forgets what dead threads counted. The live ones set their own values to 0. */
+  clear(): void {
+    for (const metric of this.#metrics.values()) {
+      for (const series of metric.series.values()) {
+        series.retired.fill(0)
+        series.cleared = true
+      }
+    }
+  }
+
   *read(): Generator<{ definition: MetricDefinition; series: Generator<SeriesTotal> }> {
     for (const metric of this.#metrics.values()) {
       yield { definition: metric.definition, series: readSeries(metric) }
@@ -67,7 +80,12 @@ export class MetricTotals {
     const key = announced.labels.join('\u0000')
     let series = metric.series.get(key)
     if (series === undefined) {
-      series = { labels: announced.labels, retired: new Float64Array(metric.width), live: [] }
+      series = {
+        labels: announced.labels,
+        cleared: false,
+        retired: new Float64Array(metric.width),
+        live: [],
+      }
       metric.series.set(key, series)
     }
     series.live.push({ values, slot: announced.slot })
@@ -78,7 +96,7 @@ function* readSeries(metric: SharedMetric): Generator<SeriesTotal> {
   for (const series of metric.series.values()) {
     const values = series.retired.slice()
     for (const part of series.live) addTo(values, part.values, part.slot)
-    yield { labels: series.labels, values }
+    yield { labels: series.labels, values, cleared: series.cleared }
   }
 }
 

@@ -46,6 +46,7 @@ export class Registry {
   readonly #labelSetsPerMetric: number
   readonly #metrics = new Map<string, Counter | Histogram>()
   #used = 0
+  #series = 0
 
   constructor(
     memory: SharedArrayBuffer,
@@ -79,6 +80,17 @@ export class Registry {
     this.#values[slot]! += amount
   }
 
+  /** Label sets, over all metrics. */
+  get seriesCount(): number {
+    return this.#series
+  }
+
+  /** Sets every value to 0. Slots that were given out stay valid. @returns how many label sets there are */
+  clear(): number {
+    this.#values.fill(0, 0, this.#used)
+    return this.#series
+  }
+
   #define<T extends Counter | Histogram>(definition: MetricDefinition, make: (labelSets: LabelSets) => T): T {
     const known = this.#metrics.get(definition.name)
     if (known !== undefined) {
@@ -102,6 +114,7 @@ export class Registry {
     if (this.#used + width > this.#values.length) return -1
     const slot = this.#used
     this.#used += width
+    this.#series++
     this.#announce({ type: 'series', series: { metric: definition.name, labels, slot } })
     return slot
   }

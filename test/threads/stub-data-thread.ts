@@ -102,6 +102,12 @@ parentPort!.on('message', (message: ToDataThread) => {
     case 'drain':
       drain()
       break
+    case 'ask':
+      if (plan.routes.has(`dies-of-questions-in-${threadId}`)) process.exit(4)
+      if (plan.routes.has('knows-nothing'))
+        post({ type: 'no-answer', id: message.id, message: 'I do not know' })
+      else post({ type: 'answer', id: message.id, answer: { balancers: threadId } })
+      break
     case 'reopen-logs':
       post({ type: 'log', level: 'info', fields: { thread: threadId }, message: 'reopened' })
   }

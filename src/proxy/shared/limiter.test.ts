@@ -108,13 +108,13 @@ test('a full bucket makes room by dropping the window that ends soonest, and cou
   const out = state(1)
   const start = performance.now()
   limiter.acquire('short', [{ limit: 1, windowMs: 1000 }], 1, out, start)
-  for (let key = 0; key < 20; key++) {
+  for (let key = 0; key < 17; key++) {
     limiter.acquire(`long-${key}`, [{ limit: 1, windowMs: minute }], 1, out, start)
   }
   assert.equal(limitEvictions(table), 0)
   limiter.acquire('one more', [{ limit: 1, windowMs: minute }], 1, out, start)
   assert.equal(limitEvictions(table), 1)
-  for (let key = 0; key < 20; key++) {
+  for (let key = 0; key < 17; key++) {
     assert.equal(limiter.acquire(`long-${key}`, [{ limit: 1, windowMs: minute }], 1, out, start), false)
   }
   assert.equal(limiter.acquire('short', [{ limit: 1, windowMs: 1000 }], 0, out, start), true)
@@ -153,4 +153,35 @@ test('the lock of a dead thread opens when its id is released, and only then', (
 test('more windows than a bucket may hold for one key are refused loudly', () => {
   const windows = Array.from({ length: 9 }, () => ({ limit: 1, windowMs: minute }))
   assert.throws(() => soleLimiter().acquire('jack', windows, 1, state(9)), RangeError)
+})
+
+test('clears the windows of one resource, or all of them', () => {
+  const limiter = soleLimiter()
+  const windows = [{ limit: 5, windowMs: minute }]
+  const keys = ['limit-count:route:1:v:jack', 'sla:route:1:contract:2', 'limit-count:route:2:v:jack', 'plain']
+  for (const key of keys) limiter.acquire(key, windows, 2, state(1))
+  assert.equal(limiter.count(), 4)
+  const left = () =>
+    keys.map((key) => {
+      const out = state(1)
+      limiter.acquire(key, windows, 0, out)
+      return out[0]!.remaining
+    })
+  assert.equal(limiter.clear('route:3'), 0)
+  assert.deepEqual(left(), [3, 3, 3, 3])
+  assert.equal(limiter.clear('route:1'), 2)
+  assert.deepEqual(left(), [5, 5, 3, 3])
+  assert.equal(limiter.clear(), 2)
+  assert.deepEqual([left(), limiter.count(), limiter.clear()], [[5, 5, 5, 5], 0, 0])
+})
+
+test('a window that was cleared opens anew with its whole length', () => {
+  const limiter = soleLimiter()
+  const windows = [{ limit: 1, windowMs: minute }]
+  assert.equal(limiter.acquire('a:route:1:x', windows, 1, state(1)), true)
+  assert.equal(limiter.acquire('a:route:1:x', windows, 1, state(1)), false)
+  limiter.clear('route:1')
+  const out = state(1)
+  assert.equal(limiter.acquire('a:route:1:x', windows, 1, out), true)
+  assert.equal(out[0]!.remaining, 0)
 })

@@ -28,18 +28,20 @@ export const maxLimitWindows = 8
 
 /*
  * Layout, in 32-bit words: a header, then buckets. A bucket is
- *   [lock, -] [low half of the hash] x cells [high half] x cells [count: float64] x cells [end: float64] x cells
- * The halves stand together, so that a search reads two cache lines. A cell whose end has passed is free.
+ *   [lock, -] [low half of the hash] x cells [high half] x cells [owner] x cells [count: float64] x cells
+ *   [end: float64] x cells
+ * The halves stand together, so that a search reads two or three cache lines. A cell whose end has passed is free.
  */
-const cellsPerBucket = 21
+const cellsPerBucket = 18
 const wordsPerBucket = 128
 const headerWords = 16
 const seedWord = 0
 const evictionsWord = 2
 const lowOffset = 2
 const highOffset = lowOffset + cellsPerBucket
+const ownerOffset = highOffset + cellsPerBucket
 /** In 64-bit words from the start of the bucket. */
-const countOffset = (highOffset + cellsPerBucket) / 2
+const countOffset = (ownerOffset + cellsPerBucket) / 2
 const endOffset = countOffset + cellsPerBucket
 
 /** A thread that holds a bucket may lose its core; from here on we give up ours rather than burn it. */
@@ -113,13 +115,54 @@ export class Limiter {
     const bucket = headerWords + (high & this.#bucketMask) * wordsPerBucket
     const now = sharedTime(at)
     this.#lock(bucket)
-    const granted = this.#decide(bucket, low, high, windows, cost, now, out)
+    const granted = this.#decide(bucket, key, low, high, windows, cost, now, out)
     Atomics.store(this.#words, bucket, 0)
     return granted
   }
 
+  /** Windows that are open. */
+  count(): number {
+    const now = sharedTime(performance.now())
+    let open = 0
+    for (let bucket = headerWords; bucket < this.#words.length; bucket += wordsPerBucket) {
+      open += this.#openCells(bucket, now, undefined).length
+    }
+    return open
+  }
+
+  /**
+   * Closes the windows of every key that begins with `ANY:OWNER:`, where the owner is two words with a colon between
+   * them (`route:1`); without an owner, all windows. @returns how many were open
+   */
+  clear(owner?: string): number {
+    const now = sharedTime(performance.now())
+    const tag = owner === undefined ? undefined : tagOf(owner)
+    let closed = 0
+    for (let bucket = headerWords; bucket < this.#words.length; bucket += wordsPerBucket) {
+      // Most of a table was never used: what is not looked at twice is not locked.
+      if (this.#openCells(bucket, now, tag).length === 0) continue
+      this.#lock(bucket)
+      const cells = this.#openCells(bucket, now, tag)
+      for (const cell of cells) this.#floats[(bucket >> 1) + endOffset + cell] = 0
+      Atomics.store(this.#words, bucket, 0)
+      closed += cells.length
+    }
+    return closed
+  }
+
+  #openCells(bucket: number, now: number, owner: number | undefined): number[] {
+    const ends = (bucket >> 1) + endOffset
+    const cells: number[] = []
+    for (let cell = 0; cell < cellsPerBucket; cell++) {
+      if (this.#floats[ends + cell]! <= now) continue
+      if (owner === undefined || this.#words[bucket + ownerOffset + cell] === owner) cells.push(cell)
+    }
+    return cells
+  }
+
   #decide(
     bucket: number,
+    key: string,
     low: number,
     high: number,
     windows: readonly LimitWindow[],
@@ -151,6 +194,7 @@ export class Limiter {
         cells[index] = cell
         this.#words[bucket + lowOffset + cell] = low
         this.#words[bucket + highOffset + cell] = windowTag(high, index, window.windowMs)
+        this.#words[bucket + ownerOffset + cell] = ownerTag(key)
         floats[counts + cell] = 0
         floats[ends + cell] = now + window.windowMs
       }
@@ -205,6 +249,21 @@ export class Limiter {
       if (spins >= spinsBeforeSleep) Atomics.wait(words, bucket, Atomics.load(words, bucket), sleepMs)
     }
   }
+}
+
+/** Of the key's second and third word, which name the resource that it belongs to: `limit-count:route:1:...`. */
+function ownerTag(key: string): number {
+  const begin = key.indexOf(':') + 1
+  const middle = key.indexOf(':', begin)
+  const end = middle === -1 ? -1 : key.indexOf(':', middle + 1)
+  return tagOf(key.slice(begin, end === -1 ? key.length : end))
+}
+
+/** FNV-1a. Two owners with one tag lose their counts together, which is rare and does no harm. */
+function tagOf(owner: string): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < owner.length; i++) hash = Math.imul(hash ^ owner.charCodeAt(i), 0x01000193)
+  return hash | 0
 }
 
 /** The second half of the hash, made particular to one window of the key. */

@@ -77,6 +77,16 @@ export class Resolver {
     this.#listeners.push(listener)
   }
 
+  get size(): number {
+    return this.#names.size
+  }
+
+  /** Looks every name up again now; what is known of it holds until the answer. @returns how many names there are */
+  refresh(): number {
+    for (const name of this.#names.values()) void this.#refresh(name)
+    return this.#names.size
+  }
+
   close(): void {
     for (const name of this.#names.values()) this.#forget(name)
     this.#service.close()
@@ -86,6 +96,7 @@ export class Resolver {
     const answer = await this.#service.find(name.host)
     if (this.#names.get(name.host) !== name) return
     const delay = answer.outcome === 'found' ? this.#found(name, answer) : this.#failed(name, answer)
+    clearTimeout(name.timer)
     // Up to a tenth earlier, so that names that were asked for together spread out.
     name.timer = setTimeout(() => void this.#refresh(name), delay * (1 - Math.random() / 10))
     name.timer.unref()

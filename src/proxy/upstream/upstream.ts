@@ -64,6 +64,11 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
     for (let i = 0; i < observers.length; i++) observers[i]!.ended(endpoint, end, status, elapsed)
   }
 
+  /** Lets the balancer begin anew. */
+  forget(): void {
+    this.balancer = new RoundRobin(this.endpoints)
+  }
+
   setAddresses(host: string, addresses: readonly string[]): void {
     for (const endpoint of this.endpoints) if (endpoint.host === host) endpoint.setAddresses(addresses)
   }
