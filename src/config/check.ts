@@ -57,6 +57,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     upstreams: convert(declarations.upstreams, (id, input) =>
       upstreamSpec(`upstream:${id}`, { ...input, id }),
     ),
+    consumer_groups: convert(declarations.consumer_groups, pluginSetSpec),
     consumers: convert(declarations.consumers, (_, input) => consumerSpec(input)),
     contracts: convert<Parameters<typeof contractSpec>[1], ContractSpec>(
       declarations.contracts,

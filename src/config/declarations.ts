@@ -23,6 +23,7 @@ export interface Inputs {
   routes: RouteInput
   services: ServiceInput
   upstreams: UpstreamInput
+  consumer_groups: PluginSetInput
   consumers: ConsumerInput
   contracts: ContractInput
   plugin_configs: PluginSetInput
@@ -106,7 +107,8 @@ function checkPolicies(
     Object.assign(value, metadata)
     return
   }
-  const role: PluginsRole = kind === 'consumers' ? 'consumer' : 'binding'
+  const role: PluginsRole =
+    kind === 'consumers' ? 'consumer' : kind === 'consumer_groups' ? 'group' : 'binding'
   const owner = identity(kind, item)
   if (isPlugins(value.plugins)) policies.check(value.plugins, below(item, 'plugins'), role, owner)
   if (kind !== 'consumers' || !Array.isArray(value.credentials)) return

@@ -1,6 +1,6 @@
 import { suite, test } from 'node:test'
 import { applyDelta, diffPlans, invertDelta, isEmptyDelta } from './diff.ts'
-import type { Plan, RouteSpec } from './plan.ts'
+import { type Plan, type PlanResources, type RouteSpec, resourceKinds } from './plan.ts'
 import { checkSchema } from './schema.ts'
 import { gatewaySchema, resolveSettings } from './settings.ts'
 
@@ -19,16 +19,10 @@ const route = (id: string, uri = '/'): RouteSpec => ({
 
 function planOf(version: number, routes: RouteSpec[], rest: Partial<Plan> = {}): Plan {
   return {
+    ...(Object.fromEntries(resourceKinds.map((kind) => [kind, new Map()])) as unknown as PlanResources),
     version,
     settings: structuredClone(settings),
     routes: new Map(routes.map((one) => [one.id, one])),
-    services: new Map(),
-    upstreams: new Map(),
-    consumers: new Map(),
-    contracts: new Map(),
-    plugin_configs: new Map(),
-    global_rules: new Map(),
-    plugin_metadata: new Map(),
     ...rest,
   }
 }

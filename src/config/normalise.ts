@@ -114,6 +114,7 @@ const withoutTrailingSlash = (path: string) => (path.endsWith('/') ? path.slice(
 export function consumerSpec(input: ConsumerInput): ConsumerSpec {
   return {
     username: input.username,
+    ...(input.group_id !== undefined && { group_id: String(input.group_id) }),
     ...(input.plugins !== undefined && { plugins: input.plugins }),
     credentials: (input.credentials ?? []).map((credential, index) => ({
       id: String(credential.id ?? `arr_${index + 1}`),

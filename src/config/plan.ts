@@ -93,6 +93,8 @@ export interface CredentialSpec {
 
 export interface ConsumerSpec {
   username: string
+  /** The consumer group whose policies come below its own. */
+  group_id?: string
   plugins?: Plugins
   credentials: CredentialSpec[]
   labels?: Record<string, string>
@@ -109,7 +111,7 @@ export interface ContractSpec {
   tier: string
 }
 
-/** A plugin config or a global rule; for `plugin_metadata`, the id is the policy and its metadata is its only entry. */
+/** A plugin config, a consumer group or a global rule; for `plugin_metadata`, the id is the policy and its metadata is its only entry. */
 export interface PluginSetSpec {
   id: string
   plugins: Plugins
@@ -120,6 +122,7 @@ export interface Resources {
   routes: RouteSpec
   services: ServiceSpec
   upstreams: UpstreamSpec
+  consumer_groups: PluginSetSpec
   consumers: ConsumerSpec
   contracts: ContractSpec
   plugin_configs: PluginSetSpec
@@ -133,6 +136,7 @@ export const resourceKinds = [
   'services',
   'plugin_configs',
   'plugin_metadata',
+  'consumer_groups',
   'consumers',
   'contracts',
   'global_rules',

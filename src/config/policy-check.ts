@@ -26,8 +26,11 @@ export interface PolicySchema {
 
 export type Catalogue = ReadonlyMap<string, PolicySchema>
 
-/** Where plugins stand: on a binding, on a consumer (its credentials too), or in a credential (nothing but one). */
-export type PluginsRole = 'binding' | 'consumer' | 'credential'
+/**
+ * Where plugins stand: on a binding, on a consumer (its credentials too), on a group of consumers, or in a credential
+ * (nothing but one).
+ */
+export type PluginsRole = 'binding' | 'consumer' | 'group' | 'credential'
 
 export class PolicyCheck {
   readonly #catalogue: Catalogue
@@ -81,7 +84,8 @@ export class PolicyCheck {
     const soundMeta = meta === undefined || this.#problems(metaSchema, meta, below(place, '_meta'))
     // APISIX lets a configuration that is switched off be invalid.
     if (meta?.disable === true) return
-    const isCredential = role !== 'binding' && policy.credentialSchema !== undefined
+    const isCredential =
+      (role === 'consumer' || role === 'credential') && policy.credentialSchema !== undefined
     if (role === 'credential' && !isCredential) {
       this.#report.add(place, {
         code: 'invalid-value',
@@ -93,6 +97,7 @@ export class PolicyCheck {
     }
     if (!this.#problems(isCredential ? policy.credentialSchema! : policy.configSchema, own, place)) return
     if (!soundMeta) return
+    if (policy.identify && !isCredential && role !== 'binding') this.#tooLate(policy.name, role, place)
     if (isCredential) this.#checkUnique(policy, own, place, owner)
     else this.#checkMeaning(policy, own, place)
     // `_meta` goes last, so that a configuration reads the same whether it has one or not.
@@ -121,6 +126,17 @@ export class PolicyCheck {
         hint: 'Write the same configuration in both places, or let them not share.',
       })
     }
+  }
+
+  /** What belongs to a consumer runs when it is known who is calling. */
+  #tooLate(name: string, role: PluginsRole, place: Place): void {
+    this.#report.add(place, {
+      code: 'ignored-field',
+      severity: 'warning',
+      at: 'key',
+      message: `${name} finds out who is calling, which is over when the policies of a consumer${role === 'group' ? ' group' : ''} run: it has no effect here`,
+      hint: 'Give it to the routes or to their service.',
+    })
   }
 
   #checkUnique(policy: PolicySchema, credential: PluginConfig, place: Place, owner: string): void {

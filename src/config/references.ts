@@ -17,6 +17,9 @@ export function checkReferences(declarations: Declarations, report: Report): voi
   for (const { place, input } of declarations.routes.values()) {
     if (input !== undefined) checkRoute(input, place, declarations, report)
   }
+  for (const { place, input } of declarations.consumers.values()) {
+    reference('consumer_groups', input?.group_id, below(place, 'group_id'), declarations, report)
+  }
   checkGlobalRules(declarations, report)
   checkContracts(declarations, report)
 }
@@ -107,6 +110,7 @@ const singular: Record<ResourceKind, string> = {
   routes: 'route',
   services: 'service',
   upstreams: 'upstream',
+  consumer_groups: 'consumer group',
   consumers: 'consumer',
   contracts: 'contract',
   plugin_configs: 'plugin config',
@@ -210,6 +214,7 @@ class ApiTiers {
     const { routes, services, global_rules: rules } = this.#declarations
     const tiers = new Set<string>()
     for (const { input } of rules.values()) addTiers(input?.plugins, tiers)
+    if (!this.#addConsumer(contract, tiers)) return undefined
     if (contract.route_id !== undefined) {
       const route = routes.get(String(contract.route_id))
       return route && this.#addRoute(route, tiers) ? tiers : undefined
@@ -225,6 +230,19 @@ class ApiTiers {
     const known = [...routes.values()].map((route) => this.#addRoute(route, tiers))
     for (const { input } of services.values()) addTiers(input?.plugins, tiers)
     return known.includes(false) ? undefined : tiers
+  }
+
+  /** False: not everything about the consumer is known. */
+  #addConsumer({ consumer: username }: ContractInput, tiers: Set<string>): boolean {
+    const { consumers, consumer_groups: groups } = this.#declarations
+    const consumer = consumers.get(username)?.input
+    if (consumer === undefined) return false
+    addTiers(consumer.plugins, tiers)
+    if (consumer.group_id === undefined) return true
+    const group = groups.get(String(consumer.group_id))?.input
+    if (group === undefined) return false
+    addTiers(group.plugins, tiers)
+    return true
   }
 
   /** False: not everything about the route is known. */

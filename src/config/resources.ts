@@ -341,9 +341,10 @@ export const consumerSchema = Type.Object(
     labels: labels('Key and value pairs; `custom_id` is sent to upstreams as `X-Consumer-Custom-ID`.'),
     plugins: Type.Optional(
       plugins(
-        'Authentication policies with what identifies this consumer, and policies that run for its requests and win over those of route and service.',
+        'Authentication policies with what identifies this consumer, and policies that run for its requests and win over those of its group, route and service.',
       ),
     ),
+    group_id: id('The consumer group whose policies its requests get too.'),
     credentials: Type.Optional(
       Type.Array(credentialSchema, {
         default: [],
@@ -355,7 +356,6 @@ export const consumerSchema = Type.Object(
   },
   {
     description: 'Who calls: a client application or a person.',
-    'x-unsupported': { group_id: 'consumer groups' },
   },
 )
 
@@ -385,6 +385,14 @@ export const pluginSetSchema = Type.Object(
     ...bookkeeping(),
   },
   { description: 'A set of policies that routes share through `plugin_config_id`.' },
+)
+
+export const consumerGroupSchema = Type.Object(
+  { ...pluginSetSchema.properties },
+  {
+    description:
+      'Policies of consumers that name it as `group_id`. They win over those of route and service, and the consumer’s own win over them.',
+  },
 )
 
 export const globalRuleSchema = Type.Object(
@@ -439,6 +447,7 @@ export const resourceSchemas = {
   routes: routeSchema,
   services: serviceSchema,
   upstreams: upstreamSchema,
+  consumer_groups: consumerGroupSchema,
   consumers: consumerSchema,
   contracts: contractSchema,
   plugin_configs: pluginSetSchema,
@@ -453,7 +462,6 @@ export const unsupportedResources: Readonly<Record<string, string>> = {
   ca_certificates: 'TLS certificates',
   snis: 'TLS certificates',
   stream_routes: 'TCP and UDP proxying',
-  consumer_groups: 'consumer groups',
   secrets: 'secret managers',
   secret_providers: 'secret managers',
   protos: 'gRPC transcoding',

@@ -3,7 +3,7 @@ import { suite, test } from 'node:test'
 import { type Conduct, dispatch } from './dispatch.ts'
 import type { Engine } from './engine.ts'
 import type { Exchange, PhaseResult, Stage } from './exchange.ts'
-import { Chain, type ChainEntry } from './pipeline.ts'
+import { Chain, type ChainEntry, emptyChain } from './pipeline.ts'
 import type { Binding } from './runtime.ts'
 
 function entry(stage: Stage, request: () => PhaseResult, options: Partial<ChainEntry> = {}): ChainEntry {
@@ -12,6 +12,8 @@ function entry(stage: Stage, request: () => PhaseResult, options: Partial<ChainE
     stage,
     priority: 0,
     handlers: { request },
+    unavailable: false,
+    yieldsToRoute: false,
     shadow: false,
     continueOnError: false,
     errorResponse: undefined,
@@ -24,6 +26,7 @@ function conduct() {
   const decisions: string[] = []
   const self = {
     decisions,
+    chain: emptyChain,
     exchange: { consumer: null } as unknown as Exchange,
     isOpen: true,
     answer: ({ status }: { status: number }, policy: string) =>
@@ -36,7 +39,7 @@ function conduct() {
 
 const engine = { policyFailed() {}, shadowVerdict() {} } as unknown as Engine
 const bound = (...entries: ChainEntry[]) => {
-  const chain = new Chain([entries])
+  const chain = new Chain([], entries)
   return { chain: () => chain } as unknown as Binding
 }
 

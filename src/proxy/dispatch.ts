@@ -1,12 +1,13 @@
 /**
- * The request's way through the phases, whatever the protocol: route, first pass, consumer, second pass, forward.
+ * The request's way through the phases, whatever the protocol: route, first pass, consumer with what it brings, second
+ * pass, forward.
  * A policy may be asynchronous at any point; when the client has gone meanwhile, the rest is not done.
  */
 import { clock } from './clock.ts'
 import type { Engine } from './engine.ts'
 import { errors, type GatewayError } from './errors.ts'
 import type { Exchange, Verdict } from './exchange.ts'
-import { type Answer, runPass } from './pipeline.ts'
+import { type Answer, type Chain, runPass } from './pipeline.ts'
 import type { Binding } from './runtime.ts'
 
 /** What a protocol engine offers for one exchange. */
@@ -14,6 +15,8 @@ export interface Conduct {
   readonly exchange: Exchange
   /** False once the exchange is over: answered, or its client gone. */
   readonly isOpen: boolean
+  /** The policies that the exchange is in the hands of. Set here; another one once the consumer is known. */
+  chain: Chain
   answer(verdict: Verdict, policy: string): void
   fail(error: GatewayError): void
   forward(binding: Binding): void
@@ -21,8 +24,9 @@ export interface Conduct {
 
 /** Runs the chain of a binding, or the global policies alone when nothing matched (then the answer is 404). */
 export function dispatch(conduct: Conduct, binding: Binding | null, engine: Engine): void {
-  const chain = binding === null ? engine.runtime.globalChain : binding.chain()
   const { exchange } = conduct
+  const chain = binding === null ? engine.runtime.chains.global : binding.chain()
+  conduct.chain = chain
   const first = chain.first === null ? null : runPass(chain.first, exchange, engine)
   if (first instanceof Promise) {
     first.then((answer) => {
@@ -43,18 +47,35 @@ function afterFirst(conduct: Conduct, binding: Binding | null, engine: Engine, a
     return
   }
   const { exchange } = conduct
-  const { consumer } = exchange
-  const chain =
-    binding === null
-      ? engine.runtime.globalChain
-      : consumer === null
-        ? binding.chain()
-        : binding.chainFor(consumer)
+  if (exchange.consumer !== null && binding !== null) {
+    const chain = engine.runtime.chains.forConsumer(conduct.chain, exchange.consumer)
+    conduct.chain = chain
+    if (chain.late !== null) {
+      const late = runPass(chain.late, exchange, engine)
+      if (late instanceof Promise) {
+        late.then((verdict) => {
+          clock.tick()
+          if (isWaiting(conduct, exchange)) afterLate(conduct, binding, engine, verdict)
+        })
+      } else afterLate(conduct, binding, engine, late)
+      return
+    }
+  }
+  beginSecond(conduct, binding, engine)
+}
+
+function afterLate(conduct: Conduct, binding: Binding | null, engine: Engine, answer: Answer | null): void {
+  if (answer !== null) end(conduct, answer)
+  else beginSecond(conduct, binding, engine)
+}
+
+function beginSecond(conduct: Conduct, binding: Binding | null, engine: Engine): void {
+  const { exchange, chain } = conduct
   const second = chain.second === null ? null : runPass(chain.second, exchange, engine)
   if (second instanceof Promise) {
-    second.then((late) => {
+    second.then((answer) => {
       clock.tick()
-      if (isWaiting(conduct, exchange)) afterSecond(conduct, binding, late)
+      if (isWaiting(conduct, exchange)) afterSecond(conduct, binding, answer)
     })
   } else afterSecond(conduct, binding, second)
 }
@@ -73,6 +94,6 @@ const routeNotFound: Verdict = {
 }
 
 function end(conduct: Conduct, answer: Answer): void {
-  if (answer.verdict === null) conduct.fail(errors.policyFailed)
+  if (answer.error !== undefined) conduct.fail(answer.error)
   else conduct.answer(answer.verdict, answer.policy)
 }

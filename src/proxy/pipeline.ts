@@ -3,8 +3,10 @@
  * a synchronous result is not awaited; a policy that throws denies the request, it is never skipped.
  *
  * Request policies run in two passes, as in APISIX (rewrite, then access): identify and transform first, then, with the
- * consumer known, authorize and limit. Inside a pass the higher priority runs first. See docs/decisions/0010.
+ * consumer known, authorize and limit. Inside a pass the higher priority runs first. What a consumer brings and the
+ * route has not makes up for the first pass between the two. See docs/decisions/0010.
  */
+import { errors, type GatewayError } from './errors.ts'
 import type { Exchange, PolicyHandlers, Stage, Verdict } from './exchange.ts'
 
 export interface ChainEntry {
@@ -12,6 +14,10 @@ export interface ChainEntry {
   readonly stage: Stage
   readonly priority: number
   readonly handlers: PolicyHandlers
+  /** It could not be set up: its handlers deny. */
+  readonly unavailable: boolean
+  /** In a global rule: silent where the binding has the same policy. */
+  readonly yieldsToRoute: boolean
   /** Shadow: the verdict is recorded and the request passes. */
   readonly shadow: boolean
   /** on_error: continue. */
@@ -20,10 +26,18 @@ export interface ChainEntry {
   readonly errorResponse: string | Record<string, unknown> | undefined
 }
 
+const nobody: ReadonlySet<ChainEntry> = new Set()
+
 export class Chain {
-  /** In the order of their turn, global policies first. */
+  /** Of the global rules, also those that yield. */
+  readonly globals: readonly ChainEntry[]
+  /** Of the binding. */
+  readonly own: readonly ChainEntry[]
+  /** Those that run, in the order of their turn, global policies first. */
   readonly entries: readonly ChainEntry[]
   readonly first: readonly ChainEntry[] | null
+  /** The first pass of policies that came with the consumer, when the others had theirs. */
+  readonly late: readonly ChainEntry[] | null
   readonly second: readonly ChainEntry[] | null
   readonly send: readonly ChainEntry[] | null
   readonly requestBody: readonly ChainEntry[] | null
@@ -31,12 +45,24 @@ export class Chain {
   readonly respond: readonly ChainEntry[] | null
   readonly observe: readonly ChainEntry[] | null
 
-  /** @param groups global policies, then the binding's; each group is sorted by itself, as APISIX does */
-  constructor(groups: readonly (readonly ChainEntry[])[]) {
-    const ordered = groups.map((group) => [...group].sort((a, b) => b.priority - a.priority))
-    const all = ordered.flat()
+  /**
+   * Either group is sorted by itself, as APISIX does.
+   * @param latecomers those of the binding that join after the first pass
+   */
+  constructor(
+    globals: readonly ChainEntry[],
+    own: readonly ChainEntry[],
+    latecomers: ReadonlySet<ChainEntry> = nobody,
+  ) {
+    const names = new Set(own.map((entry) => entry.policy))
+    const running = globals.filter((entry) => !entry.yieldsToRoute || !names.has(entry.policy))
+    const all = [...byPriority(running), ...byPriority(own)]
+    this.globals = globals
+    this.own = own
+    const first = all.filter((entry) => entry.handlers.request !== undefined && isFirstPass(entry.stage))
     this.entries = all
-    this.first = those(all, (entry) => entry.handlers.request !== undefined && isFirstPass(entry.stage))
+    this.first = those(first, (entry) => !latecomers.has(entry))
+    this.late = those(first, (entry) => latecomers.has(entry))
     this.second = those(all, (entry) => entry.handlers.request !== undefined && !isFirstPass(entry.stage))
     this.send = those(all, (entry) => entry.handlers.send !== undefined)
     this.requestBody = those(all, (entry) => entry.handlers.requestBody !== undefined)
@@ -45,7 +71,11 @@ export class Chain {
   }
 }
 
-export const emptyChain = new Chain([])
+export const emptyChain = new Chain([], [])
+
+function byPriority(entries: readonly ChainEntry[]): ChainEntry[] {
+  return entries.toSorted((a, b) => b.priority - a.priority)
+}
 
 function isFirstPass(stage: Stage): boolean {
   return stage === 'identify' || stage === 'transform'
@@ -65,10 +95,19 @@ export interface PipelineEvents {
   shadowVerdict(policy: string, verdict: Verdict, exchange: Exchange): void
 }
 
-/** A verdict with the policy that gave it; `policy` is empty when a policy failed. */
-export interface Answer {
-  readonly policy: string
-  readonly verdict: Verdict | null
+/** How a policy ends a request: with its verdict, or with an error when it failed; then `policy` is empty. */
+export type Answer =
+  | { readonly policy: string; readonly verdict: Verdict; readonly error?: never }
+  | { readonly policy: ''; readonly verdict?: never; readonly error: GatewayError }
+
+/** What stands in for a policy that could not be set up throws this, for every request; why was told when it happened. */
+export class Unavailable extends Error {
+  readonly error: GatewayError
+
+  constructor(error: GatewayError) {
+    super(error.code)
+    this.error = error
+  }
 }
 
 /**
@@ -141,7 +180,8 @@ function answerOf(
 
 function failure(entry: ChainEntry, error: unknown, events: PipelineEvents): Answer | null {
   events.policyFailed(entry.policy, error)
-  return entry.continueOnError || entry.shadow ? null : { policy: '', verdict: null }
+  if (entry.continueOnError || entry.shadow) return null
+  return { policy: '', error: error instanceof Unavailable ? error.error : errors.policyFailed }
 }
 
 /** Runs the handlers of a phase that cannot answer. @returns false when one failed and the exchange must not go on */

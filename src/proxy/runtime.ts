@@ -2,27 +2,12 @@
  * A data thread's working form of the plan: routes in the router, chains of policies, upstreams with their pools.
  * Changed by deltas; what a delta does not name keeps its state. A request holds the binding it began with.
  */
-import type {
-  ConsumerSpec,
-  PlanDelta,
-  PlanResources,
-  PluginConfig,
-  Plugins,
-  RouteSpec,
-  ServiceSpec,
-  UpstreamSpec,
-} from '../config/plan.ts'
+import type { PlanDelta, PlanResources, RouteSpec, ServiceSpec, UpstreamSpec } from '../config/plan.ts'
 import { resourceKinds } from '../config/plan.ts'
-import type {
-  BindingInfo,
-  Consumer,
-  Exchange,
-  PolicyBindingContext,
-  PolicyFactory,
-  PolicyHandlers,
-} from './exchange.ts'
+import { PolicyChains } from './chains.ts'
+import type { BindingInfo, Exchange, PolicyFactory } from './exchange.ts'
 import type { UpstreamConnection } from './http1/upstream-connection.ts'
-import { Chain, type ChainEntry, emptyChain } from './pipeline.ts'
+import type { Chain } from './pipeline.ts'
 import { Router, type RouterMode } from './router/router.ts'
 import type { StateKeeper } from './run-time-state.ts'
 import { Upstream } from './upstream/upstream.ts'
@@ -44,7 +29,6 @@ export class Binding implements BindingInfo {
   readonly webSocket: boolean
   readonly stripPrefix: string
   private compiled: Chain | null = null
-  private readonly byConsumer = new Map<string, Chain>()
   private readonly service: ServiceSpec | undefined
   private readonly runtime: Runtime
   /** Routes with several patterns have a binding for each, made when it first matches. */
@@ -92,64 +76,34 @@ export class Binding implements BindingInfo {
 
   /** The chain before the consumer is known. Compiled at its first use. */
   chain(): Chain {
-    this.compiled ??= this.runtime.chainOf(this.route, null)
+    this.compiled ??= this.runtime.chains.forRoute(this.route)
     return this.compiled
-  }
-
-  /** The chain with the consumer's own policies on top, which replace those of the same name. */
-  chainFor(consumer: Consumer): Chain {
-    const plugins = consumer.spec.plugins
-    if (plugins === undefined || !this.runtime.bringsPolicies(plugins)) return this.chain()
-    let chain = this.byConsumer.get(consumer.username)
-    if (chain === undefined) {
-      chain = this.runtime.chainOf(this.route, consumer.spec)
-      this.byConsumer.set(consumer.username, chain)
-    }
-    return chain
   }
 
   forgetChains(): void {
     this.compiled = null
     this.variants?.clear()
-    this.byConsumer.clear()
   }
-
-  forgetConsumers(): void {
-    this.byConsumer.clear()
-    for (const variant of this.variants?.values() ?? []) variant.forgetConsumers()
-  }
-}
-
-/** Policies of a place with the resource that contributed them. */
-interface Contribution {
-  readonly owner: string
-  readonly plugins: Plugins | undefined
 }
 
 export class Runtime {
-  globalChain: Chain = emptyChain
   readonly resources: PlanResources = Object.fromEntries(
     resourceKinds.map((kind) => [kind, new Map()]),
   ) as unknown as PlanResources
+  readonly chains: PolicyChains
 
   private readonly router: Router<Binding, Exchange>
   private readonly bindings = new Map<string, Binding>()
   private readonly upstreams = new Map<string, Upstream<UpstreamConnection>>()
   private readonly addresses = new Map<string, readonly string[]>()
-  private globalEntries: readonly ChainEntry[] = []
-  /** Chains of routes without policies of their own, by the resources they share. */
-  private readonly shared = new Map<string, Chain>()
-  private readonly policies: ReadonlyMap<string, PolicyFactory>
-  private readonly policyFailed: (policy: string, error: unknown) => void
 
   constructor(
     policies: ReadonlyMap<string, PolicyFactory>,
     mode: RouterMode,
     policyFailed: (policy: string, error: unknown) => void,
   ) {
-    this.policies = policies
+    this.chains = new PolicyChains(policies, this.resources, policyFailed)
     this.router = new Router(mode, (exchange) => exchange.request.headers.get('host'))
-    this.policyFailed = policyFailed
   }
 
   /** Called once, after construction, with every name's addresses that are known already. */
@@ -174,55 +128,12 @@ export class Runtime {
   apply(delta: PlanDelta): void {
     this.store(delta)
     this.applyUpstreams(delta)
-    this.shared.clear()
-    if (changes(delta, 'global_rules') || changes(delta, 'plugin_metadata')) {
-      this.compileGlobals()
-      for (const binding of this.bindings.values()) binding.forgetChains()
-    } else if (changes(delta, 'consumers')) {
-      for (const binding of this.bindings.values()) binding.forgetConsumers()
-    }
+    if (this.chains.apply(delta)) for (const binding of this.bindings.values()) binding.forgetChains()
     for (const id of delta.remove.routes ?? []) {
       this.router.remove(id)
       this.bindings.delete(id)
     }
     for (const route of this.reachedRoutes(delta)) this.bind(route)
-  }
-
-  /** Compiles the policies of a route: service below plugin config below route, the consumer's on top (APISIX, part d). */
-  chainOf(route: RouteSpec, consumer: ConsumerSpec | null): Chain {
-    const key =
-      consumer === null && route.plugins === undefined
-        ? `${route.service_id ?? ''} ${route.plugin_config_id ?? ''}`
-        : null
-    const known = key === null ? undefined : this.shared.get(key)
-    if (known !== undefined) return known
-    const contributions: Contribution[] = []
-    if (route.service_id !== undefined) {
-      contributions.push({
-        owner: `service:${route.service_id}`,
-        plugins: this.resources.services.get(route.service_id)?.plugins,
-      })
-    }
-    if (route.plugin_config_id !== undefined) {
-      contributions.push({
-        owner: `plugin_config:${route.plugin_config_id}`,
-        plugins: this.resources.plugin_configs.get(route.plugin_config_id)?.plugins,
-      })
-    }
-    contributions.push({ owner: `route:${route.id}`, plugins: route.plugins })
-    if (consumer !== null)
-      contributions.push({ owner: `consumer:${consumer.username}`, plugins: consumer.plugins })
-    const entries = this.entriesOf(contributions, route.id, route.service_id ?? '')
-    const globals = this.globalEntries.filter((entry) => !this.yields(entry, entries))
-    const chain = entries.length + globals.length === 0 ? emptyChain : new Chain([globals, entries])
-    if (key !== null) this.shared.set(key, chain)
-    return chain
-  }
-
-  /** True when a consumer's plugins do more than identify it. */
-  bringsPolicies(plugins: Plugins): boolean {
-    for (const name in plugins) if (this.policies.get(name)?.stage !== 'identify') return true
-    return false
   }
 
   readonly balancerState: StateKeeper = {
@@ -322,78 +233,11 @@ export class Runtime {
   private addressesOf(host: string): readonly string[] {
     return this.addresses.get(host) ?? [host]
   }
-
-  private compileGlobals(): void {
-    const rules = [...this.resources.global_rules.values()]
-    this.globalEntries = this.entriesOf(
-      rules.map((rule) => ({ owner: `global_rule:${rule.id}`, plugins: rule.plugins })),
-      '',
-      '',
-    )
-    this.globalChain = this.globalEntries.length === 0 ? emptyChain : new Chain([this.globalEntries])
-  }
-
-  private entriesOf(
-    contributions: readonly Contribution[],
-    routeId: string,
-    serviceId: string,
-  ): ChainEntry[] {
-    const merged = new Map<string, { owner: string; config: PluginConfig }>()
-    for (const { owner, plugins } of contributions) {
-      for (const name in plugins) merged.set(name, { owner, config: plugins[name] as PluginConfig })
-    }
-    const entries: ChainEntry[] = []
-    for (const [name, { owner, config }] of merged) {
-      const factory = this.policies.get(name)
-      const meta = config._meta
-      if (factory === undefined || meta?.disable === true) continue
-      if (owner.startsWith('consumer:') && factory.stage === 'identify') continue
-      entries.push({
-        policy: name,
-        stage: factory.stage,
-        priority: meta?.priority ?? factory.priority,
-        handlers: this.handlersOf(factory, config, { policy: name, routeId, serviceId, owner }),
-        shadow: meta?.mode === 'shadow',
-        continueOnError: meta?.on_error === 'continue',
-        errorResponse: meta?.error_response,
-      })
-    }
-    return entries
-  }
-
-  private yields(global: ChainEntry, entries: readonly ChainEntry[]): boolean {
-    return (
-      this.policies.get(global.policy)?.yieldsToRoute === true &&
-      entries.some((entry) => entry.policy === global.policy)
-    )
-  }
-
-  /** A policy that cannot be set up denies what it should have guarded. */
-  private handlersOf(
-    factory: PolicyFactory,
-    config: PluginConfig,
-    place: PolicyBindingContext,
-  ): PolicyHandlers {
-    try {
-      return factory.create(config, place)
-    } catch (error) {
-      this.policyFailed(factory.name, error)
-      return {
-        request() {
-          throw error
-        },
-      }
-    }
-  }
 }
 
 function idOf(resource: unknown): string {
   const { id, username } = resource as { id?: string; username?: string }
   return username ?? (id as string)
-}
-
-function changes(delta: PlanDelta, kind: keyof PlanResources): boolean {
-  return (delta.put[kind]?.length ?? 0) > 0 || (delta.remove[kind]?.length ?? 0) > 0
 }
 
 function touched(delta: PlanDelta, kind: 'services' | 'plugin_configs' | 'upstreams'): Set<string> {

@@ -9,6 +9,7 @@ import type { Exchange, PolicyFactory, Verdict } from './exchange.ts'
 import { ClientConnection } from './http1/client-connection.ts'
 import { ClientFacts } from './http1/client-facts.ts'
 import { acceptConnections, Wire } from './http1/wire.ts'
+import { Unavailable } from './pipeline.ts'
 import type { StateKeeper } from './run-time-state.ts'
 import { Runtime } from './runtime.ts'
 import { TimerWheel } from './timer-wheel.ts'
@@ -46,6 +47,7 @@ export class Worker {
     this.connections = options.connections
     const policyFailed = (policy: string, error: unknown) => {
       options.counts.add(engineCounter.policy_errors, 1)
+      if (error instanceof Unavailable) return
       log.error({ policy, error: error instanceof Error ? error.stack : String(error) }, 'policy failed')
     }
     this.engine = {

@@ -43,6 +43,7 @@ suite('every configuration in the documents passes the check', () => {
     'docs/guides/configure.md',
     'docs/guides/install.md',
     'docs/guides/operate.md',
+    'docs/guides/policies.md',
   ]) {
     for (const [index, text] of configurations(page).entries()) {
       test(`${page}, number ${index + 1}`, async () => {

@@ -75,7 +75,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
 
   // Of the exchange in work.
   private current: Http1Exchange | null = null
-  private chain: Chain = emptyChain
+  chain: Chain = emptyChain
   private forwarding: Forward | null = null
   /** A final head is written, or on its way; nothing else may answer. */
   private answered = false
@@ -305,7 +305,6 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
       return
     }
     exchange.binding = binding
-    this.chain = binding === null ? engine.runtime.globalChain : binding.chain()
     dispatch(this, binding, engine)
   }
 
@@ -360,27 +359,25 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
       this.fail(errors.bodyTooLarge)
       return
     }
-    if (this.chain.requestBody !== null && !this.answered) {
-      const answer = runRequestBody(
-        this.chain.requestBody,
-        exchange,
-        bytes.subarray(start, end) as Buffer,
-        this.engine,
-      )
-      if (answer !== null) {
-        forwarding?.abandon()
-        this.keepAlive = false
-        if (answer.verdict === null) this.fail(errors.policyFailed)
-        else this.answer(answer.verdict, answer.policy)
-        return
-      }
-    }
     if (forwarding !== null) {
+      if (!this.showBody(bytes.subarray(start, end) as Buffer)) return
       if (!forwarding.content(this.wire, bytes, start, end)) this.wire.pause()
     } else if (!this.answered) {
       this.early += bytes.toString('latin1', start, end)
       if (this.early.length > earlySize) this.wire.pause()
     }
+  }
+
+  /** Shows content to the policies, once it is known which they are. @returns false when one of them ended the request */
+  private showBody(content: Buffer): boolean {
+    if (this.chain.requestBody === null || this.answered) return true
+    const answer = runRequestBody(this.chain.requestBody, this.exchange, content, this.engine)
+    if (answer === null) return true
+    this.forwarding?.abandon()
+    this.keepAlive = false
+    if (answer.error !== undefined) this.fail(answer.error)
+    else this.answer(answer.verdict, answer.policy)
+    return false
   }
 
   private bodyEnded(): void {
@@ -483,7 +480,6 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
 
   forward(binding: Binding): void {
     const { exchange, parsed } = this
-    if (exchange.consumer !== null) this.chain = binding.chainFor(exchange.consumer)
     if (binding.upstream === null) {
       this.fail(errors.noUpstream)
       return
@@ -498,6 +494,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
       this.answer({ status: 200, body: '', headers: headerBlock([['Allow', allow]]) }, '')
       return
     }
+    if (this.early !== '' && !this.showBody(Buffer.from(this.early, 'latin1'))) return
     exchange.forwardTarget = exchange.queryChanged ? withQuery(target, exchange.query) : target
     exchange.authority = this.target.authority
     exchange.upgrade = binding.webSocket && asksForWebSocket(parsed) && this.body.done

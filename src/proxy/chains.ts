@@ -1,0 +1,205 @@
+/** The chains of a plan: of its global rules, of each route, and of each consumer on a route. Compiled at first use. */
+import type {
+  ConsumerSpec,
+  PlanDelta,
+  PlanResources,
+  PluginConfig,
+  PluginSetSpec,
+  RouteSpec,
+} from '../config/plan.ts'
+import { errors, type GatewayError } from './errors.ts'
+import type { Consumer, PolicyBindingContext, PolicyFactory, PolicyHandlers } from './exchange.ts'
+import {
+  consumerContributions,
+  globalContributions,
+  isOff,
+  type MergedPolicies,
+  type MergedPolicy,
+  mergePolicies,
+  routeContributions,
+} from './merging.ts'
+import { Chain, type ChainEntry, emptyChain, Unavailable } from './pipeline.ts'
+
+type Place = Pick<PolicyBindingContext, 'routeId' | 'serviceId'>
+
+/** The chain of a consumer on a route, with what it was made from. */
+interface ConsumerChain {
+  readonly consumer: ConsumerSpec
+  readonly group: PluginSetSpec | undefined
+  readonly chain: Chain
+}
+
+/** A chain with what is needed to put a consumer's policies on top. */
+interface Origin {
+  readonly place: Place
+  readonly byConsumer: Map<string, ConsumerChain>
+}
+
+/** Consumers that a chain remembers; beyond, it starts anew. */
+const consumersKept = 10_000
+
+export class PolicyChains {
+  /** Of the global rules alone, for requests that no route takes. */
+  global: Chain = emptyChain
+  private globals: readonly ChainEntry[] = []
+  /** Chains of routes without policies of their own, by the resources they share. */
+  private readonly shared = new Map<string, Chain>()
+  private readonly origins = new WeakMap<Chain, Origin>()
+  private readonly policies: ReadonlyMap<string, PolicyFactory>
+  private readonly resources: PlanResources
+  private readonly policyFailed: (policy: string, error: unknown) => void
+
+  constructor(
+    policies: ReadonlyMap<string, PolicyFactory>,
+    resources: PlanResources,
+    policyFailed: (policy: string, error: unknown) => void,
+  ) {
+    this.policies = policies
+    this.resources = resources
+    this.policyFailed = policyFailed
+  }
+
+  /** After the resources changed. @returns true when every chain has to be made anew */
+  apply(delta: PlanDelta): boolean {
+    this.shared.clear()
+    if (!changes(delta, 'global_rules') && !changes(delta, 'plugin_metadata')) return false
+    const merged = mergePolicies(globalContributions(this.resources))
+    this.globals = this.entriesOf(merged.values(), { routeId: '', serviceId: '' })
+    this.global = this.globals.length === 0 ? emptyChain : new Chain(this.globals, [])
+    return true
+  }
+
+  /** The chain of a route, before a consumer is known. */
+  forRoute(route: RouteSpec): Chain {
+    const { id, service_id: service, plugin_config_id: config } = route
+    const key = route.plugins === undefined ? `${service ?? ''} ${config ?? ''}` : null
+    const known = key === null ? undefined : this.shared.get(key)
+    if (known !== undefined) return known
+    const chain = this.compile(route, { routeId: id, serviceId: service ?? '' })
+    if (key !== null) this.shared.set(key, chain)
+    return chain
+  }
+
+  /** The chain of a route with what the consumer and its group bring on top; the same chain when they bring nothing. */
+  forConsumer(base: Chain, { spec }: Consumer): Chain {
+    const origin = this.origins.get(base)
+    if (origin === undefined || !this.bringsPolicies(spec)) return base
+    const group = spec.group_id === undefined ? undefined : this.resources.consumer_groups.get(spec.group_id)
+    const known = origin.byConsumer.get(spec.username)
+    if (known !== undefined && known.consumer === spec && known.group === group) return known.chain
+    const chain =
+      spec.group_id !== undefined && group === undefined
+        ? withLatecomers(base, [], [denial(errors.consumerGroupMissing)])
+        : this.compileConsumer(base, mergePolicies(consumerContributions(spec, this.resources)), origin.place)
+    if (origin.byConsumer.size >= consumersKept) origin.byConsumer.clear()
+    origin.byConsumer.set(spec.username, { consumer: spec, group, chain })
+    return chain
+  }
+
+  private compile(route: RouteSpec, place: Place): Chain {
+    const merged = mergePolicies(routeContributions(route, this.resources))
+    const missing = this.missing(route)
+    const own = missing === null ? this.entriesOf(merged.values(), place) : [denial(missing)]
+    const chain = new Chain(this.globals, own)
+    this.origins.set(chain, { place, byConsumer: new Map() })
+    return chain
+  }
+
+  private compileConsumer(base: Chain, merged: MergedPolicies, place: Place): Chain {
+    // Authentication is over, and what stands here for it are credentials.
+    const brought = [...merged.values()].filter(({ name }) => this.policies.get(name)?.stage !== 'identify')
+    const kept = base.own.filter(({ policy, stage }) => stage === 'identify' || !merged.has(policy))
+    const known = new Set(base.own.map(({ policy }) => policy))
+    const { had = [], had_not = [] } = Object.groupBy(this.entriesOf(brought, place), (entry) =>
+      // What denies must do so before the request goes on, whichever passes are over.
+      known.has(entry.policy) && !entry.unavailable ? 'had' : 'had_not',
+    )
+    return withLatecomers(base, [...kept, ...had], had_not)
+  }
+
+  /** A route must not pass without the policies that were meant for it; APISIX answers with the same statuses. */
+  private missing({ service_id: service, plugin_config_id: config }: RouteSpec): GatewayError | null {
+    if (config !== undefined && !this.resources.plugin_configs.has(config)) return errors.pluginConfigMissing
+    if (service !== undefined && !this.resources.services.has(service)) return errors.serviceMissing
+    return null
+  }
+
+  /** False: it only identifies itself. */
+  private bringsPolicies({ group_id: group, plugins }: ConsumerSpec): boolean {
+    if (group !== undefined) return true
+    for (const name in plugins) if (this.policies.get(name)?.stage !== 'identify') return true
+    return false
+  }
+
+  private entriesOf(merged: Iterable<MergedPolicy>, place: Place): ChainEntry[] {
+    const entries: ChainEntry[] = []
+    for (const policy of merged) {
+      const factory = this.policies.get(policy.name)
+      if (factory !== undefined && !isOff(policy)) entries.push(this.entryOf(factory, policy, place))
+    }
+    return entries
+  }
+
+  private entryOf(factory: PolicyFactory, { name, owner, config }: MergedPolicy, place: Place): ChainEntry {
+    const meta = config._meta
+    const handlers = this.create(factory, config, { policy: name, ...place, owner })
+    return {
+      policy: name,
+      stage: factory.stage,
+      priority: meta?.priority ?? factory.priority,
+      // A policy that cannot be set up denies what it should have guarded.
+      handlers: handlers ?? denying(errors.policyFailed),
+      unavailable: handlers === null,
+      yieldsToRoute: factory.yieldsToRoute,
+      shadow: meta?.mode === 'shadow',
+      continueOnError: meta?.on_error === 'continue',
+      errorResponse: meta?.error_response,
+    }
+  }
+
+  /** Null when it cannot be set up. */
+  private create(
+    factory: PolicyFactory,
+    config: PluginConfig,
+    context: PolicyBindingContext,
+  ): PolicyHandlers | null {
+    try {
+      return factory.create(config, context)
+    } catch (error) {
+      this.policyFailed(factory.name, error)
+      return null
+    }
+  }
+}
+
+function withLatecomers(base: Chain, own: readonly ChainEntry[], latecomers: readonly ChainEntry[]): Chain {
+  return new Chain(base.globals, [...own, ...latecomers], new Set(latecomers))
+}
+
+function denying(error: GatewayError): PolicyHandlers {
+  const unavailable = new Unavailable(error)
+  return {
+    request() {
+      throw unavailable
+    },
+  }
+}
+
+/** Stands where policies should have been. */
+function denial(error: GatewayError): ChainEntry {
+  return {
+    policy: '',
+    stage: 'identify',
+    priority: Number.POSITIVE_INFINITY,
+    handlers: denying(error),
+    unavailable: true,
+    yieldsToRoute: false,
+    shadow: false,
+    continueOnError: false,
+    errorResponse: undefined,
+  }
+}
+
+function changes(delta: PlanDelta, kind: keyof PlanResources): boolean {
+  return (delta.put[kind]?.length ?? 0) > 0 || (delta.remove[kind]?.length ?? 0) > 0
+}
