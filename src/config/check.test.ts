@@ -58,6 +58,7 @@ routes: [{ id: r, uri: /a, upstream_id: 1 }]`)
       key: 'upstream:1',
       id: '1',
       type: 'roundrobin',
+      hash: { on: 'vars', key: '' },
       nodes: [
         { host: '127.0.0.1', port: 1980, weight: 2, priority: 0 },
         { host: '::1', port: 81, weight: 1, priority: 0 },

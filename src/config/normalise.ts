@@ -28,6 +28,7 @@ export function upstreamSpec(key: string, input: UpstreamInput): UpstreamSpec {
     ...(input.id !== undefined && { id: String(input.id) }),
     ...(input.name !== undefined && { name: input.name }),
     type: input.type ?? 'roundrobin',
+    hash: { on: input.hash_on ?? 'vars', key: input.key ?? '' },
     nodes: nodeSpecs(input.nodes),
     scheme: input.scheme ?? 'http',
     pass_host: input.pass_host ?? 'pass',

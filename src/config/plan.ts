@@ -39,7 +39,9 @@ export interface UpstreamSpec {
   key: string
   id?: string
   name?: string
-  type: 'roundrobin'
+  type: 'roundrobin' | 'chash'
+  /** What `chash` hashes: `hash_on`, and the name or template of `key`, empty for a consumer. */
+  hash: { on: 'vars' | 'header' | 'cookie' | 'consumer' | 'vars_combinations'; key: string }
   nodes: NodeSpec[]
   scheme: 'http'
   pass_host: 'pass' | 'node' | 'rewrite'

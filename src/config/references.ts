@@ -32,17 +32,8 @@ function checkUpstream(input: UpstreamInput, place: Place, report: Report): void
     })
   }
   if (input.checks !== undefined) checkChecks(input.checks, below(place, 'checks'), report)
-  const weights = Array.isArray(input.nodes)
-    ? input.nodes.map((node) => node.weight)
-    : Object.values(input.nodes)
-  if (!weights.some((weight) => weight > 0)) {
-    report.add(below(place, 'nodes'), {
-      code: 'empty-upstream',
-      severity: 'warning',
-      message: 'no node takes traffic: every request that comes here is answered with 503',
-      hint: 'Give a node a weight above 0.',
-    })
-  }
+  checkHashKey(input, place, report)
+  checkWeights(input, place, report)
   if (Array.isArray(input.nodes)) return
   for (const address of Object.keys(input.nodes)) {
     if (parseAddress(address) !== undefined) continue
@@ -52,6 +43,57 @@ function checkUpstream(input: UpstreamInput, place: Place, report: Report): void
       message: 'must be host:port, or [address]:port for IPv6',
     })
   }
+}
+
+function checkWeights(input: UpstreamInput, place: Place, report: Report): void {
+  const weights = Array.isArray(input.nodes)
+    ? input.nodes.map((node) => node.weight)
+    : Object.values(input.nodes)
+  if (weights.some((weight) => weight > 0)) return
+  const status = weights.length === 0 ? 503 : 502
+  report.add(below(place, 'nodes'), {
+    code: 'empty-upstream',
+    severity: 'warning',
+    message:
+      weights.length === 1
+        ? 'the only node takes all traffic, whatever its weight'
+        : `no node takes traffic: every request that comes here is answered with ${status}`,
+    hint:
+      weights.length === 1 ? 'Leave the list empty to take it out of use.' : 'Give a node a weight above 0.',
+  })
+}
+
+/** What `key` may be for each `hash_on` that takes one. */
+const hashKeyForms = {
+  vars: {
+    pattern:
+      /^(uri|server_name|server_addr|request_uri|remote_port|remote_addr|query_string|host|hostname|mqtt_client_id|arg_[0-9a-zA-Z_-]+)$/,
+    message:
+      'must be uri, server_name, server_addr, request_uri, remote_port, remote_addr, query_string, host, hostname, mqtt_client_id or arg_NAME',
+    hint: 'Other variables can be used with hash_on: vars_combinations, as in $request_method.',
+  },
+  header: { pattern: /^[a-zA-Z0-9_-]+$/, message: 'must be the name of a field' },
+  cookie: { pattern: /^[a-zA-Z0-9_-]+$/, message: 'must be the name of a cookie' },
+  vars_combinations: {
+    pattern: /\$\w|\$\{/,
+    severity: 'warning',
+    message: 'names no variable: requests are told apart by the address of their client',
+    hint: 'Write names with a dollar sign: $request_uri$remote_addr.',
+  },
+} as const
+
+function checkHashKey(
+  { type, hash_on: source = 'vars', key }: UpstreamInput,
+  place: Place,
+  report: Report,
+): void {
+  if (type !== 'chash' || source === 'consumer') return
+  if (key === undefined) {
+    report.add(place, { code: 'missing-field', message: `the field key is required with hash_on: ${source}` })
+    return
+  }
+  const { pattern, ...finding } = hashKeyForms[source]
+  if (!pattern.test(key)) report.add(below(place, 'key'), { code: 'invalid-value', ...finding })
 }
 
 function checkService(input: ServiceInput, place: Place, declarations: Declarations, report: Report): void {

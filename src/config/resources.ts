@@ -112,10 +112,24 @@ export const upstreamSchema = Type.Object(
     desc: desc(),
     labels: labels(),
     type: Type.Optional(
-      Type.Enum(['roundrobin'], {
+      Type.Enum(['roundrobin', 'chash'], {
         default: 'roundrobin',
-        description: 'How a node is chosen: `roundrobin` is smooth weighted round robin.',
-        'x-unsupported': ['chash', 'least_conn', 'ewma'],
+        description:
+          'How a node is chosen: `roundrobin` in turn, smoothly by weight; `chash` by a hash of the request, so that the same `key` goes to the same node.',
+        'x-unsupported': ['least_conn', 'ewma'],
+      }),
+    ),
+    hash_on: Type.Optional(
+      Type.Enum(['vars', 'header', 'cookie', 'consumer', 'vars_combinations'], {
+        default: 'vars',
+        description:
+          'Where `chash` finds its key: a variable, a field of the request, a cookie, the name of the consumer, or a text with `$variables`. Requests without a value are told apart by the address of their client.',
+      }),
+    ),
+    key: Type.Optional(
+      Type.String({
+        description:
+          'For `chash`: the name of the variable (`uri`, `server_name`, `server_addr`, `request_uri`, `remote_port`, `remote_addr`, `query_string`, `host`, `hostname`, `mqtt_client_id` or `arg_*`), of the field or of the cookie, or the text. Not for `hash_on: consumer`.',
       }),
     ),
     nodes: Type.Union(
@@ -189,8 +203,6 @@ export const upstreamSchema = Type.Object(
   {
     description: 'Where requests go: a set of endpoints and how to talk to them.',
     'x-unsupported': {
-      hash_on: 'consistent hashing',
-      key: 'consistent hashing',
       tls: 'TLS towards upstreams',
       tls_verify: 'TLS towards upstreams',
       client_certificate: 'TLS towards upstreams',

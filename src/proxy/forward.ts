@@ -114,7 +114,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     this.bodyDone = bodyDone
     this.retriesLeft = upstream.retries
     const { retry_timeout: retryTimeout } = upstream.spec
-    this.retryUntil = retryTimeout > 0 ? exchange.start + retryTimeout * 1000 : Number.POSITIVE_INFINITY
+    this.retryUntil = retryTimeout > 0 ? clock.now + retryTimeout * 1000 : Number.POSITIVE_INFINITY
     this.replay = idempotent.has(exchange.method) ? '' : null
   }
 
@@ -277,10 +277,15 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   private attempt(fresh: boolean): void {
     const endpoint = this.upstream.pick(this.tried, this.exchange)
     if (endpoint === null) {
-      this.end(errors.noEndpoint)
+      this.end(this.noneLeft())
       return
     }
     this.try(endpoint, fresh)
+  }
+
+  private noneLeft(): GatewayError {
+    if (this.tried !== null) return errors.allEndpointsTried
+    return this.upstream.endpoints.length === 0 ? errors.noEndpoint : errors.noEndpointWithWeight
   }
 
   private try(endpoint: Endpoint<UpstreamConnection>, fresh: boolean): void {
@@ -379,36 +384,39 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       }
       return
     }
-    if (!this.retry(fault)) {
-      this.end(errorOf(fault))
+    const error = this.retry(fault)
+    if (error !== null) {
+      this.end(error)
       return
     }
     this.flush()
     if (this.ready && !this.bodyDone) this.client.resumeRequestBody()
   }
 
-  private retry(fault: UpstreamFault): boolean {
+  /** Tries again. @returns what the client is told when that is not possible */
+  private retry(fault: UpstreamFault): GatewayError | null {
     const { connection, endpoint } = this
     const nothingSent = fault === 'connect_failed' || fault === 'connect_timeout'
     if (!nothingSent) {
       const untouched = connection === null || connection.untouched
-      if (fault === 'bad_response' || !untouched || this.replay === null) return false
+      if (fault === 'bad_response' || !untouched || this.replay === null) return errorOf(fault)
       this.held = this.replay
       this.replay = ''
       // A pooled connection that was closed under us says nothing about the endpoint: same one, new connection.
       if (fault === 'closed' && this.reused && endpoint !== null) {
         this.engine.counts.add(engineCounter.upstream_retries, 1)
         this.try(endpoint, true)
-        return true
+        return null
       }
     }
-    if (this.retriesLeft <= 0 || clock.now >= this.retryUntil) return false
+    if (this.retriesLeft <= 0) return errorOf(fault)
+    if (clock.now > this.retryUntil) return errors.retryTimeout
     this.retriesLeft--
     this.engine.counts.add(engineCounter.upstream_retries, 1)
     this.tried ??= new Set()
     this.tried.add(endpoint as Endpoint<UpstreamConnection>)
     this.attempt(false)
-    return true
+    return null
   }
 
   private end(error: GatewayError): void {

@@ -42,10 +42,18 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
     this.port = spec.port
     this.weight = spec.weight
     this.priority = spec.priority
-    this.label = `${spec.host}:${spec.port}`
-    this.hostField = spec.port === 80 ? spec.host : this.label
+    this.label = hostPort(spec.host, spec.port)
+    this.hostField = spec.port === 80 ? bracketed(spec.host) : this.label
     this.addresses = addresses
     this.limits = limits
+  }
+
+  /**
+   * What consistent hashing knows it by. APISIX hashes addresses; a name stands for itself while it leads to several, so
+   * that its keys stay when they change.
+   */
+  get ringId(): string {
+    return this.addresses.length === 1 ? hostPort(this.addresses[0]!, this.port) : this.label
   }
 
   /** Whether it takes traffic while others do. */
@@ -96,4 +104,13 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
     this.retired = true
     for (const connection of this.idle.splice(0)) connection.discard()
   }
+}
+
+function hostPort(host: string, port: number): string {
+  return `${bracketed(host)}:${port}`
+}
+
+/** RFC 3986 section 3.2.2: an IPv6 address stands in brackets. */
+function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
 }

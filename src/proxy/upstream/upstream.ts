@@ -3,8 +3,10 @@ import type { UpstreamSpec } from '../../config/plan.ts'
 import type { Exchange } from '../exchange.ts'
 import type { AttemptEnd, AttemptObserver } from './attempt.ts'
 import type { Balancer } from './balancers/balancer.ts'
+import { ConsistentHash } from './balancers/consistent-hash.ts'
 import { RoundRobin } from './balancers/round-robin.ts'
 import { Endpoint, type PooledConnection } from './endpoint.ts'
+import { compileHashKey } from './hash-key.ts'
 
 export class Upstream<C extends PooledConnection = PooledConnection> {
   spec: UpstreamSpec
@@ -41,13 +43,13 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
       return known
     })
     for (const endpoint of left.values()) endpoint.retire()
-    this.balancer = new RoundRobin(this.endpoints)
+    this.balancer = this.balance()
     this.sole = this.endpoints.length === 1 ? this.endpoints[0]! : null
     this.retries =
       spec.retries ?? Math.max(0, this.endpoints.filter((endpoint) => endpoint.weight > 0).length - 1)
   }
 
-  /** The endpoint for the next attempt, not one of `tried` while others are left; null when none takes traffic. */
+  /** The endpoint for the next attempt; null when none takes traffic, or all that do are in `tried`. */
   pick(tried: ReadonlySet<Endpoint<C>> | null, exchange: Exchange): Endpoint<C> | null {
     return this.sole ?? this.balancer.pick(tried, exchange)
   }
@@ -70,7 +72,20 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
   }
 
   setAddresses(host: string, addresses: readonly string[]): void {
-    for (const endpoint of this.endpoints) if (endpoint.host === host) endpoint.setAddresses(addresses)
+    let moved = false
+    for (const endpoint of this.endpoints) {
+      if (endpoint.host !== host) continue
+      const { ringId } = endpoint
+      endpoint.setAddresses(addresses)
+      moved ||= endpoint.ringId !== ringId
+    }
+    if (moved && this.spec.type === 'chash') this.balancer = this.balance()
+  }
+
+  private balance(): Balancer<Endpoint<C>> {
+    return this.spec.type === 'chash'
+      ? new ConsistentHash(this.endpoints, compileHashKey(this.spec.hash))
+      : new RoundRobin(this.endpoints)
   }
 
   retire(): void {

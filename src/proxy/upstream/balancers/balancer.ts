@@ -13,8 +13,8 @@ export interface Candidate {
 
 export interface Balancer<E extends Candidate> {
   /**
-   * The endpoint for the next attempt; null when none has weight. One that was tried in this request comes again only
-   * when all were, one that is not usable only when none is, and a lower group only after all of the higher one.
+   * The endpoint for the next attempt of a request; null when all that take traffic were tried. One that is not usable
+   * comes only when no other is left, and a lower group only after all of the higher one.
    */
   pick(tried: ReadonlySet<E> | null, exchange: Exchange): E | null
 }

@@ -1,5 +1,6 @@
 /** Smooth weighted round robin, nginx's algorithm: over a full cycle each endpoint gets its weight, evenly spread. */
 import type { Balancer, Candidate } from './balancer.ts'
+import { byPriority } from './priority.ts'
 
 export class RoundRobin<E extends Candidate> implements Balancer<E> {
   /** By priority, the highest first. */
@@ -7,11 +8,7 @@ export class RoundRobin<E extends Candidate> implements Balancer<E> {
 
   /** `start` in [0, 1) is where the cycle begins: by chance, so that threads and reloads do not all favour the first. */
   constructor(endpoints: readonly E[], start: number = Math.random()) {
-    const groups = Map.groupBy(
-      endpoints.filter(({ weight }) => weight > 0),
-      ({ priority }) => priority,
-    )
-    this.#groups = [...groups].sort(([a], [b]) => b - a).map(([, members]) => groupOf(members, start))
+    this.#groups = byPriority(endpoints).map((members) => groupOf(members, start))
   }
 
   pick(tried: ReadonlySet<E> | null): E | null {
@@ -20,16 +17,11 @@ export class RoundRobin<E extends Candidate> implements Balancer<E> {
       const endpoint = groups[i]!.next(tried, true)
       if (endpoint !== null) return endpoint
     }
-    return this.#lastResort(tried)
-  }
-
-  /** None is both usable and new to this request: one that is new, else any. */
-  #lastResort(tried: ReadonlySet<E> | null): E | null {
-    for (const group of this.#groups) {
-      const endpoint = group.next(tried, false)
+    for (let i = 0; i < groups.length; i++) {
+      const endpoint = groups[i]!.next(tried, false)
       if (endpoint !== null) return endpoint
     }
-    return this.#groups[0]?.next(null, false) ?? null
+    return null
   }
 }
 
@@ -38,8 +30,8 @@ interface Group<E> {
   next(tried: ReadonlySet<E> | null, onlyUsable: boolean): E | null
 }
 
-function groupOf<E extends Candidate>(members: readonly E[], start: number): Group<E> {
-  const { weight } = members[0]!
+function groupOf<E extends Candidate>(members: readonly [E, ...E[]], start: number): Group<E> {
+  const { weight } = members[0]
   return members.every((member) => member.weight === weight)
     ? new Rotation(members, start)
     : new SmoothRotation(members, start)

@@ -1,0 +1,105 @@
+/** Balancing as clients see it: several data threads, real origins, endpoints that are not there. */
+import assert from 'node:assert/strict'
+import { suite, type TestContext, test } from 'node:test'
+import { request } from 'undici'
+import { crc32 } from '../../src/proxy/upstream/balancers/crc32.ts'
+import { HashRing } from '../../src/proxy/upstream/balancers/hash-ring.ts'
+import { freePort, type RunningGateway, startGateway } from '../harness/gateway.ts'
+import { startOrigins } from '../harness/origins.ts'
+
+async function gatewayWith(t: TestContext, upstream: string, workers = 2): Promise<RunningGateway> {
+  const gateway = await startGateway(
+    (port) => `
+gateway:
+  workers: ${workers}
+  listeners: [{ name: http, host: 127.0.0.1, port: ${port} }]
+  metrics: { enabled: false }
+  control: { enabled: false }
+routes:
+  - id: 1
+    uri: /*
+    upstream: ${upstream}
+`,
+  )
+  t.after(() => gateway.stop())
+  return gateway
+}
+
+interface Answer {
+  status: number
+  body: string
+}
+
+/** Over a connection of its own, so that any thread may get it. */
+async function ask(
+  { port }: RunningGateway,
+  path = '/',
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const response = await request(`http://127.0.0.1:${port}${path}`, {
+    headers: { connection: 'close', ...headers },
+  })
+  return { status: response.statusCode, body: await response.body.text() }
+}
+
+const page502 =
+  '<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n'
+
+suite('chash', () => {
+  test('puts each key where the ring says, in every thread', async (t) => {
+    const origins = await startOrigins(t, 3)
+    const members = origins.map(({ port }) => ({ ringId: `127.0.0.1:${port}`, weight: 1 }))
+    const nodes = members.map(({ ringId }) => `"${ringId}": 10`).join(', ')
+    const gateway = await gatewayWith(t, `{ type: chash, hash_on: header, key: x-user, nodes: { ${nodes} } }`)
+    const ring = new HashRing(members)
+    for (let n = 0; n < 40; n++) {
+      const user = `user-${n}`
+      const expected = origins[ring.ownerOf(ring.find(crc32(user)))]!.port
+      assert.equal((await ask(gateway, '/', { 'x-user': user })).body, String(expected), user)
+    }
+  })
+
+  test('goes on along the ring when an endpoint is not there', async (t) => {
+    const [origin] = await startOrigins(t, 1)
+    const gateway = await gatewayWith(
+      t,
+      `{ type: chash, key: arg_id, nodes: { "127.0.0.1:${await freePort()}": 1000, "127.0.0.1:${origin!.port}": 1 } }`,
+    )
+    for (const id of [1, 2, 3]) {
+      assert.deepEqual(await ask(gateway, `/?id=${id}`), { status: 200, body: String(origin!.port) })
+    }
+  })
+})
+
+suite('an upstream without an endpoint for the request', () => {
+  const cases: [title: string, nodes: (port: number) => string, status: number][] = [
+    ['no nodes', () => '[]', 503],
+    ['only weight 0', (port) => `{ "127.0.0.1:${port}": 0, "127.0.0.2:${port}": 0 }`, 502],
+  ]
+  for (const type of ['roundrobin', 'chash, key: uri']) {
+    for (const [title, nodes, status] of cases) {
+      test(`${type}, ${title}: ${status}`, async (t) => {
+        const [origin] = await startOrigins(t, 1)
+        const gateway = await gatewayWith(t, `{ type: ${type}, nodes: ${nodes(origin!.port)} }`, 1)
+        assert.equal((await ask(gateway)).status, status)
+        assert.equal(origin!.requests, 0)
+      })
+    }
+  }
+
+  test('one node is used whatever its weight, as in APISIX', async (t) => {
+    const [origin] = await startOrigins(t, 1)
+    const gateway = await gatewayWith(t, `{ nodes: { "127.0.0.1:${origin!.port}": 0 } }`, 1)
+    assert.equal((await ask(gateway)).status, 200)
+  })
+
+  test('more retries than nodes: each is tried once, then 502', async (t) => {
+    const port = await freePort()
+    const gateway = await gatewayWith(
+      t,
+      `{ retries: 5, nodes: { "127.0.0.1:${port}": 1, "127.0.0.2:${port}": 1 } }`,
+      1,
+    )
+    assert.deepEqual(await ask(gateway), { status: 502, body: page502 })
+  })
+})
