@@ -1,5 +1,6 @@
 /** What the gateway runs, for people and tools on the same machine. */
 import { type Plan, resourceKinds } from '../config/plan.ts'
+import { routeTable } from '../proxy/route-table.ts'
 import type { SupervisorStatus } from '../proxy/supervisor.ts'
 import { type Endpoints, json } from './server.ts'
 
@@ -15,5 +16,7 @@ export function controlEndpoints(plan: () => Plan, status: () => SupervisorStatu
         resources: Object.fromEntries(resourceKinds.map((kind) => [kind, current[kind].size])),
       })
     },
+    /** Every route under each of its hosts and paths; the first that fits a request serves it. */
+    'GET /v1/route_table': () => json(200, routeTable(plan())),
   }
 }

@@ -54,3 +54,8 @@ export const exitCode = { ok: 0, failure: 1, usage: 2, invalid: 3 } as const
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
+
+/** The command could not do what it was asked to; the message says all there is to say. Exit code 1. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+}

@@ -4,6 +4,7 @@ import type { CommandIndex } from './command.ts'
 export const commands: CommandIndex = {
   start: () => import('./start.ts'),
   validate: () => import('./validate.ts'),
+  routes: () => import('./routes.ts'),
   policy: () => import('./policy.ts'),
   bench: () => import('./bench.ts'),
   healthcheck: () => import('./healthcheck.ts'),

@@ -1,6 +1,6 @@
 import { nearest } from '../config/nearest.ts'
 import type { CliIo, Command, CommandGroup, CommandIndex } from './command.ts'
-import { exitCode, UsageError } from './command.ts'
+import { CommandError, exitCode, UsageError } from './command.ts'
 import { commands } from './commands.ts'
 import { commandHelp, groupHelp } from './help.ts'
 
@@ -89,7 +89,7 @@ function report(error: unknown, command: Command | CommandGroup, io: CliIo): num
 /** What the system refused (a port in use, a file not there) speaks for itself; anything else needs its stack. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  return 'syscall' in error ? error.message : (error.stack ?? error.message)
+  return 'syscall' in error || error instanceof CommandError ? error.message : (error.stack ?? error.message)
 }
 
 function isUsageError(error: unknown): error is Error {

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { type AnyPolicy, catalogue } from '../../policies/index.ts'
 import { policyReference } from '../../policies/reference.ts'
 import { type Command, exitCode, UsageError } from '../command.ts'
+import { textTable } from '../text-table.ts'
 
 export const command: Command = {
   name: 'policy list',
@@ -40,10 +41,9 @@ function inOrder(policies: readonly AnyPolicy[]): AnyPolicy[] {
 }
 
 function table(policies: readonly AnyPolicy[]): string {
-  const rows = policies.map(({ name, stage, priority, summary }) => [name, stage, String(priority), summary])
-  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)))
-  const line = (row: string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')
-  return `${rows.map(line).join('\n')}\n`
+  return textTable(
+    policies.map(({ name, stage, priority, summary }) => [name, stage, String(priority), summary]),
+  )
 }
 
 function described({ name, summary, stage, priority, config, credential, metadata }: AnyPolicy): object {

@@ -1,0 +1,28 @@
+/** Reads a configuration for commands that look at it without running it. */
+import { type CheckResult, check } from '../config/check.ts'
+import { chooseSources, load } from '../config/load.ts'
+import type { Plan } from '../config/plan.ts'
+import { formatFinding } from '../config/problem.ts'
+import { catalogue, policySchemas } from '../policies/index.ts'
+import { version } from '../version.ts'
+import { type CliIo, UsageError } from './command.ts'
+
+/** `named`: files and folders; none: those that `start` would take. */
+export async function readConfiguration(named: readonly string[], io: CliIo): Promise<CheckResult> {
+  const sources = await chooseSources(named, io.cwd)
+  return check(await load(sources, io.env, io.cwd), policySchemas(catalogue), { gatewayVersion: version })
+}
+
+/** The plan; undefined when there is none, after its errors were printed. */
+export async function readPlan(named: readonly string[], io: CliIo): Promise<Plan | undefined> {
+  const { plan, findings } = await readConfiguration(named, io)
+  if (plan !== undefined) return plan
+  for (const finding of findings) if (finding.severity === 'error') io.stderr.write(formatFinding(finding))
+  return undefined
+}
+
+/** @throws UsageError */
+export function formatOf(format: string): 'text' | 'json' {
+  if (format === 'text' || format === 'json') return format
+  throw new UsageError(`--format is text or json, not '${format}'`)
+}

@@ -1,0 +1,57 @@
+/** The table of routes as it is matched, for people and tools. */
+import type { Plan, PlanResources, RouteSpec, UpstreamSpec } from '../config/plan.ts'
+import { orderRoutes } from './router/route-order.ts'
+
+/** One route under one of its hosts and paths. The first row that fits a request serves it. */
+export interface RouteRow {
+  /** From 1. */
+  order: number
+  /** Where the host is looked at first, the one of this row; else all that the route takes. Empty: any host. */
+  hosts: string[]
+  path: string
+  /** Empty: any method. */
+  methods: string[]
+  priority: number
+  route: { id: string; name?: string }
+  /** Null: it has none. */
+  service: { id: string; name?: string } | null
+  upstream: { key: string; nodes: string[] } | null
+}
+
+export function routeTable(plan: Plan): RouteRow[] {
+  const ordered = orderRoutes(plan.settings.router, plan.routes.values())
+  return ordered.map(({ route, host, pattern }, index) => ({
+    order: index + 1,
+    hosts: host === '' ? [...route.hosts] : [host],
+    path: pattern.source,
+    methods: [...route.methods],
+    priority: route.priority,
+    route: named(route),
+    service: serviceOf(route, plan),
+    upstream: upstreamOf(route, plan),
+  }))
+}
+
+function named({ id, name }: { id: string; name?: string }): { id: string; name?: string } {
+  return { id, ...(name !== undefined && { name }) }
+}
+
+function serviceOf({ service_id: id }: RouteSpec, { services }: PlanResources): RouteRow['service'] {
+  return id === undefined ? null : named(services.get(id) ?? { id })
+}
+
+function upstreamOf(route: RouteSpec, plan: PlanResources): RouteRow['upstream'] {
+  const spec = upstreamSpecOf(route, plan)
+  return spec === undefined
+    ? null
+    : { key: spec.key, nodes: spec.nodes.map(({ host, port }) => `${host}:${port}`) }
+}
+
+/** The route's own, else that of its service; undefined when there is none. */
+function upstreamSpecOf(route: RouteSpec, { services, upstreams }: PlanResources): UpstreamSpec | undefined {
+  if (route.upstream !== undefined) return route.upstream
+  if (route.upstream_id !== undefined) return upstreams.get(route.upstream_id)
+  const service = route.service_id === undefined ? undefined : services.get(route.service_id)
+  if (service?.upstream !== undefined) return service.upstream
+  return service?.upstream_id === undefined ? undefined : upstreams.get(service.upstream_id)
+}
