@@ -13,7 +13,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['types:config'],
   proxy: ['config', 'telemetry'],
   admin: ['config', 'telemetry', 'proxy'],
-  'policies/kit': ['types:proxy', 'types:config', 'config/type.ts', 'proxy/headers.ts'],
+  'policies/kit': ['types:proxy', 'types:config', 'config/type.ts', 'config/schema.ts', 'proxy/headers.ts'],
   'policies/<name>': ['policies/kit'],
   'policies/index.ts': ['policies/kit', 'policies/<name>'],
   cli: ['config', 'telemetry', 'proxy', 'admin', 'policies/kit', 'policies/index.ts', 'src'],

@@ -171,6 +171,6 @@ test('settings that contradict each other are findings', () => {
   )
   assert.throws(
     () => bindPolicy(policy, { config: { allow_origins: 'domain.com' } }),
-    /allow_origins must match/,
+    /allow_origins: must match/,
   )
 })

@@ -46,7 +46,7 @@ test('a missing key and an unknown one are told apart, both with a challenge', a
 test('the realm of the challenge is configurable', async () => {
   const run = await bindPolicy(policy, { config: { realm: 'api keys' } }).run()
   assert.equal(run.answer.headers['www-authenticate'], 'apikey realm="api keys"')
-  assert.throws(() => bindPolicy(policy, { config: { realm: 'a"b' } }), /realm must match pattern/)
+  assert.throws(() => bindPolicy(policy, { config: { realm: 'a"b' } }), /realm: must match the pattern/)
 })
 
 test('an empty, repeated or valueless key is invalid, not missing', async () => {

@@ -2,9 +2,9 @@
  * Runs a policy without a socket, a clock or a shared table: one binding, as many exchanges as a test wants.
  * The fakes keep the rules of the engine that a policy can notice; they do not stand in for tests through the wire.
  */
-import { Ajv } from 'ajv'
 import type { Static, TObject } from 'typebox'
 import type { ConsumerSpec, ContractSpec, CredentialSpec, PluginConfig, Plugins } from '../../config/plan.ts'
+import { checkSchema } from '../../config/schema.ts'
 import type { BindingInfo, Exchange, PolicyHandlers, Verdict } from '../../proxy/exchange.ts'
 import { ConsumerDirectory } from './consumers.ts'
 import { ContractIndex } from './contracts.ts'
@@ -177,13 +177,14 @@ async function runPhases(handlers: PolicyHandlers, exchange: FakeExchange): Prom
   return verdict
 }
 
-const ajv = new Ajv({ useDefaults: true, allErrors: true, strict: false })
-
 /** The configuration with its defaults, as the gateway's own check hands it to a policy. */
 function checked(schema: TObject, config: object): PluginConfig {
   const { _meta, ...own } = structuredClone(config) as PluginConfig
-  if (ajv.validate(schema, own)) return _meta ? { ...own, _meta } : own
-  throw new Error(ajv.errorsText(ajv.errors, { dataVar: 'config' }))
+  const problems = checkSchema(schema, own)
+  if (problems.length === 0) return _meta ? { ...own, _meta } : own
+  throw new Error(
+    problems.map(({ path, message }) => `${['config', ...path].join('.')}: ${message}`).join('; '),
+  )
 }
 
 function consumersByName(consumers: readonly FakeConsumer[]): Map<string, ConsumerSpec> {

@@ -96,5 +96,5 @@ test('tiers that contradict each other are findings', () => {
   const twice = [tiers[0]!, tiers[0]!]
   assert.throws(() => bindPolicy(policy, { config: { tiers: twice } }), /tiers: two are named 'silver'/)
   assert.throws(() => bindPolicy(policy, { config: { tiers, defaultTier: 'tin' } }), /no tier is named 'tin'/)
-  assert.throws(() => bindPolicy(policy, { config: { tiers: [] } }), /must NOT have fewer than 1/)
+  assert.throws(() => bindPolicy(policy, { config: { tiers: [] } }), /must have at least 1 item/)
 })
