@@ -4,10 +4,11 @@ import type { PlanDelta } from './config/plan.ts'
 import { collectGarbage } from './garbage.ts'
 import { catalogue } from './policies/index.ts'
 import { PolicyResources } from './policy-resources.ts'
-import { buildPolicies } from './policy-runtime.ts'
+import { buildPolicies, type PolicyServices } from './policy-runtime.ts'
+import { clock } from './proxy/clock.ts'
 import { RunTimeState } from './proxy/run-time-state.ts'
 import { ConnectionCounts } from './proxy/shared/connections.ts'
-import { Limiter } from './proxy/shared/limiter.ts'
+import { Limiter, type LimitKey } from './proxy/shared/limiter.ts'
 import type {
   Answers,
   Ports,
@@ -24,6 +25,14 @@ import { LineSinks } from './telemetry/line-sinks.ts'
 import { Registry } from './telemetry/metrics.ts'
 import { ThreadPulse } from './telemetry/thread-gauges.ts'
 import { ThreadLog } from './telemetry/thread-log.ts'
+
+/** Limits are decided at the time of the event that a request is in, which every event reads once. */
+function limiterOf(limiter: Limiter): PolicyServices['limiter'] {
+  return {
+    key: (text) => limiter.key(text),
+    acquire: (key, windows, cost, out) => limiter.acquire(key as LimitKey, windows, cost, out, clock.now),
+  }
+}
 
 class DataThread {
   readonly #post: (message: ToControlThread) => void
@@ -50,7 +59,7 @@ class DataThread {
     }
     this.#sinks = new LineSinks({ stdout, metrics, log: this.#log })
     const policies = buildPolicies(catalogue, {
-      limiter: new Limiter(memory.limits, threadId),
+      limiter: limiterOf(new Limiter(memory.limits, threadId)),
       metrics,
       lines: (target) => this.#sinks.open(target),
       variable: compileVariable,

@@ -28,7 +28,7 @@ function services() {
     throw new Error('not part of this test')
   }
   const offered: PolicyServices = {
-    limiter: { acquire: unused },
+    limiter: { key: unused, acquire: unused },
     metrics: { counter: unused, histogram: unused },
     lines: unused,
     variable: unused,

@@ -327,7 +327,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     const { exchange, connection, endpoint } = this
     if (connection === null || endpoint === null) return
     const { chain } = this
-    if (chain.send !== null && !runHooks(chain.send, 'send', exchange, this.engine)) {
+    if (chain.send !== null && !runHooks(chain.send, exchange, this.engine)) {
       this.leaveEndpoint('abandoned')
       connection.drop()
       this.end(errors.policyFailed)

@@ -53,6 +53,26 @@ export function checkedValue(name: HeaderName, value: string): string {
   return value
 }
 
+/** Fields whose values are numbers, put together in one piece with each answer: limits and what is left of them. */
+export class NumberFields {
+  readonly names: readonly HeaderName[]
+  /** What stands before each value. */
+  readonly #leads: readonly string[]
+
+  /** @throws InvalidHeaderError */
+  constructor(names: readonly string[]) {
+    this.names = names.map(headerName)
+    this.#leads = this.names.map(({ text }) => `${text}: `)
+  }
+
+  /** As many values as there are names, in their order. */
+  block(...values: readonly number[]): HeaderBlock {
+    let text = ''
+    for (let i = 0; i < values.length; i++) text += `${this.#leads[i]}${values[i]}\r\n`
+    return { text, names: this.names }
+  }
+}
+
 /** Field lines made at plan time. @throws InvalidHeaderError */
 export function headerBlock(fields: readonly (readonly [name: string, value: string])[]): HeaderBlock {
   let text = ''

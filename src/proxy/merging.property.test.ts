@@ -108,7 +108,7 @@ function run(sayings: Partial<Record<Policy, Sayings>>): string[] {
   dispatch(conduct, { chain: () => chains.forRoute(route) } as unknown as Binding, engine)
   assert.ok(conduct.forwarded)
   for (const phase of ['respond', 'observe'] as const) {
-    runHooks(conduct.chain[phase] ?? [], phase, conduct.exchange, engine)
+    runHooks(conduct.chain[phase] ?? [], conduct.exchange, engine)
   }
   return trace.ran
 }

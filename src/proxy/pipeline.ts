@@ -6,6 +6,7 @@
  * consumer known, authorize and limit. Inside a pass the higher priority runs first. What a consumer brings and the
  * route has not makes up for the first pass between the two. See docs/decisions/0010.
  */
+import { clock } from './clock.ts'
 import { errors, type GatewayError } from './errors.ts'
 import type { Exchange, PolicyHandlers, Stage, Verdict } from './exchange.ts'
 
@@ -28,6 +29,17 @@ export interface ChainEntry {
 
 const nobody: ReadonlySet<ChainEntry> = new Set()
 
+/**
+ * One handler's turn in a phase. The handler itself is kept beside its entry, because looking it up by the name of the phase
+ * in objects of as many shapes as there are policies costs more than calling it.
+ */
+export interface Turn<Handler> {
+  readonly entry: ChainEntry
+  readonly run: Handler
+}
+type Handler<Phase extends keyof PolicyHandlers> = NonNullable<PolicyHandlers[Phase]>
+type Turns<Phase extends keyof PolicyHandlers> = readonly Turn<Handler<Phase>>[]
+
 export class Chain {
   /** Of the global rules, also those that yield. */
   readonly globals: readonly ChainEntry[]
@@ -35,15 +47,15 @@ export class Chain {
   readonly own: readonly ChainEntry[]
   /** Those that run, in the order of their turn, global policies first. */
   readonly entries: readonly ChainEntry[]
-  readonly first: readonly ChainEntry[] | null
+  readonly first: Turns<'request'> | null
   /** The first pass of policies that came with the consumer, when the others had theirs. */
-  readonly late: readonly ChainEntry[] | null
-  readonly second: readonly ChainEntry[] | null
-  readonly send: readonly ChainEntry[] | null
-  readonly requestBody: readonly ChainEntry[] | null
+  readonly late: Turns<'request'> | null
+  readonly second: Turns<'request'> | null
+  readonly send: Turns<'send'> | null
+  readonly requestBody: Turns<'requestBody'> | null
   /** In reverse. */
-  readonly respond: readonly ChainEntry[] | null
-  readonly observe: readonly ChainEntry[] | null
+  readonly respond: Turns<'respond'> | null
+  readonly observe: Turns<'observe'> | null
 
   /**
    * Either group is sorted by itself, as APISIX does.
@@ -59,15 +71,24 @@ export class Chain {
     const all = [...byPriority(running), ...byPriority(own)]
     this.globals = globals
     this.own = own
-    const first = all.filter((entry) => entry.handlers.request !== undefined && isFirstPass(entry.stage))
+    const first = all.filter((entry) => isFirstPass(entry.stage))
     this.entries = all
-    this.first = those(first, (entry) => !latecomers.has(entry))
-    this.late = those(first, (entry) => latecomers.has(entry))
-    this.second = those(all, (entry) => entry.handlers.request !== undefined && !isFirstPass(entry.stage))
-    this.send = those(all, (entry) => entry.handlers.send !== undefined)
-    this.requestBody = those(all, (entry) => entry.handlers.requestBody !== undefined)
-    this.respond = those(all, (entry) => entry.handlers.respond !== undefined)?.toReversed() ?? null
-    this.observe = those(all, (entry) => entry.handlers.observe !== undefined)
+    this.first = turns(
+      first.filter((entry) => !latecomers.has(entry)),
+      'request',
+    )
+    this.late = turns(
+      first.filter((entry) => latecomers.has(entry)),
+      'request',
+    )
+    this.second = turns(
+      all.filter((entry) => !isFirstPass(entry.stage)),
+      'request',
+    )
+    this.send = turns(all, 'send')
+    this.requestBody = turns(all, 'requestBody')
+    this.respond = turns(all.toReversed(), 'respond')
+    this.observe = turns(all, 'observe')
   }
 }
 
@@ -81,11 +102,14 @@ function isFirstPass(stage: Stage): boolean {
   return stage === 'identify' || stage === 'transform'
 }
 
-function those(
+function turns<Phase extends keyof PolicyHandlers>(
   entries: readonly ChainEntry[],
-  wanted: (entry: ChainEntry) => boolean,
-): readonly ChainEntry[] | null {
-  const found = entries.filter(wanted)
+  phase: Phase,
+): Turns<Phase> | null {
+  const found = entries.flatMap((entry) => {
+    const run = entry.handlers[phase] as Handler<Phase> | undefined
+    return run === undefined ? [] : [{ entry, run }]
+  })
   return found.length > 0 ? found : null
 }
 
@@ -115,23 +139,23 @@ export class Unavailable extends Error {
  * @returns null to go on, an answer that ends the request, or a promise of either when a policy is asynchronous
  */
 export function runPass(
-  entries: readonly ChainEntry[],
+  turns: Turns<'request'>,
   exchange: Exchange,
   events: PipelineEvents,
   from = 0,
 ): Answer | null | Promise<Answer | null> {
-  for (let i = from; i < entries.length; i++) {
-    const entry = entries[i] as ChainEntry
-    let result: ReturnType<NonNullable<PolicyHandlers['request']>>
+  for (let i = from; i < turns.length; i++) {
+    const { entry, run } = turns[i] as Turn<Handler<'request'>>
+    let result: ReturnType<Handler<'request'>>
     try {
-      result = (entry.handlers.request as NonNullable<PolicyHandlers['request']>)(exchange)
+      result = run.call(entry.handlers, exchange)
     } catch (error) {
       const failed = failure(entry, error, events)
       if (failed !== null) return failed
       continue
     }
     if (result === undefined) continue
-    if (isPromise(result)) return finishPass(result, entries, exchange, events, i)
+    if (isPromise(result)) return finishPass(result, turns, exchange, events, i)
     const answer = answerOf(entry, result, exchange, events)
     if (answer !== null) return answer
   }
@@ -140,20 +164,22 @@ export function runPass(
 
 async function finishPass(
   pending: Promise<Verdict | undefined | void>,
-  entries: readonly ChainEntry[],
+  turns: Turns<'request'>,
   exchange: Exchange,
   events: PipelineEvents,
   at: number,
 ): Promise<Answer | null> {
-  const entry = entries[at] as ChainEntry
+  const { entry } = turns[at] as Turn<Handler<'request'>>
   let answer: Answer | null
   try {
     const verdict = await pending
+    clock.tick()
     answer = verdict ? answerOf(entry, verdict, exchange, events) : null
   } catch (error) {
+    clock.tick()
     answer = failure(entry, error, events)
   }
-  return answer ?? runPass(entries, exchange, events, at + 1)
+  return answer ?? runPass(turns, exchange, events, at + 1)
 }
 
 function isPromise(
@@ -186,16 +212,15 @@ function failure(entry: ChainEntry, error: unknown, events: PipelineEvents): Ans
 
 /** Runs the handlers of a phase that cannot answer. @returns false when one failed and the exchange must not go on */
 export function runHooks(
-  entries: readonly ChainEntry[],
-  phase: 'send' | 'respond' | 'observe',
+  turns: readonly Turn<(exchange: Exchange) => void>[],
   exchange: Exchange,
   events: PipelineEvents,
 ): boolean {
   let sound = true
-  for (let i = 0; i < entries.length; i++) {
-    const entry = entries[i] as ChainEntry
+  for (let i = 0; i < turns.length; i++) {
+    const { entry, run } = turns[i] as Turn<(exchange: Exchange) => void>
     try {
-      ;(entry.handlers[phase] as (exchange: Exchange) => void)(exchange)
+      run.call(entry.handlers, exchange)
     } catch (error) {
       events.policyFailed(entry.policy, error)
       if (!entry.continueOnError) sound = false
@@ -206,14 +231,14 @@ export function runHooks(
 
 /** Shows a piece of the request body to the policies that read it. */
 export function runRequestBody(
-  entries: readonly ChainEntry[],
+  turns: Turns<'requestBody'>,
   exchange: Exchange,
   chunk: Buffer,
   events: PipelineEvents,
 ): Answer | null {
-  for (const entry of entries) {
+  for (const { entry, run } of turns) {
     try {
-      const verdict = entry.handlers.requestBody?.(exchange, chunk)
+      const verdict = run.call(entry.handlers, exchange, chunk)
       const answer = verdict ? answerOf(entry, verdict, exchange, events) : null
       if (answer !== null) return answer
     } catch (error) {

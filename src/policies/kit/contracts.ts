@@ -16,6 +16,10 @@ export class ContractIndex {
   readonly #services = new Set<string>()
   #everywhere = false
   #stale = true
+  /** The last question and its answer: several policies of one chain ask the same about one request. */
+  #username = ''
+  #binding: BindingInfo | undefined
+  #found: ContractSpec | undefined
 
   constructor(source: () => ReadonlyMap<string, ContractSpec>) {
     this.#source = source
@@ -28,6 +32,20 @@ export class ContractIndex {
 
   find(username: string, binding: BindingInfo): ContractSpec | undefined {
     if (this.#stale) this.#build()
+    if (binding !== this.#binding || username !== this.#username) {
+      this.#binding = binding
+      this.#username = username
+      this.#found = this.#lookUp(username, binding)
+    }
+    return this.#found
+  }
+
+  governs(binding: BindingInfo): boolean {
+    if (this.#stale) this.#build()
+    return this.#everywhere || this.#services.has(binding.serviceId) || this.#routes.has(binding.routeId)
+  }
+
+  #lookUp(username: string, binding: BindingInfo): ContractSpec | undefined {
     const agreements = this.#consumers.get(username)
     if (!agreements) return undefined
     return (
@@ -37,12 +55,8 @@ export class ContractIndex {
     )
   }
 
-  governs(binding: BindingInfo): boolean {
-    if (this.#stale) this.#build()
-    return this.#everywhere || this.#services.has(binding.serviceId) || this.#routes.has(binding.routeId)
-  }
-
   #build(): void {
+    this.#binding = undefined
     this.#consumers.clear()
     this.#routes.clear()
     this.#services.clear()

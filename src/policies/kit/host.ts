@@ -59,13 +59,20 @@ export interface LimitState {
   resetMs: number
 }
 
+/** A key that is made once, so that counting under it again costs less. */
+export interface LimitKey {
+  readonly text: string
+}
+
 /** Fixed windows that are exact across all threads of the process. */
 export interface Limiter {
+  /** For a key that comes again and again, such as that of a contract: hand it to `acquire` in place of its text. */
+  key(text: string): LimitKey
   /**
    * Counts `cost` in every window of `key` when all have room; else in none, and answers false.
    * `out` needs one entry for each window and is filled in place. At most eight windows.
    */
-  acquire(key: string, windows: readonly LimitWindow[], cost: number, out: LimitState[]): boolean
+  acquire(key: string | LimitKey, windows: readonly LimitWindow[], cost: number, out: LimitState[]): boolean
 }
 
 /** Series are found once by their label values and then addressed by slot, so that counting is one addition. */

@@ -13,7 +13,7 @@ export type {
   Stage,
   Verdict,
 } from '../../proxy/exchange.ts'
-export { headerBlock, headerName, InvalidHeaderError, nameHash } from '../../proxy/headers.ts'
+export { headerBlock, headerName, InvalidHeaderError, NumberFields, nameHash } from '../../proxy/headers.ts'
 export { type BasicCredentials, readBasicCredentials } from './basic-credentials.ts'
 export type { FoundCredential } from './credentials.ts'
 export { anonymousConsumer, realm } from './fields.ts'
@@ -24,6 +24,7 @@ export type {
   CredentialLookup,
   Histogram,
   Limiter,
+  LimitKey,
   LimitState,
   LimitWindow,
   LineSink,

@@ -9,7 +9,7 @@ import type { BindingInfo, Exchange, PolicyHandlers, Verdict } from '../../proxy
 import { ConsumerDirectory } from './consumers.ts'
 import { ContractIndex } from './contracts.ts'
 import { CredentialIndex } from './credentials.ts'
-import type { LimitState, LimitWindow, LineTarget, PolicyHost } from './host.ts'
+import type { LimitKey, LimitState, LimitWindow, LineTarget, PolicyHost } from './host.ts'
 import type { AnyPolicy, Policy } from './policy.ts'
 import { FakeExchange, type FakeRequest, type FakeResponse } from './testing-exchange.ts'
 
@@ -219,9 +219,14 @@ class FakeLimiter {
     this.#clock = clock
   }
 
-  acquire(key: string, windows: readonly LimitWindow[], cost: number, out: LimitState[]): boolean {
+  key(text: string): LimitKey {
+    return { text }
+  }
+
+  acquire(key: string | LimitKey, windows: readonly LimitWindow[], cost: number, out: LimitState[]): boolean {
+    const text = typeof key === 'string' ? key : key.text
     const open = windows.map((window, position) =>
-      this.#open(`${key} ${position} ${window.windowMs}`, window),
+      this.#open(`${text} ${position} ${window.windowMs}`, window),
     )
     const granted = open.every(({ count }, position) => count + cost <= windows[position]!.limit)
     for (const [position, state] of open.entries()) {

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { LimitState, PolicyHost } from '../kit/index.ts'
+import type { PolicyHost } from '../kit/index.ts'
 import { bindPolicy } from '../kit/testing.ts'
 import policy from './policy.ts'
 
 /** The key under which one request is counted. */
 async function keyOf(config: object, owner: string): Promise<string> {
   let counted = ''
-  const limiter = {
-    acquire(key: string, _windows: unknown, _cost: number, out: LimitState[]) {
-      counted = key
+  const limiter: PolicyHost['limiter'] = {
+    key: (text) => ({ text }),
+    acquire(key, _windows, _cost, out) {
+      counted = typeof key === 'string' ? key : key.text
       out[0]!.resetMs = 1000
       return true
     },

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { definePolicy, type Exchange, headerName, Type, type Verdict } from '../kit/index.ts'
+import { definePolicy, type Exchange, headerName, NumberFields, Type, type Verdict } from '../kit/index.ts'
 import { compileKey } from './key.ts'
 
 const quantity = (description: string) =>
@@ -97,9 +97,11 @@ export default definePolicy({
     const states = [state]
 
     const shown = config.show_limit_quota_header
-    const limitHeader = headerName(host.metadata?.limit_header ?? 'X-RateLimit-Limit')
-    const remainingHeader = headerName(host.metadata?.remaining_header ?? 'X-RateLimit-Remaining')
-    const resetHeader = headerName(host.metadata?.reset_header ?? 'X-RateLimit-Reset')
+    const quota = new NumberFields([
+      host.metadata?.limit_header ?? 'X-RateLimit-Limit',
+      host.metadata?.remaining_header ?? 'X-RateLimit-Remaining',
+      host.metadata?.reset_header ?? 'X-RateLimit-Reset',
+    ])
     const rejected: Verdict = { status: config.rejected_code }
     if (config.rejected_msg !== undefined) rejected.body = { error_msg: config.rejected_msg }
     const failed: Verdict = { status: 500 }
@@ -113,9 +115,9 @@ export default definePolicy({
 
         const granted = host.limiter.acquire(prefix + keyOf(exchange), windows, 1, states)
         if (shown) {
-          exchange.answer.set(limitHeader, window.limit)
-          exchange.answer.set(remainingHeader, granted ? state.remaining : 0)
-          exchange.answer.set(resetHeader, Math.floor(state.resetMs / 10) / 100)
+          const left = granted ? state.remaining : 0
+          const reset = Math.floor(state.resetMs / 10) / 100
+          exchange.answer.setBlock(quota.block(window.limit, left, reset))
           if (!granted) exchange.answer.set(retryAfter, Math.max(1, Math.ceil(state.resetMs / 1000)))
         }
         return granted ? undefined : rejected

@@ -1,4 +1,4 @@
-import { definePolicy, type Exchange, Type } from '../kit/index.ts'
+import { type BindingInfo, definePolicy, type Exchange, Type } from '../kit/index.ts'
 import { instrumentsOf, type MetricName, metricLabels, structuralLabels } from './instruments.ts'
 import { type ResponseSource, Series, SeriesTree } from './series.ts'
 
@@ -45,6 +45,8 @@ export default definePolicy({
     const instruments = instrumentsOf(host.metrics)
     const disabled = host.metadata?.disabled_labels ?? {}
     let known = new SeriesTree()
+    /** The branch of a binding: its labels are the same in every request. */
+    let branches = new WeakMap<BindingInfo, SeriesTree>()
     let kept = 0
 
     return {
@@ -67,20 +69,14 @@ export default definePolicy({
     }
 
     function seriesOf({ binding, consumer, upstream }: Exchange): Series {
-      const uri = binding?.matchedUri ?? ''
-      const host = binding?.matchedHost ?? ''
       const caller = consumer?.username ?? ''
       const node = upstream?.host ?? ''
-      const leaf = known
-        .child(binding?.routeId ?? '')
-        .child(uri)
-        .child(host)
-        .child(caller)
-        .child(node)
+      const leaf = (binding ? branchOf(binding) : known).child(caller).child(node)
       if (leaf.series) return leaf.series
 
       if (kept === seriesKept) {
         known = new SeriesTree()
+        branches = new WeakMap()
         kept = 0
       }
       kept++
@@ -88,8 +84,8 @@ export default definePolicy({
         instruments,
         {
           route: (preferName && binding?.routeName) || (binding?.routeId ?? ''),
-          matched_uri: uri,
-          matched_host: host,
+          matched_uri: binding?.matchedUri ?? '',
+          matched_host: binding?.matchedHost ?? '',
           service: (preferName && binding?.serviceName) || (binding?.serviceId ?? ''),
           consumer: caller,
           node,
@@ -97,6 +93,15 @@ export default definePolicy({
         disabled,
       )
       return leaf.series
+    }
+
+    function branchOf(binding: BindingInfo): SeriesTree {
+      let branch = branches.get(binding)
+      if (!branch) {
+        branch = new SeriesTree()
+        branches.set(binding, branch)
+      }
+      return branch
     }
   },
 })

@@ -77,7 +77,7 @@ export class Series {
 
 /**
  * Series by their labels, one level for each. The strings of a plan are the same objects in every request and know
- * their hash, so five steps cost a quarter of putting them together to one key.
+ * their hash, so steps cost a fraction of putting them together to one key.
  */
 export class SeriesTree {
   series: Series | undefined

@@ -3,20 +3,27 @@ import {
   type Exchange,
   headerBlock,
   headerName,
+  type LimitKey,
   type LimitState,
   type LimitWindow,
+  NumberFields,
+  type PolicyHost,
   Type,
 } from '../kit/index.ts'
 
-const limitHeader = headerName('x-ratelimit-limit')
-const remainingHeader = headerName('x-ratelimit-remaining')
-const resetHeader = headerName('x-ratelimit-reset')
+const quota = new NumberFields(['x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset'])
 const retryAfter = headerName('Retry-After')
 
 /** A tier as requests use it: its windows, and room for what the limiter says about each. */
 interface Tier {
   readonly windows: readonly LimitWindow[]
   readonly states: LimitState[]
+}
+
+/** What a contract means here: its tier, undefined when there is no such tier, and the key of its counters. */
+interface Agreement {
+  readonly tier: Tier | undefined
+  readonly key: LimitKey
 }
 
 /** Limits by the tier of the caller's contract; answers of the Flex policy `rate-limiting-sla-based`. */
@@ -102,23 +109,32 @@ export default definePolicy({
       headers,
     }
     const exhausted = { status: 429, body: '{"error":"Too Many Requests"}', contentType }
+    const agreements = new WeakMap<Contract, Agreement>()
+    const agreementOf = (contract: Contract) => {
+      let agreement = agreements.get(contract)
+      if (!agreement) {
+        const key = host.limiter.key(`${prefix}contract:${contract.id}`)
+        agreement = { tier: tiers.get(contract.tier), key }
+        agreements.set(contract, agreement)
+      }
+      return agreement
+    }
 
     return {
       request(exchange) {
         const { consumer, binding } = exchange
         const contract = consumer && binding ? host.contracts.find(consumer.username, binding) : undefined
-        const agreed = contract && tiers.get(contract.tier)
-        const tier = agreed ?? defaultTier
+        const agreement = contract && agreementOf(contract)
+        const tier = agreement?.tier ?? defaultTier
         if (!tier) return consumer ? withoutContract : anonymous
 
-        const caller = agreed ? `contract:${contract!.id}` : callerWithoutContract(exchange)
-        const granted = host.limiter.acquire(prefix + caller, tier.windows, 1, tier.states)
+        const key = agreement?.tier ? agreement.key : prefix + callerWithoutContract(exchange)
+        const granted = host.limiter.acquire(key, tier.windows, 1, tier.states)
         const tightest = tightestOf(tier.states)
         const { remaining, resetMs } = tier.states[tightest]!
         if (config.exposeHeaders) {
-          exchange.answer.set(limitHeader, tier.windows[tightest]!.limit)
-          exchange.answer.set(remainingHeader, remaining)
-          exchange.answer.set(resetHeader, Math.ceil(resetMs))
+          const { limit } = tier.windows[tightest]!
+          exchange.answer.setBlock(quota.block(limit, remaining, Math.ceil(resetMs)))
         }
         if (granted) return
         exchange.answer.set(retryAfter, Math.max(1, Math.ceil(resetMs / 1000)))
@@ -127,6 +143,8 @@ export default definePolicy({
     }
   },
 })
+
+type Contract = NonNullable<ReturnType<PolicyHost['contracts']['find']>>
 
 function tierOf(limits: readonly { maximumRequests: number; timePeriodInMilliseconds: number }[]): Tier {
   return {

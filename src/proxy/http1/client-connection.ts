@@ -445,7 +445,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
   private writeOwn(status: number, lines: string, content: AnswerContent): void {
     const { exchange } = this
     exchange.status = status
-    if (this.chain.respond !== null) runHooks(this.chain.respond, 'respond', exchange, this.engine)
+    if (this.chain.respond !== null) runHooks(this.chain.respond, exchange, this.engine)
     // What is left of a small body is read and forgotten; a client that may or may not send it is not waited for.
     if (
       !this.body.done &&
@@ -533,7 +533,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     const bodiless = head.status === 204 || head.status < 200
     const noContent = bodiless || exchange.method === 'HEAD' || head.status === 304
     const dated = cleanResponse(head, !bodiless && !head.chunked)
-    if (this.chain.respond !== null && !runHooks(this.chain.respond, 'respond', exchange, this.engine)) {
+    if (this.chain.respond !== null && !runHooks(this.chain.respond, exchange, this.engine)) {
       exchange.fromUpstream = false
       exchange.answerHead = null
       this.fail(errors.policyFailed)
@@ -589,7 +589,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     exchange.status = head.status
     exchange.fromUpstream = true
     exchange.answerHead = head
-    if (this.chain.respond !== null) runHooks(this.chain.respond, 'respond', exchange, this.engine)
+    if (this.chain.respond !== null) runHooks(this.chain.respond, exchange, this.engine)
     this.state = 'tunnel'
     this.answered = true
     this.wire.send(upgradeHead(head, exchange.edits))
@@ -637,7 +637,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     exchange.outcome = outcome
     exchange.end = clock.now
     this.engine.counts.add(engineCounter.responses, 1)
-    if (this.chain.observe !== null) runHooks(this.chain.observe, 'observe', exchange, this.engine)
+    if (this.chain.observe !== null) runHooks(this.chain.observe, exchange, this.engine)
     exchange.closeViews()
   }
 

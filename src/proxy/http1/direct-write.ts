@@ -25,11 +25,11 @@ export interface PendingWrite {
 
 /** Since 26.10 a write needs no request object of the caller's; older versions would abort without one. */
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-const known = major === 26 && minor >= 10
+export const internalsAreKnown = major === 26 && minor >= 10
 
 /** The handle of a connected socket; null where writes have to go through the socket. */
 export function directHandle(socket: net.Socket): DirectHandle | null {
-  if (!known) return null
+  if (!internalsAreKnown) return null
   const handle = (socket as unknown as { _handle: DirectHandle | null })._handle
   return handle !== null && typeof handle.writeLatin1String === 'function' ? handle : null
 }

@@ -105,6 +105,8 @@ export class Head {
 
   private lengths = 0
   private codings = 0
+  /** One bit for the hash of each name, so that looking for a field that is not there is over at once. */
+  private present = 0
 
   constructor(maxFields: number) {
     this.fields = new Int32Array(maxFields * stride)
@@ -154,8 +156,8 @@ export class Head {
     const next = this.parseFields(bytes, start, i, end, limits)
     if (next <= 0) return next
     this.text = latin1(bytes, start, next)
-    this.method = this.text.slice(0, methodEnd - start)
-    if (!isKnownMethod.has(this.method)) return Parse.unknownMethod
+    this.method = isGet(bytes, start, methodEnd) ? 'GET' : this.text.slice(0, methodEnd - start)
+    if (this.method !== 'GET' && !isKnownMethod.has(this.method)) return Parse.unknownMethod
     this.target = this.text.slice(targetStart - start, targetEnd - start)
     this.pathNeedsWork = marks > 1
     return this.checkRequest() || next
@@ -191,7 +193,9 @@ export class Head {
     const next = this.parseFields(bytes, start, i, end, limits)
     if (next <= 0) return next
     this.text = latin1(bytes, start, next)
-    this.reason = reasonEnd > reasonStart ? this.text.slice(reasonStart - start, reasonEnd - start) : ''
+    if (reasonEnd <= reasonStart) this.reason = ''
+    else if (isOk(bytes, reasonStart, reasonEnd)) this.reason = 'OK'
+    else this.reason = this.text.slice(reasonStart - start, reasonEnd - start)
     // Two readings of a length, or a coding after which nobody knows where the body ends (RFC 9112 6.3).
     if (this.codings > 0 && (this.lengths > 0 || this.minor === 0)) return Parse.bad
     return next
@@ -211,6 +215,7 @@ export class Head {
   }
 
   findFrom(first: number, lower: string, hash: number): number {
+    if ((this.present & (1 << hash)) === 0) return -1
     const { fields, count } = this
     for (let n = first; n < count; n++) {
       if (fields[n * stride + HASH] === hash && this.nameIs(n, lower) && !this.isDropped(n)) return n
@@ -224,6 +229,13 @@ export class Head {
 
   value(n: number): string {
     return this.text.slice(this.fields[n * stride + VALUE], this.fields[n * stride + VALUE_END])
+  }
+
+  /** A Content-Length line says its number in the shortest way: leading zeros are valid and read differently by some. */
+  isPlainLength(n: number): boolean {
+    const at = n * stride
+    const digits = (this.fields[at + VALUE_END] as number) - (this.fields[at + VALUE] as number)
+    return digits === 1 || this.text.charCodeAt(this.fields[at + VALUE] as number) !== 0x30
   }
 
   /** Known field id of a line, 0 for all others. */
@@ -304,6 +316,7 @@ export class Head {
     this.queryAt = -1
     this.lengths = 0
     this.codings = 0
+    this.present = 0
   }
 
   /** `HTTP/1.0` or `HTTP/1.1`, nothing else: other versions are not ours to guess (RFC 9112 2.3). */
@@ -388,6 +401,7 @@ export class Head {
       fields[at + VALUE] = valueStart - start
       fields[at + VALUE_END] = valueEnd - start
       fields[at + HASH] = hash
+      this.present |= 1 << hash
       const id = knownByHash(hash)
       if (id !== 0 && bytesAre(bytes, nameStart, nameEnd, knownName(id))) {
         info |= id << ID_SHIFT
@@ -461,6 +475,12 @@ export class Head {
     return 0
   }
 }
+
+/** The two most frequent words of a start line need neither a string of their own nor a look into a set. */
+const isGet = (bytes: Uint8Array, start: number, end: number) =>
+  end - start === 3 && bytes[start] === 0x47 && bytes[start + 1] === 0x45 && bytes[start + 2] === 0x54
+const isOk = (bytes: Uint8Array, start: number, end: number) =>
+  end - start === 2 && bytes[start] === 0x4f && bytes[start + 1] === 0x4b
 
 /** More bytes are needed; or there is too much already. */
 function unfinished(start: number, end: number, limits: HeadLimits): number {

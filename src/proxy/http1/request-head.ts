@@ -57,8 +57,8 @@ export function cleanRequest(head: Head, trusted: boolean, http11: boolean): voi
         if (!http11 || (head.contentLength <= 0 && !head.chunked)) head.drop(n)
         break
       case Field.contentLength:
-        // Leading zeros are valid and read differently by some; the number is written anew.
-        if (head.value(n).length !== String(head.contentLength).length) head.drop(n)
+        // The number is written anew.
+        if (!head.isPlainLength(n)) head.drop(n)
         break
       default:
     }

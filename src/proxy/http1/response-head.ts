@@ -25,7 +25,7 @@ export function cleanResponse(head: Head, keepContentLength: boolean): boolean {
         dated = true
         break
       case Field.contentLength:
-        if (!keepContentLength || head.value(n).length !== String(head.contentLength).length) head.drop(n)
+        if (!keepContentLength || !head.isPlainLength(n)) head.drop(n)
         break
       default:
     }

@@ -6,6 +6,7 @@ import net from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { clock } from '../clock.ts'
 import type { Deadline, TimerWheel } from '../timer-wheel.ts'
+import { readDirectly } from './direct-read.ts'
 import { type DirectHandle, directHandle, type PendingWrite } from './direct-write.ts'
 
 /** Who gets what happens on a wire. Calls never nest: each comes from the event loop. */
@@ -32,7 +33,12 @@ const scratch = Buffer.allocUnsafeSlow(readSize)
 const spares: Buffer[] = []
 const sparesKept = 64
 
-type ReadOptions = { buffer: () => Buffer | undefined; callback: (length: number, bytes: Buffer) => boolean }
+interface ReadOptions {
+  buffer: () => Buffer | undefined
+  callback: (length: number, bytes: Buffer) => boolean
+  /** Both in one, for reads that come from the handle itself. */
+  take: (length: number) => Buffer | undefined
+}
 
 export class Wire implements Deadline {
   readonly socket: net.Socket
@@ -62,6 +68,8 @@ export class Wire implements Deadline {
   private lender: Wire | null = null
   private streaming = false
   private started = false
+  /** What the read under way fills, when reads come from the handle itself. */
+  private filled: Buffer = scratch
   private queueAtStall = Number.POSITIVE_INFINITY
 
   /** Wraps an accepted connection: `socket` made with the options that `make` gives to it. */
@@ -75,6 +83,7 @@ export class Wire implements Deadline {
         this.owner.onBytes(bytes, length)
         return !this.paused
       },
+      take: (length) => this.take(length),
     })
     this.socket = socket
     socket.on('end', () => {
@@ -242,6 +251,14 @@ export class Wire implements Deadline {
     if (!this.closed) this.owner.onDrain()
   }
 
+  private take(length: number): Buffer | undefined {
+    clock.tick()
+    this.owner.onBytes(this.filled, length)
+    const next = this.nextBuffer()
+    if (next !== undefined) this.filled = next
+    return next
+  }
+
   /** What the next read fills; undefined keeps the buffer of the last one. */
   private nextBuffer(): Buffer | undefined {
     if (this.own === null && !this.streaming) {
@@ -308,6 +325,7 @@ export function acceptConnections(
       accept((onread) => {
         const options = { handle, allowHalfOpen: true, onread } as unknown as net.SocketConstructorOpts
         const socket = new net.Socket(options)
+        readDirectly(socket, onread.take)
         socket.setNoDelay(true)
         return socket
       })
@@ -327,6 +345,10 @@ function readByEvents(socket: net.Socket, onread: ReadOptions): net.Socket {
 
 /** Opens a connection whose reads go through the reused buffer. */
 export function connect(host: string, port: number): (onread: ReadOptions) => net.Socket {
-  return (onread) =>
-    net.connect({ host, port, allowHalfOpen: true, noDelay: true, onread } as unknown as net.NetConnectOpts)
+  return (onread) => {
+    const options = { host, port, allowHalfOpen: true, noDelay: true, onread }
+    const socket = net.connect(options as unknown as net.NetConnectOpts)
+    readDirectly(socket, onread.take)
+    return socket
+  }
 }

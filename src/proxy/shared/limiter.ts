@@ -23,6 +23,13 @@ export interface LimitState {
   resetMs: number
 }
 
+/** A key whose hash is known already, for callers that come with the same one again and again. */
+export interface LimitKey {
+  readonly text: string
+  readonly low: number
+  readonly high: number
+}
+
 /** Most windows of one key. */
 export const maxLimitWindows = 8
 
@@ -92,6 +99,13 @@ export class Limiter {
     this.#hash = new KeyHash(this.#words[seedWord]!, this.#words[seedWord + 1]!)
   }
 
+  /** The key to hand to `acquire` in place of its text. It holds for this table only. */
+  key(text: string): LimitKey {
+    const hash = this.#hash
+    hash.update(text)
+    return { text, low: hash.low, high: hash.high }
+  }
+
   /**
    * Counts `cost` in every window of `key` when all of them have room for it; else counts nothing and returns false.
    * A cost of 0 only looks. Fills `out`, which has one entry for each window, in place: the state after the decision.
@@ -100,7 +114,7 @@ export class Limiter {
    * `at` is this thread's `performance.now()`, for callers that have just read it.
    */
   acquire(
-    key: string,
+    key: string | LimitKey,
     windows: readonly LimitWindow[],
     cost: number,
     out: LimitState[],
@@ -108,14 +122,21 @@ export class Limiter {
   ): boolean {
     if (windows.length > maxLimitWindows)
       throw new RangeError(`more than ${maxLimitWindows} windows for one key`)
-    const hash = this.#hash
-    hash.update(key)
-    const low = hash.low
-    const high = hash.high
+    let text: string
+    let hash: { readonly low: number; readonly high: number }
+    if (typeof key === 'string') {
+      text = key
+      this.#hash.update(key)
+      hash = this.#hash
+    } else {
+      text = key.text
+      hash = key
+    }
+    const { low, high } = hash
     const bucket = headerWords + (high & this.#bucketMask) * wordsPerBucket
     const now = sharedTime(at)
     this.#lock(bucket)
-    const granted = this.#decide(bucket, key, low, high, windows, cost, now, out)
+    const granted = this.#decide(bucket, text, low, high, windows, cost, now, out)
     Atomics.store(this.#words, bucket, 0)
     return granted
   }
