@@ -1,6 +1,7 @@
 /** Items -> resources by kind and id: their own schema and that of every policy they hold are checked here. */
 import { copy } from './copy.ts'
 import type { Item, Sections } from './documents.ts'
+import { refuseLua } from './lua.ts'
 import type { Plugins, ResourceKind } from './plan.ts'
 import { resourceKinds } from './plan.ts'
 import type { PluginsRole, PolicyCheck } from './policy-check.ts'
@@ -66,6 +67,7 @@ function declare(
   report: Report,
 ): void {
   const value = copy(item.value)
+  const withLua = refuseLua(kind, value, item, report)
   const problems = checkSchema(resourceSchemas[kind], value)
   if ((kind === 'routes' || kind === 'services') && isMap(value.upstream)) {
     for (const problem of checkSchema(upstreamSchema, value.upstream)) {
@@ -85,7 +87,7 @@ function declare(
       message: `another of the ${kind} has the same ${kind === 'consumers' ? 'username' : 'id'}, ${id}`,
       hint: `It is ${describePlace(other.place)}.`,
     })
-  } else known.set(id, problems.length > 0 ? { id, place } : { id, place, input: value })
+  } else known.set(id, withLua || problems.length > 0 ? { id, place } : { id, place, input: value })
 }
 
 function identity(kind: ResourceKind, { value, fallbackId }: Item): string {

@@ -88,6 +88,7 @@ export function serviceSpec(id: string, input: ServiceInput): ServiceSpec {
 export function routeSpec(id: string, input: RouteInput, service: ServiceInput | undefined): RouteSpec {
   const prefix = withoutTrailingSlash(service?.path_prefix ?? '')
   const hosts = input.hosts ?? (input.host === undefined ? (service?.hosts ?? []) : [input.host])
+  const addresses = input.remote_addrs ?? (input.remote_addr === undefined ? undefined : [input.remote_addr])
   return {
     id,
     ...(input.name !== undefined && { name: input.name }),
@@ -95,6 +96,8 @@ export function routeSpec(id: string, input: RouteInput, service: ServiceInput |
     hosts: hosts.map((host) => host.toLowerCase()),
     methods: [...(input.methods ?? [])],
     priority: input.priority ?? 0,
+    ...(addresses !== undefined && { remote_addrs: addresses }),
+    ...(input.vars !== undefined && input.vars.length > 0 && { vars: input.vars }),
     ...(input.plugins !== undefined && { plugins: input.plugins }),
     ...(input.plugin_config_id !== undefined && { plugin_config_id: String(input.plugin_config_id) }),
     ...(input.service_id !== undefined && { service_id: String(input.service_id) }),

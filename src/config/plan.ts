@@ -68,6 +68,10 @@ export interface RouteSpec {
   /** Empty: any method. */
   methods: string[]
   priority: number
+  /** Addresses and CIDR blocks of clients; absent: any. */
+  remote_addrs?: string[]
+  /** As written; `parseExpression` reads it. Absent: no condition. */
+  vars?: unknown[]
   plugins?: Plugins
   plugin_config_id?: string
   service_id?: string

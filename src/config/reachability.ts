@@ -9,6 +9,8 @@ interface Candidate {
   declared: Declared<RouteInput>
   /** A bit for each method. */
   mask: number
+  /** It asks for more than host, path and method. */
+  conditional: boolean
   /** Pairs of host and path that it has left. */
   open: number
   /** One of those that take its requests. */
@@ -33,6 +35,7 @@ export function checkReachability(
       route,
       declared,
       mask: maskOf(route.methods),
+      conditional: route.vars !== undefined || route.remote_addrs !== undefined,
       open: hosts.length * route.uris.length,
       taker: undefined,
     }
@@ -59,7 +62,10 @@ function closeTaken(bucket: Candidate[], report: Report): void {
       candidate.open--
       candidate.taker ??= taker.declared
       if (candidate.open === 0) reportUnreachable(candidate, report)
-    } else taker ??= candidate
+    }
+    // A route with conditions of its own leaves what does not meet them to those behind it.
+    if (candidate.conditional) continue
+    if ((candidate.mask & ~taken) !== 0) taker ??= candidate
     taken |= candidate.mask
   }
 }

@@ -1,5 +1,6 @@
 /** What one resource says about another, and what only several fields together can say. */
 import type { Declarations, Declared } from './declarations.ts'
+import { parseExpression } from './expression.ts'
 import { checkChecks } from './health-checks.ts'
 import { nearest } from './nearest.ts'
 import { parseAddress, routePaths } from './normalise.ts'
@@ -123,6 +124,10 @@ function checkRoute(input: RouteInput, place: Place, declarations: Declarations,
     })
   }
   if (input.host !== undefined && input.hosts !== undefined) exclusive(['host', 'hosts'], place, report)
+  if (input.remote_addr !== undefined && input.remote_addrs !== undefined) {
+    exclusive(['remote_addr', 'remote_addrs'], place, report)
+  }
+  if (input.vars !== undefined) checkExpression(input.vars, below(place, 'vars'), report)
   reference('services', input.service_id, below(place, 'service_id'), declarations, report)
   reference('plugin_configs', input.plugin_config_id, below(place, 'plugin_config_id'), declarations, report)
   checkUpstreamChoice(input, place, declarations, report)
@@ -137,6 +142,17 @@ function checkRoute(input: RouteInput, place: Place, declarations: Declarations,
     code: 'route-without-upstream',
     message: 'neither the route nor its service has an upstream',
     hint: 'Give it upstream_id, upstream, or a service_id whose service has one.',
+  })
+}
+
+/** A condition, in `vars` or in the `filter` of a policy. */
+export function checkExpression(value: unknown, place: Place, report: Report): void {
+  const result = parseExpression(value)
+  if ('expression' in result) return
+  report.add(below(place, ...result.path), {
+    code: 'invalid-value',
+    message: result.problem,
+    hint: 'A condition is [VARIABLE, OPERATOR, VALUE]; docs/guides/match-requests.md has the operators.',
   })
 }
 

@@ -66,6 +66,15 @@ const path = (description: string) =>
 const paths = (description: string) =>
   Type.Optional(Type.Array(path('A path.'), { minItems: 1, uniqueItems: true, description }))
 
+const address = (description: string) => Type.String({ format: 'cidr', description })
+
+/** Read by `expression.ts`, which has words of its own for what is wrong in it. */
+export const conditions = (description: string) =>
+  Type.Unsafe<unknown[]>({
+    type: 'array',
+    description: `${description}: \`[[VARIABLE, OPERATOR, VALUE], ...]\`; see [conditions](../guides/match-requests.md).`,
+  })
+
 const status = (what: string) =>
   Type.Optional(Type.Enum([0, 1], { default: 1, description: `1: in use; 0: left out, as if ${what}.` }))
 
@@ -260,7 +269,7 @@ export const serviceSchema = Type.Object(
   },
   {
     description: 'An API: what its routes have in common.',
-    'x-unsupported': { script: 'Lua scripts', upstreams: 'several upstreams per service' },
+    'x-unsupported': { upstreams: 'several upstreams per service' },
   },
 )
 
@@ -294,6 +303,15 @@ export const routeSchema = Type.Object(
         description: 'Methods; any when absent or empty.',
       }),
     ),
+    remote_addr: Type.Optional(address('Address of the client, or a CIDR block that holds it.')),
+    remote_addrs: Type.Optional(
+      Type.Array(address('An address or a CIDR block.'), {
+        minItems: 1,
+        uniqueItems: true,
+        description: 'Several of them; excludes `remote_addr`.',
+      }),
+    ),
+    vars: Type.Optional(conditions('Conditions on variables of the request, which all have to hold')),
     priority: Type.Optional(
       Type.Integer({
         default: 0,
@@ -317,12 +335,6 @@ export const routeSchema = Type.Object(
   {
     description: 'Which requests are served, and how. Requires one of `uri`, `uris` and `paths`.',
     'x-unsupported': {
-      vars: 'matching on variables',
-      remote_addr: 'matching on the client address',
-      remote_addrs: 'matching on the client address',
-      filter_func: 'Lua functions',
-      script: 'Lua scripts',
-      script_id: 'Lua scripts',
       service_protocol: 'other protocols',
     },
   },

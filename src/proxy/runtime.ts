@@ -8,6 +8,7 @@ import { PolicyChains } from './chains.ts'
 import type { BindingInfo, Exchange, PolicyFactory } from './exchange.ts'
 import type { UpstreamConnection } from './http1/upstream-connection.ts'
 import type { Chain } from './pipeline.ts'
+import { routeCondition } from './route-condition.ts'
 import { Router, type RouterMode } from './router/router.ts'
 import type { StateKeeper } from './run-time-state.ts'
 import { Upstream } from './upstream/upstream.ts'
@@ -215,7 +216,7 @@ export class Runtime {
     const service = route.service_id === undefined ? undefined : this.resources.services.get(route.service_id)
     const binding = new Binding(route, service, this.upstreamOf(route, service), this)
     this.bindings.set(route.id, binding)
-    this.router.put(route, binding)
+    this.router.put({ ...route, accepts: routeCondition(route) }, binding)
   }
 
   private upstreamOf(

@@ -42,6 +42,7 @@ suite('every configuration in the documents passes the check', () => {
     'README.md',
     'docs/guides/configure.md',
     'docs/guides/install.md',
+    'docs/guides/match-requests.md',
     'docs/guides/operate.md',
     'docs/guides/policies.md',
   ]) {
