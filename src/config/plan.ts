@@ -12,6 +12,8 @@ export type PluginConfig = Record<string, unknown> & { _meta?: PluginMeta }
 /** The envelope that every policy binding takes (APISIX `_meta`, plus our `mode` and `on_error`). */
 export interface PluginMeta {
   disable?: boolean
+  /** A condition on variables, as `vars` of a route. */
+  filter?: unknown[]
   priority?: number
   error_response?: string | Record<string, unknown>
   mode?: 'enforce' | 'shadow'

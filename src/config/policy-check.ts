@@ -1,8 +1,9 @@
 /** The `plugins` of any resource against the catalogue: every policy known, its configuration right and filled in. */
 import type { TObject } from 'typebox'
 import { equal } from './copy.ts'
+import { parseExpression } from './expression.ts'
 import { nearest } from './nearest.ts'
-import type { PluginConfig, Plugins } from './plan.ts'
+import type { PluginConfig, PluginMeta, Plugins } from './plan.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
 import { metaSchema } from './resources.ts'
 import { checkSchema } from './schema.ts'
@@ -81,7 +82,7 @@ export class PolicyCheck {
     owner: string,
   ): void {
     const { _meta: meta, ...own } = config
-    const soundMeta = meta === undefined || this.#problems(metaSchema, meta, below(place, '_meta'))
+    const soundMeta = meta === undefined || this.#checkMeta(meta, below(place, '_meta'))
     // APISIX lets a configuration that is switched off be invalid.
     if (meta?.disable === true) return
     const isCredential =
@@ -98,10 +99,34 @@ export class PolicyCheck {
     if (!this.#problems(isCredential ? policy.credentialSchema! : policy.configSchema, own, place)) return
     if (!soundMeta) return
     if (policy.identify && !isCredential && role !== 'binding') this.#tooLate(policy.name, role, place)
+    if (isCredential && meta !== undefined) this.#metaOfCredential(meta, below(place, '_meta'))
     if (isCredential) this.#checkUnique(policy, own, place, owner)
     else this.#checkMeaning(policy, own, place)
     // `_meta` goes last, so that a configuration reads the same whether it has one or not.
     plugins[policy.name] = meta === undefined ? own : { ...own, _meta: meta }
+  }
+
+  /** True: it is sound. */
+  #checkMeta(meta: PluginMeta, place: Place): boolean {
+    if (!this.#problems(metaSchema, meta, place)) return false
+    if (meta.filter === undefined) return true
+    const read = parseExpression(meta.filter)
+    if ('expression' in read) return true
+    this.#report.add(below(place, 'filter', ...read.path), { code: 'invalid-value', message: read.problem })
+    return false
+  }
+
+  #metaOfCredential(meta: PluginMeta, place: Place): void {
+    for (const field of Object.keys(meta)) {
+      if (field === 'disable') continue
+      this.#report.add(below(place, field), {
+        code: 'ignored-field',
+        severity: 'warning',
+        at: 'key',
+        message: 'what a consumer identifies itself with does not run, so that this has no effect here',
+        hint: 'Give it to the policy of the route or of its service.',
+      })
+    }
   }
 
   /** True: none. */

@@ -2,8 +2,9 @@
  * The one schema of every resource: types, defaults, checks and the reference pages come from it. Names, defaults and
  * patterns are those of Apache APISIX 3.18; `contracts` are our own, and `path_prefix` and `paths` come from API7.
  *
- * Two annotations of our own: `x-unsupported` on an object names fields that APISIX has and this version has not, each
- * with what it is for; on an enumeration it lists such values. Both become findings instead of being ignored.
+ * Annotations of our own: `x-unsupported` on an object names fields that APISIX has and this version has not, each
+ * with what it is for; on an enumeration it lists such values. Both become findings instead of being ignored, and
+ * `x-instead` holds the hint for a field that can be expressed in another way.
  */
 import { checksSchema, outlierEjectionSchema, panicThresholdSchema } from './health-checks.ts'
 import type { Plugins, ResourceKind } from './plan.ts'
@@ -443,6 +444,13 @@ export const metaSchema = Type.Object(
     disable: Type.Optional(
       Type.Boolean({ description: 'The policy does not run, and its configuration is not checked.' }),
     ),
+    filter: Type.Optional(
+      Type.Unsafe<unknown[]>({
+        type: 'array',
+        description:
+          'A condition on variables: the policy runs where it holds, and is skipped in every phase where it does not. Decided once per request, in the first phase that the policy has.',
+      }),
+    ),
     priority: Type.Optional(Type.Integer({ description: 'Its place in the chain; higher runs earlier.' })),
     error_response: Type.Optional(
       Type.Union([Type.String(), Type.Unsafe<Record<string, unknown>>({ type: 'object' })], {
@@ -462,7 +470,11 @@ export const metaSchema = Type.Object(
   },
   {
     description: 'The envelope that every policy takes under `_meta`.',
-    'x-unsupported': { filter: 'conditions on policies', pre_function: 'Lua functions' },
+    'x-unsupported': { pre_function: 'Lua functions' },
+    'x-instead': {
+      pre_function:
+        'Lua is not run here. Put a condition into `_meta.filter`, and what changes the request into a policy of its own (docs/guides/write-a-policy.md) with a higher priority.',
+    },
   },
 )
 

@@ -1,4 +1,5 @@
 /** The chains of a plan: of its global rules, of each route, and of each consumer on a route. Compiled at first use. */
+import { parseExpression } from '../config/expression.ts'
 import type {
   ConsumerSpec,
   PlanDelta,
@@ -9,6 +10,8 @@ import type {
 } from '../config/plan.ts'
 import { errors, type GatewayError } from './errors.ts'
 import type { Consumer, PolicyBindingContext, PolicyFactory, PolicyHandlers } from './exchange.ts'
+import { type Condition, compileExpression } from './expression.ts'
+import { filtered } from './filter.ts'
 import {
   consumerContributions,
   globalContributions,
@@ -142,15 +145,18 @@ export class PolicyChains {
 
   private entryOf(factory: PolicyFactory, { name, owner, config }: MergedPolicy, place: Place): ChainEntry {
     const meta = config._meta
-    const handlers = this.create(factory, config, { policy: name, ...place, owner })
+    const created = this.create(factory, config, { policy: name, ...place, owner })
+    // A policy that cannot be set up denies what it should have guarded.
+    const handlers = created ?? denying(errors.policyFailed)
+    const filter = meta?.filter === undefined ? null : conditionOf(meta.filter)
     return {
       policy: name,
       stage: factory.stage,
       priority: meta?.priority ?? factory.priority,
-      // A policy that cannot be set up denies what it should have guarded.
-      handlers: handlers ?? denying(errors.policyFailed),
-      unavailable: handlers === null,
+      handlers: filter === null ? handlers : filtered(handlers, filter),
+      unavailable: created === null,
       yieldsToRoute: factory.yieldsToRoute,
+      filter,
       shadow: meta?.mode === 'shadow',
       continueOnError: meta?.on_error === 'continue',
       errorResponse: meta?.error_response,
@@ -170,6 +176,12 @@ export class PolicyChains {
       return null
     }
   }
+}
+
+/** Null, which is everywhere, for one that the check would have refused: a policy is not left out for a mistake. */
+function conditionOf(filter: unknown): Condition | null {
+  const read = parseExpression(filter)
+  return 'expression' in read ? compileExpression(read.expression) : null
 }
 
 function withLatecomers(base: Chain, own: readonly ChainEntry[], latecomers: readonly ChainEntry[]): Chain {
@@ -194,6 +206,7 @@ function denial(error: GatewayError): ChainEntry {
     handlers: denying(error),
     unavailable: true,
     yieldsToRoute: false,
+    filter: null,
     shadow: false,
     continueOnError: false,
     errorResponse: undefined,

@@ -14,6 +14,7 @@ function entry(stage: Stage, request: () => PhaseResult, options: Partial<ChainE
     handlers: { request },
     unavailable: false,
     yieldsToRoute: false,
+    filter: null,
     shadow: false,
     continueOnError: false,
     errorResponse: undefined,

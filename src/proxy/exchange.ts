@@ -3,6 +3,7 @@
  * The engines (HTTP/1 today) implement these views over the bytes they read; nothing here copies a head into an object.
  */
 import type { ConsumerSpec, PluginConfig } from '../config/plan.ts'
+import type { FilterDecision } from './filter.ts'
 
 /** A field name that was checked once, so that using it per request costs nothing. Made by `headerName`. */
 export interface HeaderName {
@@ -156,6 +157,8 @@ export interface Exchange {
   readonly rejectedBy: string
   /** Catalogue code of an error that the gateway answered itself (`upstream_connect_failed`, ...), else empty. */
   readonly errorCode: string
+  /** What the filters of policies decided so far; the pipeline's own. */
+  filterDecisions: FilterDecision[] | null
   /** Attaches the caller. Sets X-Consumer-Username and its companions for the upstream. Only `identify` policies call it. */
   identify(consumer: Consumer, credentialId: string): void
 }

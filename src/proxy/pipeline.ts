@@ -9,6 +9,7 @@
 import { clock } from './clock.ts'
 import { errors, type GatewayError } from './errors.ts'
 import type { Exchange, PolicyHandlers, Stage, Verdict } from './exchange.ts'
+import type { Condition } from './expression.ts'
 
 export interface ChainEntry {
   readonly policy: string
@@ -19,6 +20,8 @@ export interface ChainEntry {
   readonly unavailable: boolean
   /** In a global rule: silent where the binding has the same policy. */
   readonly yieldsToRoute: boolean
+  /** Where it runs; null: everywhere. Its handlers ask by themselves. */
+  readonly filter: Condition | null
   /** Shadow: the verdict is recorded and the request passes. */
   readonly shadow: boolean
   /** on_error: continue. */
@@ -199,9 +202,14 @@ function answerOf(
     return null
   }
   if (entry.errorResponse !== undefined && verdict.status >= 400) {
-    return { policy: entry.policy, verdict: { ...verdict, body: entry.errorResponse } }
+    return { policy: entry.policy, verdict: withBody(verdict, entry.errorResponse) }
   }
   return { policy: entry.policy, verdict }
+}
+
+/** What the policy said about its own body is not true of another. */
+function withBody({ contentType: _, ...verdict }: Verdict, body: NonNullable<Verdict['body']>): Verdict {
+  return { ...verdict, body }
 }
 
 function failure(entry: ChainEntry, error: unknown, events: PipelineEvents): Answer | null {

@@ -113,11 +113,12 @@ function unknownField({ schema, path, property: name = '' }: Violation): SchemaP
   const unsupported = schema['x-unsupported'] as Record<string, string> | undefined
   const what = unsupported && Object.hasOwn(unsupported, name) ? unsupported[name] : undefined
   if (what !== undefined) {
+    const instead = (schema['x-instead'] as Record<string, string> | undefined)?.[name]
     return {
       ...place,
       code: 'unsupported-field',
-      message: `the field ${name} is not supported by this version yet (${what})`,
-      hint: 'Remove it, or keep this part of the configuration on a gateway that supports it.',
+      message: `the field ${name} is not supported ${instead === undefined ? 'by this version yet ' : ''}(${what})`,
+      hint: instead ?? 'Remove it, or keep this part of the configuration on a gateway that supports it.',
     }
   }
   const known = Object.keys((schema.properties as object | undefined) ?? {})

@@ -66,6 +66,7 @@ export class FakeExchange implements Exchange {
   outcome: Outcome = 'pending'
   rejectedBy = ''
   errorCode = ''
+  filterDecisions = null
   readonly #request: FakeRequestView
   readonly #planned: FakeResponse
   #response = { status: 0, fromUpstream: false, headers: new FakeFields([]), bodyBytes: 0, headBytes: 0 }

@@ -12,6 +12,7 @@ import type {
   Timings,
   UpstreamInfo,
 } from '../exchange.ts'
+import type { FilterDecision } from '../filter.ts'
 import { headerBlock } from '../headers.ts'
 import type { Binding } from '../runtime.ts'
 import type { Target } from '../target.ts'
@@ -79,6 +80,7 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   outcome: Outcome = 'pending'
   rejectedBy = ''
   errorCode = ''
+  filterDecisions: FilterDecision[] | null = null
 
   start: number
   upstreamStart = 0
