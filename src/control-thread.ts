@@ -2,14 +2,21 @@
  * Where the control thread comes together: configuration and its reloads, the supervisor of the data threads, name
  * resolution, metrics, and the endpoints for operators.
  */
+import { AdminApi } from './admin/api/api.ts'
+import { ApiServer } from './admin/api/server.ts'
+import type { Store } from './admin/api/store.ts'
 import { controlEndpoints } from './admin/control.ts'
 import { refuseForeign } from './admin/foreign-requests.ts'
 import { healthEndpoints } from './admin/health.ts'
+import { LiveConfiguration } from './admin/live-configuration.ts'
 import { metricsEndpoints } from './admin/metrics.ts'
 import { AdminServer, type AdminServerOptions, type Endpoints } from './admin/server.ts'
 import { stateEndpoints } from './admin/state.ts'
+import type { Catalogue, CheckResult } from './config/check.ts'
+import type { Configuration } from './config/configuration.ts'
 import type { Plan } from './config/plan.ts'
-import { type Finding, formatFinding } from './config/problem.ts'
+import { formatFinding } from './config/problem.ts'
+import type { AdminSettings } from './config/settings.ts'
 import type { SpareThreads } from './proxy/spare-threads.ts'
 import { Supervisor } from './proxy/supervisor.ts'
 import type { Ports } from './proxy/thread-protocol.ts'
@@ -20,43 +27,47 @@ import type { RuntimeLog } from './telemetry/log.ts'
 import { createThreadGaugeMemory, ThreadPulse } from './telemetry/thread-gauges.ts'
 import { version } from './version.ts'
 
-/** A configuration that was read again: a plan, or what is wrong with it. */
-export interface Reading {
-  plan?: Plan
-  findings: readonly Finding[]
-}
-
 /** Where everything listens, with the ports in use. */
 export interface Addresses {
   listeners: { name: string; protocol: string; host: string; port: number }[]
   metrics?: { host: string; port: number }
   control?: { host: string; port: number }
+  admin?: { host: string; port: number }
 }
 
 export interface GatewayOptions {
   plan: Plan
+  configuration: Configuration
+  catalogue: Catalogue
+  /** Of the Admin API. */
+  store: Store
   log: RuntimeLog
-  /** Reads the configuration anew, for `reload`. */
-  read: () => Promise<Reading>
+  /** Reads the configuration anew, for `reload`, with what the store holds. */
+  read: () => Promise<CheckResult>
   /** Of `data-thread.ts`. */
   threads: SpareThreads
 }
 
 export class Gateway {
   readonly #log: RuntimeLog
-  readonly #read: () => Promise<Reading>
+  readonly #read: () => Promise<CheckResult>
+  readonly #catalogue: Catalogue
+  readonly #store: Store
+  readonly #live: LiveConfiguration
   readonly #supervisor: Supervisor
   readonly #resolver: Resolver
   readonly #exposition: Exposition
   readonly #pulse: ThreadPulse
   readonly #stdout: LineSink
-  readonly #servers: AdminServer[] = []
+  readonly #servers: { close(): Promise<void> }[] = []
   #rejected = 0
   #stateClears = 0
 
-  constructor({ plan, log, read, threads }: GatewayOptions) {
+  constructor({ plan, configuration, catalogue, store, log, read, threads }: GatewayOptions) {
     this.#log = log
     this.#read = read
+    this.#catalogue = catalogue
+    this.#store = store
     const gauges = createThreadGaugeMemory()
     this.#pulse = new ThreadPulse(gauges)
     this.#exposition = new Exposition(() => this.#facts(), gauges)
@@ -80,11 +91,12 @@ export class Gateway {
     // The threads count their own series.
     state.add({ kind: 'metrics', count: () => 0, clear: () => this.#exposition.clearPolicyMetrics() })
     state.add({ kind: 'caches', count: () => this.#resolver.size, clear: () => this.#resolver.refresh() })
+    this.#live = new LiveConfiguration(this.#supervisor, store, configuration)
   }
 
   /** Resolves when traffic is taken. Rejects when it cannot be; then nothing is left open. */
   async start(): Promise<Addresses> {
-    const { metrics, control } = this.#supervisor.plan.settings
+    const { metrics, control, admin } = this.#supervisor.plan.settings
     const status = () => this.#supervisor.status
     try {
       // Health comes first, so that a start that takes long can be watched.
@@ -103,6 +115,7 @@ export class Gateway {
         { guard: refuseForeign, wrongMethod: 404 },
       )
       await this.#supervisor.start()
+      const adminPort = await this.#serveAdmin(admin)
       const { listeners } = this.#supervisor.plan.settings
       return {
         listeners: listeners.map((listener) => ({
@@ -111,6 +124,7 @@ export class Gateway {
         })),
         ...(metricsPort !== undefined && { metrics: { host: metrics.host, port: metricsPort } }),
         ...(controlPort !== undefined && { control: { host: control.host, port: controlPort } }),
+        ...(adminPort !== undefined && { admin: { host: admin.host, port: adminPort } }),
       }
     } catch (error) {
       await this.#close()
@@ -120,13 +134,13 @@ export class Gateway {
 
   /** Reads the configuration again and puts it to work. A bad one changes nothing but the log and a metric. */
   async reload(): Promise<void> {
-    const { plan, findings } = await this.#read()
-    if (plan === undefined) {
+    const result = await this.#live.reload(async () => {
+      const { plan, configuration, findings } = await this.#read()
+      if (plan !== undefined && configuration !== undefined) return { plan, configuration }
       this.#reject({ findings: findings.map((finding) => formatFinding(finding).trimEnd()) })
-      return
-    }
-    const result = await this.#supervisor.apply(plan)
-    switch (result.outcome) {
+      return undefined
+    })
+    switch (result?.outcome) {
       case 'refused':
         this.#reject({ reason: result.reason })
         break
@@ -134,7 +148,7 @@ export class Gateway {
         this.#log.info({ version: result.version }, 'the configuration says what is running already')
         break
       case 'applied':
-        this.#log.setLevel(plan.settings.log.level)
+        this.#log.setLevel(this.#supervisor.plan.settings.log.level)
         this.#log.info({ version: result.version, changes: result.changes }, 'new configuration is in use')
     }
   }
@@ -177,10 +191,25 @@ export class Gateway {
     return server.listen(address)
   }
 
+  async #serveAdmin(settings: AdminSettings): Promise<number | undefined> {
+    if (!settings.enabled) return undefined
+    const api = new AdminApi({
+      settings,
+      live: this.#live,
+      catalogue: this.#catalogue,
+      log: this.#log,
+    })
+    const server = new ApiServer(api, this.#log)
+    this.#servers.push(server)
+    return server.listen(settings)
+  }
+
   async #close(): Promise<void> {
     this.#resolver.close()
     this.#pulse.stop()
     await Promise.all([...this.#servers.map((server) => server.close()), this.#stdout.close()])
+    await this.#live.settle()
+    this.#store.close()
   }
 
   #reject(why: object): void {

@@ -1,7 +1,11 @@
 /** What `sluice start` does once it knows its arguments; apart, because loading all this takes a while. */
+import { resolve } from 'node:path'
+import { Store } from '../admin/api/store.ts'
+import { storedDocument } from '../admin/api/stored-document.ts'
 import { type CheckResult, check } from '../config/check.ts'
 import { chooseSources, load } from '../config/load.ts'
 import { formatFinding } from '../config/problem.ts'
+import type { Settings } from '../config/settings.ts'
 import { watchConfig } from '../config/watch.ts'
 import { type Addresses, Gateway } from '../control-thread.ts'
 import { catalogue, policySchemas } from '../policies/index.ts'
@@ -13,7 +17,7 @@ import { type Signals, watchSignals } from './signals.ts'
 
 /** Prints what is wrong with a configuration, if anything is. */
 export async function checkOnly(named: readonly string[], io: CliIo): Promise<number> {
-  const { plan, findings } = await readConfiguration(await chooseSources(named, io.cwd), io)
+  const { plan, findings } = await readConfiguration(await chooseSources(named, io.cwd), io, undefined)
   for (const finding of findings) io.stderr.write(formatFinding(finding))
   if (plan === undefined) return exitCode.invalid
   io.stdout.write('The configuration is valid.\n')
@@ -23,7 +27,8 @@ export async function checkOnly(named: readonly string[], io: CliIo): Promise<nu
 /** Runs until a signal ends it. `named`: the sources of the configuration, if any were named. */
 export async function serve(named: readonly string[], threads: SpareThreads, io: CliIo): Promise<number> {
   const sources = await chooseSources(named, io.cwd)
-  const read = () => readConfiguration(sources, io)
+  const slot: StoreSlot = {}
+  const read = () => readConfiguration(sources, io, slot)
   const started = Promise.withResolvers<Gateway>()
   const reload = async () => (await started.promise).reload()
   const signals = watchSignals({
@@ -34,11 +39,20 @@ export async function serve(named: readonly string[], threads: SpareThreads, io:
   const watcher = watchConfig(sources, reload, { cwd: io.cwd })
   try {
     await watcher.ready
-    const { plan, findings } = await read()
+    const { plan, configuration, findings } = await read()
     for (const finding of findings) io.stderr.write(formatFinding(finding))
-    if (plan === undefined) return exitCode.invalid
+    if (plan === undefined || configuration === undefined) return exitCode.invalid
     const log = createLog(plan.settings.log.level)
-    const gateway = new Gateway({ plan, log, read, threads })
+    const store = slot.store!
+    const gateway = new Gateway({
+      plan,
+      configuration,
+      catalogue: policySchemas(catalogue),
+      store,
+      log,
+      read,
+      threads,
+    })
     const addresses = await startUnlessStopped(gateway, signals)
     if (addresses === undefined) return exitCode.ok
 
@@ -51,6 +65,7 @@ export async function serve(named: readonly string[], threads: SpareThreads, io:
   } finally {
     watcher.close()
     signals.close()
+    slot.store?.close()
   }
 }
 
@@ -73,7 +88,7 @@ async function end(gateway: Gateway, signals: Signals): Promise<number> {
   return code
 }
 
-function banner({ listeners, metrics, control }: Addresses, threads: number): string {
+function banner({ listeners, metrics, control, admin }: Addresses, threads: number): string {
   const lines = [
     `sluice ${version} takes traffic on ${threads} data thread${threads === 1 ? '' : 's'}.`,
     ...listeners.map(({ name, protocol, host, port }) => line(name, `${protocol}://${at(host, port)}`)),
@@ -83,6 +98,7 @@ function banner({ listeners, metrics, control }: Addresses, threads: number): st
     lines.push(line('metrics', `http://${address}/metrics`), line('health', `http://${address}/readyz`))
   }
   if (control !== undefined) lines.push(line('control', `http://${at(control.host, control.port)}/v1/plan`))
+  if (admin !== undefined) lines.push(line('admin', `http://${at(admin.host, admin.port)}/apisix/admin`))
   return `${lines.join('\n')}\n`
 }
 
@@ -94,6 +110,26 @@ function at(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-async function readConfiguration(sources: readonly string[], io: CliIo): Promise<CheckResult> {
-  return check(await load(sources, io.env, io.cwd), policySchemas(catalogue), { gatewayVersion: version })
+/** Opened by the first reading, because where it is stands in the settings. */
+interface StoreSlot {
+  store?: Store
+}
+
+async function readConfiguration(
+  sources: readonly string[],
+  io: CliIo,
+  slot: StoreSlot | undefined,
+): Promise<CheckResult> {
+  const held = (settings: Settings) => {
+    if (slot === undefined) return undefined
+    slot.store ??= new Store(folderOf(settings, io.cwd))
+    return storedDocument(slot.store)
+  }
+  const loaded = await load(sources, io.env, io.cwd)
+  return check(loaded, policySchemas(catalogue), { gatewayVersion: version, held })
+}
+
+/** Without an Admin API there is nothing to keep, and no file is made. */
+function folderOf({ admin, data_dir: folder }: Settings, cwd: string): string {
+  return admin.enabled && folder !== ':memory:' ? resolve(cwd, folder) : ':memory:'
 }

@@ -60,10 +60,10 @@ interface ValidationReport {
 }
 
 function summarise(plan: Plan): Summary {
-  const { listeners, control, metrics, workers } = plan.settings
+  const { listeners, control, metrics, admin, workers } = plan.settings
   return {
     listeners,
-    endpoints: Object.entries({ control, metrics })
+    endpoints: Object.entries({ control, metrics, admin })
       .filter(([, { enabled }]) => enabled)
       .map(([name, { host, port }]) => ({ name, host, port })),
     workers,

@@ -2,24 +2,27 @@
  * Documents -> a plan, or everything that is wrong with them. Nothing stops at the first finding: what is missing or
  * broken is left out of the checks that would need it, so that one mistake gives one finding.
  */
+import { Configuration } from './configuration.ts'
 import { type Declarations, type Declared, readDeclarations } from './declarations.ts'
-import { readSections } from './documents.ts'
-import type { Loaded } from './load.ts'
+import { addSections, readSections } from './documents.ts'
+import type { Loaded, SourceDocument } from './load.ts'
 import {
   consumerSpec,
   contractSpec,
+  metadataSpec,
   pluginSetSpec,
   routeSpec,
   serviceSpec,
   upstreamSpec,
 } from './normalise.ts'
-import type { ContractSpec, Plan, PluginSetSpec, RouteSpec, ServiceSpec } from './plan.ts'
+import type { ContractSpec, Plan, RouteSpec, ServiceSpec } from './plan.ts'
 import { type Catalogue, PolicyCheck } from './policy-check.ts'
 import { type Finding, hasErrors } from './problem.ts'
 import { checkReachability } from './reachability.ts'
 import { checkReferences } from './references.ts'
 import { Report } from './report.ts'
 import type { RouteInput } from './resources.ts'
+import type { Settings } from './settings.ts'
 import { readSettings } from './settings-check.ts'
 
 export type { Catalogue, PolicySchema } from './policy-check.ts'
@@ -29,11 +32,18 @@ export interface CheckOptions {
   gatewayVersion: string
   /** Of the plan. Default: 1. */
   planVersion?: number
+  /**
+   * What the gateway holds itself, such as resources of the Admin API; asked for once the settings are known. They are
+   * checked like any other, but what they refer to may be missing: the Admin API lets that be, as APISIX does.
+   */
+  held?: (settings: Settings) => SourceDocument | undefined
 }
 
 export interface CheckResult {
   /** Absent when any finding is an error. */
   plan?: Plan
+  /** What the plan was made from. */
+  configuration?: Configuration
   /** Errors first, then by file and line. */
   findings: Finding[]
 }
@@ -41,7 +51,16 @@ export interface CheckResult {
 export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOptions): CheckResult {
   const report = new Report(loaded.findings)
   const sections = readSections(loaded.documents, report)
-  const settings = readSettings(sections, options.gatewayVersion, report)
+  const settings = readSettings(
+    sections,
+    { version: options.gatewayVersion, adminKey: loaded.adminKey },
+    report,
+  )
+  const held = settings && options.held?.(settings)
+  if (held !== undefined) {
+    report.tolerate(held, ['dangling-reference', 'route-without-upstream'])
+    addSections(held, sections, report)
+  }
   const declarations = readDeclarations(sections, new PolicyCheck(catalogue, report), report)
   checkReferences(declarations, report)
   const routes = activeRoutes(declarations)
@@ -67,7 +86,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     global_rules: convert(declarations.global_rules, pluginSetSpec),
     plugin_metadata: convert(declarations.plugin_metadata, metadataSpec),
   }
-  return { plan, findings }
+  return { plan, configuration: new Configuration(declarations, held, catalogue), findings }
 }
 
 /** Routes that are in use: neither they nor their service are switched off. */
@@ -98,12 +117,4 @@ function convert<Input, Spec>(
   const specs = new Map<string, Spec>()
   for (const { id, input } of declared.values()) if (input !== undefined) specs.set(id, specOf(id, input))
   return specs
-}
-
-/** Metadata is held like the policies of any other set, under the policy's own name. */
-function metadataSpec(
-  name: string,
-  { id: _, create_time: _created, update_time: _updated, ...metadata }: Record<string, unknown>,
-): PluginSetSpec {
-  return { id: name, plugins: { [name]: metadata } }
 }

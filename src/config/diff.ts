@@ -27,6 +27,17 @@ export const isEmptyDelta = (delta: PlanDelta): boolean =>
   Object.keys(delta.put).length === 0 &&
   Object.keys(delta.remove).length === 0
 
+/** Changes the given plan itself, so that the effort is that of the delta, however large the plan is. */
+export function applyInPlace(plan: Plan, delta: PlanDelta): void {
+  plan.version = delta.version
+  if (delta.settings !== undefined) plan.settings = delta.settings
+  for (const kind of resourceKinds) {
+    const resources = plan[kind] as Map<string, unknown>
+    for (const id of delta.remove[kind] ?? []) resources.delete(id)
+    for (const resource of delta.put[kind] ?? []) resources.set(identity(resource), resource)
+  }
+}
+
 /**
  * The plan that a delta leads to. The given plan is not changed, and its maps are shared where nothing changed.
  * A delta against nothing must hold settings; without, this throws.

@@ -27,7 +27,7 @@ export function readSections(documents: readonly SourceDocument[], report: Repor
     gateways: [],
     apisix: [],
   }
-  for (const document of documents) readDocument(document, sections, report)
+  for (const document of documents) addSections(document, sections, report)
   return sections
 }
 
@@ -52,7 +52,7 @@ const apisixKeys = new Set([
   'etcd',
 ])
 
-function readDocument(document: SourceDocument, sections: Sections, report: Report): void {
+export function addSections(document: SourceDocument, sections: Sections, report: Report): void {
   const root: Place = { document, path: [] }
   const { value } = document
   if (!isMap(value)) {

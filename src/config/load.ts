@@ -4,6 +4,7 @@
  */
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
+import { readAdminKey } from './admin-key.ts'
 import { type Environment, expandVariables, mayReferToVariables } from './environment.ts'
 import { scanJson } from './json-text.ts'
 import { readPlainYaml } from './plain-yaml.ts'
@@ -23,6 +24,8 @@ export interface SourceDocument {
 export interface Loaded {
   documents: SourceDocument[]
   findings: Finding[]
+  /** Of the Admin API, from the environment. */
+  adminKey?: string
 }
 
 /** Where a configuration is looked for when none is named; the first that exists is taken. */
@@ -54,6 +57,9 @@ export async function load(
   cwd: string = process.cwd(),
 ): Promise<Loaded> {
   const loaded: Loaded = { documents: [], findings: [] }
+  const { key, finding } = await readAdminKey(env, cwd)
+  if (key !== undefined) loaded.adminKey = key
+  if (finding !== undefined) loaded.findings.push(finding)
   for (const source of sources) {
     try {
       for (const file of await sourceFiles(source, cwd)) {

@@ -142,3 +142,11 @@ export const pluginSetSpec = (id: string, input: PluginSetInput): PluginSetSpec 
   id,
   plugins: input.plugins,
 })
+
+/** Metadata is held like the policies of any other set, under the policy's own name. */
+export function metadataSpec(
+  name: string,
+  { id: _, create_time: _created, update_time: _updated, ...metadata }: Record<string, unknown>,
+): PluginSetSpec {
+  return { id: name, plugins: { [name]: metadata } }
+}

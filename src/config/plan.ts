@@ -153,18 +153,22 @@ export const resourceKinds = [
 
 export type PlanResources = { [K in ResourceKind]: Map<string, Resources[K]> }
 
-/** One complete configuration. Replaced as a whole, never changed. */
+/** One complete configuration. Only the supervisor of the data threads changes one, its own, to be that of its threads. */
 export interface Plan extends PlanResources {
   /** Rises by one with every plan that was put to work. */
   version: number
   settings: Settings
 }
 
+/** Resources to put and to remove; by kind, in the order in which they are to be there. */
+export interface PlanChanges {
+  put: { [K in ResourceKind]?: Resources[K][] }
+  remove: { [K in ResourceKind]?: string[] }
+}
+
 /** What changed between two plans; a whole plan is a delta against nothing. */
-export interface PlanDelta {
+export interface PlanDelta extends PlanChanges {
   version: number
   /** Absent: unchanged. */
   settings?: Settings
-  put: { [K in ResourceKind]?: Resources[K][] }
-  remove: { [K in ResourceKind]?: string[] }
 }

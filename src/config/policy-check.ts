@@ -27,6 +27,10 @@ export interface PolicySchema {
 
 export type Catalogue = ReadonlyMap<string, PolicySchema>
 
+/** The field of a credential that tells consumers apart, if the policy has one. */
+export const identifyingField = (policy: PolicySchema): string | undefined =>
+  policy.credentialKey ?? policy.credentialSchema?.required?.[0]
+
 /**
  * Where plugins stand: on a binding, on a consumer (its credentials too), on a group of consumers, or in a credential
  * (nothing but one).
@@ -165,7 +169,7 @@ export class PolicyCheck {
   }
 
   #checkUnique(policy: PolicySchema, credential: PluginConfig, place: Place, owner: string): void {
-    const field = policy.credentialKey ?? policy.credentialSchema?.required?.[0]
+    const field = identifyingField(policy)
     const value = field === undefined ? undefined : credential[field]
     if (field === undefined || value === undefined) return
     const key = `${policy.name} ${String(value)}`

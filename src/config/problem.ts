@@ -30,6 +30,8 @@ export const findingCodes = {
   'duplicate-global-plugin': 'Two global rules hold the same plugin.',
   'conflicting-shared-state': 'Uses of a policy that share one state are configured differently.',
   'duplicate-setting': 'A setting of the gateway is given twice.',
+  'unsafe-admin-key': 'A key of the Admin API that is published, too short, or given twice.',
+  'admin-without-key': 'The Admin API asks for no key.',
   'duplicate-listener': 'Two listeners take the same port.',
   'dangling-reference': 'A reference to a resource that does not exist.',
   'route-without-upstream': 'A route that leads nowhere.',

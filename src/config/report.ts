@@ -37,6 +37,7 @@ export const describePlace = ({ document, path }: Place): string => `${formatPat
 export class Report {
   readonly #findings: Finding[]
   readonly #placed: { place: Place; entry: ReportEntry }[] = []
+  readonly #tolerated = new Map<SourceDocument, readonly FindingCode[]>()
 
   constructor(findings: readonly Finding[]) {
     this.#findings = [...findings]
@@ -44,6 +45,17 @@ export class Report {
 
   add(place: Place, entry: ReportEntry): void {
     this.#placed.push({ place, entry })
+  }
+
+  /** Errors of these codes are warnings in this document. */
+  tolerate(document: SourceDocument, codes: readonly FindingCode[]): void {
+    this.#tolerated.set(document, codes)
+  }
+
+  /** For what may come from elsewhere than a document, such as the environment. */
+  addUnplaced(place: Place | undefined, { severity = 'error', at: _, hint, ...entry }: ReportEntry): void {
+    if (place !== undefined) this.add(place, { severity, hint, ...entry })
+    else this.#findings.push({ ...entry, severity, path: '', ...(hint !== undefined && { hint }) })
   }
 
   /** Every finding, errors first, then by file and line. */
@@ -66,7 +78,7 @@ export class Report {
       entries.forEach(({ place, entry }, index) => {
         this.#findings.push({
           code: entry.code,
-          severity: entry.severity ?? 'error',
+          severity: this.#severity(document, entry),
           file: document.file,
           ...positions[index],
           path: formatPath(place.path),
@@ -76,5 +88,10 @@ export class Report {
       })
     }
     return sortFindings(this.#findings)
+  }
+
+  #severity(document: SourceDocument, { code, severity = 'error' }: ReportEntry): Severity {
+    const tolerated = severity === 'error' && this.#tolerated.get(document)?.includes(code) === true
+    return tolerated ? 'warning' : severity
   }
 }

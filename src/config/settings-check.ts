@@ -3,10 +3,20 @@ import { copy } from './copy.ts'
 import type { Sections } from './documents.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
 import { checkSchema } from './schema.ts'
-import { type GatewayInput, gatewaySchema, resolveSettings, type Settings } from './settings.ts'
+import {
+  type AdminSettings,
+  type GatewayInput,
+  gatewaySchema,
+  resolveSettings,
+  type Settings,
+} from './settings.ts'
 
 /** `version` is the gateway's own. Undefined when something does not fit; the report says what. */
-export function readSettings(sections: Sections, version: string, report: Report): Settings | undefined {
+export function readSettings(
+  sections: Sections,
+  { version, adminKey }: { version: string; adminKey: string | undefined },
+  report: Report,
+): Settings | undefined {
   const merged: Record<string, unknown> = {}
   const places = new Map<string, Place>()
   let sound = true
@@ -26,33 +36,96 @@ export function readSettings(sections: Sections, version: string, report: Report
       merged[key] = copy(value)
     }
   }
+  const apisix: Record<string, unknown> = {}
   for (const section of sections.apisix) {
     sound = fits(section.value, { document: section.document, path: [] }, report) && sound
-    for (const [key, value] of Object.entries(section.value)) {
-      if (places.has(key)) {
-        report.add(section, {
-          code: 'ignored-field',
-          severity: 'info',
-          message: `gateway.${key} is set, so what APISIX's own keys say about it has no effect`,
-        })
-        continue
-      }
-      places.set(key, section)
-      merged[key] = copy(value)
-    }
+    for (const key of Object.keys(section.value)) if (!places.has(key)) places.set(key, section)
+    // A later file of APISIX's own kind is meant to change an earlier one.
+    overlay(apisix, section.value, () => {})
   }
+  const written = copy(merged)
+  overlay(apisix, written, (path) => {
+    report.add(sections.apisix[0]!, {
+      code: 'ignored-field',
+      severity: 'info',
+      message: `gateway.${path} is set, so what APISIX's own keys say about it has no effect`,
+    })
+  })
+  Object.assign(merged, apisix)
   if (!sound) return undefined
   const problems = checkSchema(gatewaySchema, merged)
   if (problems.length > 0) throw new Error(`sound settings do not fit: ${problems[0]!.message}`)
+  if (adminKey !== undefined) addAdminKey(merged, adminKey)
   const settings = resolveSettings(merged as GatewayInput, version)
+  checkAdmin(settings.admin, places.get('admin'), report)
   checkPorts(settings, places, sections, report)
   return settings
 }
+
+/** Lays `above` over `below`, in place: maps are merged, anything else is replaced, which is told. */
+function overlay(
+  below: Record<string, unknown>,
+  above: Record<string, unknown>,
+  replaced: (path: string) => void,
+  path = '',
+): void {
+  for (const [key, value] of Object.entries(above)) {
+    const other = below[key]
+    if (isMap(other) && isMap(value)) overlay(other, value, replaced, `${path}${key}.`)
+    else {
+      if (other !== undefined) replaced(path + key)
+      below[key] = copy(value)
+    }
+  }
+}
+
+const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function fits(value: unknown, place: Place, report: Report): boolean {
   const problems = checkSchema(gatewaySchema, copy(value))
   for (const { path, ...entry } of problems) report.add(below(place, ...path), entry)
   return problems.length === 0
+}
+
+/** What the environment says stands beside what the files say. */
+function addAdminKey(gateway: GatewayInput, key: string): void {
+  const { admin = {} } = gateway
+  gateway.admin = { ...admin, keys: [...(admin.keys ?? []), { name: 'environment', role: 'admin', key }] }
+}
+
+const shortestKey = 16
+/** Keys that APISIX's documentation and earlier versions of its configuration name. */
+const publishedKeys = new Set(['edd1c9f034335f136f87ad84b625c8f1', '4054f7cf07e344346cd3f287985e76a2'])
+
+function checkAdmin(admin: AdminSettings, place: Place | undefined, report: Report): void {
+  const seen = new Set<string>()
+  admin.keys.forEach(({ name, key }, index) => {
+    const fault = publishedKeys.has(key)
+      ? 'it is published in the documentation of APISIX'
+      : key.length < shortestKey
+        ? `it has fewer than ${shortestKey} characters`
+        : seen.has(key)
+          ? 'another name has the same one'
+          : undefined
+    seen.add(key)
+    if (fault === undefined) return
+    report.addUnplaced(place, {
+      code: 'unsafe-admin-key',
+      message: `the key ${index + 1} of the Admin API (${name}) cannot be used: ${fault}`,
+      hint: 'Make one with `openssl rand -hex 32`.',
+    })
+  })
+  if (admin.key_required || !admin.enabled) return
+  const open = admin.host === 'localhost' || admin.host === '::1' || admin.host.startsWith('127.')
+  report.addUnplaced(place, {
+    code: 'admin-without-key',
+    severity: open ? 'warning' : 'error',
+    message: open
+      ? 'whoever can reach the Admin API on this machine may change everything: no key is required'
+      : 'the Admin API cannot be open to other machines without a key',
+    hint: 'Set key_required to true and give it a key.',
+  })
 }
 
 interface Listening {
@@ -78,7 +151,7 @@ function checkPorts(
       place: written ? below(list, index) : list,
     }
   })
-  for (const what of ['control', 'metrics'] as const) {
+  for (const what of ['control', 'metrics', 'admin'] as const) {
     const { enabled, host, port } = settings[what]
     if (enabled) all.push({ what: `the ${what} endpoint`, host, port, place: places.get(what) })
   }

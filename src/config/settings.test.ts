@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { suite, test } from 'node:test'
 import { checkSchema } from './schema.ts'
@@ -45,6 +46,15 @@ suite('settings', () => {
       dns: { min_ttl: 1000, max_ttl: 300_000, timeout: 5000 },
       control: { host: '127.0.0.1', port: 9090, enabled: true },
       metrics: { host: '127.0.0.1', port: 9091, enabled: true },
+      admin: {
+        host: '127.0.0.1',
+        port: 9180,
+        enabled: false,
+        keys: [],
+        key_required: true,
+        allow: ['127.0.0.0/8', '::1'],
+      },
+      data_dir: existsSync('/var/lib/sluice') ? '/var/lib/sluice' : '.sluice',
       log: { level: 'info' },
     })
   })

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { type Static, Type } from './type.ts'
 import { parseDuration, parseSize } from './units.ts'
@@ -61,6 +62,9 @@ export interface Settings {
   dns: { min_ttl: number; max_ttl: number; timeout: number }
   control: AddressSettings
   metrics: AddressSettings
+  admin: AdminSettings
+  /** Folder for what the gateway keeps itself; `:memory:` keeps it no longer than the process. */
+  data_dir: string
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' }
 }
 
@@ -68,6 +72,21 @@ export interface AddressSettings {
   host: string
   port: number
   enabled: boolean
+}
+
+/** The Admin API; it is enabled only when there is a key, or when none is required. */
+export interface AdminSettings extends AddressSettings {
+  keys: AdminKey[]
+  key_required: boolean
+  /** Addresses and CIDR blocks of clients that are let in; empty: all. */
+  allow: string[]
+}
+
+export interface AdminKey {
+  name: string
+  /** A viewer reads only. */
+  role: 'admin' | 'viewer'
+  key: string
 }
 
 export interface ListenerSettings {
@@ -265,6 +284,65 @@ export const gatewaySchema = Type.Object(
     ),
     control: address('The control endpoints (`/v1/...`).', 9090),
     metrics: address('Metrics and health.', 9091),
+    admin: Type.Optional(
+      Type.Object(
+        {
+          host: Type.Optional(
+            Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' }),
+          ),
+          port: Type.Optional(port('Port; 0 picks a free one.', 9180)),
+          enabled: Type.Optional(
+            Type.Boolean({
+              default: true,
+              description: 'Whether it is opened at all. Without a key it is not.',
+            }),
+          ),
+          keys: Type.Optional(
+            Type.Array(
+              Type.Object({
+                name: Type.Optional(
+                  Type.String({
+                    minLength: 1,
+                    description: 'Whose key it is, for the audit log; by default the role.',
+                  }),
+                ),
+                role: Type.Optional(
+                  Type.Enum(['admin', 'viewer'], { default: 'admin', description: 'A `viewer` only reads.' }),
+                ),
+                key: Type.String({
+                  description: 'At least 16 characters, and no key that is published anywhere.',
+                }),
+              }),
+              {
+                default: [],
+                description:
+                  'Who may use it. The environment variable `SLUICE_ADMIN_KEY`, or the file that `SLUICE_ADMIN_KEY_FILE` names, adds an administrator.',
+              },
+            ),
+          ),
+          key_required: Type.Optional(
+            Type.Boolean({
+              default: true,
+              description: 'Whether a key is asked for; without, it can listen on a loopback address only.',
+            }),
+          ),
+          allow: Type.Optional(
+            Type.Array(Type.String({ format: 'cidr' }), {
+              default: ['127.0.0.0/8', '::1'],
+              description: 'Clients that are let in, by address and CIDR block; all when empty.',
+            }),
+          ),
+        },
+        { default: {}, description: 'The Admin API (`/apisix/admin/...`).' },
+      ),
+    ),
+    data_dir: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'Folder for what the gateway keeps itself, such as resources of the Admin API; `:memory:` keeps them no longer than the process. Default: `/var/lib/sluice` where it exists, else `.sluice` in the working directory.',
+      }),
+    ),
     log: Type.Optional(
       Type.Object(
         {
@@ -281,7 +359,7 @@ export const gatewaySchema = Type.Object(
   },
   {
     description: 'The gateway itself. Every field has a default.',
-    'x-unsupported': { admin: 'the Admin API', tracing: 'tracing', tls: 'TLS on listeners' },
+    'x-unsupported': { tracing: 'tracing', tls: 'TLS on listeners' },
   },
 )
 
@@ -334,6 +412,21 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     },
     control: gateway.control,
     metrics: gateway.metrics,
+    admin: adminSettings(gateway.admin, input.admin),
+    data_dir: input.data_dir ?? defaultDataFolder(),
     log: gateway.log,
   }
 }
+
+function adminSettings(admin: Filled<GatewayInput>['admin'], input: GatewayInput['admin']): AdminSettings {
+  const keys = admin.keys.map(({ role, key }, index) => ({
+    name: input?.keys?.[index]?.name ?? role,
+    role,
+    key,
+  }))
+  return { ...admin, keys, enabled: admin.enabled && (keys.length > 0 || !admin.key_required) }
+}
+
+const systemFolder = '/var/lib/sluice'
+
+const defaultDataFolder = () => (existsSync(systemFolder) ? systemFolder : '.sluice')

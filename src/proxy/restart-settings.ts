@@ -8,6 +8,8 @@ const startOnly = [
   'router',
   'control',
   'metrics',
+  'admin',
+  'data_dir',
 ] as const satisfies (keyof Settings)[]
 
 /** `wanted` as far as it can be had without a restart, and the names of the settings that need one. */
@@ -16,6 +18,9 @@ export function liveSettings(
   wanted: Settings,
 ): { settings: Settings; needRestart: string[] } {
   const needRestart = startOnly.filter((name) => !isDeepStrictEqual(current[name], wanted[name]))
-  const { listeners, workers, router, control, metrics } = current
-  return { settings: { ...wanted, listeners, workers, router, control, metrics }, needRestart }
+  const { listeners, workers, router, control, metrics, admin, data_dir } = current
+  return {
+    settings: { ...wanted, listeners, workers, router, control, metrics, admin, data_dir },
+    needRestart,
+  }
 }

@@ -3,8 +3,8 @@
  * those that die, and drains them at the end.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { diffPlans, invertDelta, isEmptyDelta } from '../config/diff.ts'
-import { type Plan, type PlanDelta, resourceKinds } from '../config/plan.ts'
+import { applyInPlace, diffPlans, invertDelta, isEmptyDelta } from '../config/diff.ts'
+import { type Plan, type PlanChanges, type PlanDelta, resourceKinds } from '../config/plan.ts'
 import { createEngineCounterMemory } from '../telemetry/engine-counters.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Announcement, createMetricMemory } from '../telemetry/metrics.ts'
@@ -24,7 +24,7 @@ import type {
   ThreadMemory,
   ToDataThread,
 } from './thread-protocol.ts'
-import { upstreamHosts } from './upstream-hosts.ts'
+import { UpstreamHosts } from './upstream-hosts.ts'
 
 /** Names of upstream nodes and where they lead; the resolver of the control thread. */
 export interface AddressBook {
@@ -111,6 +111,7 @@ export class Supervisor {
   /** Ends waits for a restart when the process ends. */
   readonly #ending = new AbortController()
   #plan: Plan
+  #hosts: UpstreamHosts
   #state: SupervisorState = 'starting'
   #appliedAt = 0
   #restarts = 0
@@ -123,6 +124,7 @@ export class Supervisor {
     this.#options = options
     this.#log = options.log
     this.#plan = { ...options.plan, version: 1 }
+    this.#hosts = new UpstreamHosts(this.#plan)
     this.#limits = createLimitTable(options.limitTableBytes ?? limitTableBytes)
     this.#connections = createConnectionTable(workers)
     // The data threads have the numbers from 1 on.
@@ -170,7 +172,7 @@ export class Supervisor {
     const { addressBook } = this.#options
     try {
       await assertPortsFree(this.#plan.settings.listeners)
-      await addressBook.watch(upstreamHosts(this.#plan))
+      await addressBook.watch(this.#hosts.names())
       addressBook.onChange((host, addresses) => this.#broadcast({ type: 'addresses', host, addresses }))
       const delta = diffPlans(null, this.#plan)
       await Promise.all(this.#slots.map((slot) => this.#spawn(slot, delta).started))
@@ -229,6 +231,14 @@ export class Supervisor {
     return total([...theirs, this.state.clear(cleared)])
   }
 
+  /**
+   * Puts changes of the plan to work in all threads, or in none. The effort is that of the changes, however large the
+   * plan is.
+   */
+  change(changes: PlanChanges): Promise<ApplyResult> {
+    return this.#exclusive(() => this.#change(changes))
+  }
+
   reopenLogs(): void {
     this.#broadcast({ type: 'reopen-logs' })
   }
@@ -279,9 +289,9 @@ export class Supervisor {
     if (isEmptyDelta(delta)) return { outcome: 'unchanged', version: current.version }
 
     const { addressBook } = this.#options
-    const hosts = upstreamHosts(next)
-    const hostsBefore = upstreamHosts(current)
-    await addressBook.watch(new Set([...hosts, ...hostsBefore]))
+    const hosts = new UpstreamHosts(next)
+    const hostsBefore = this.#hosts.names()
+    await addressBook.watch(new Set([...hosts.names(), ...hostsBefore]))
     const reason = await this.#applyEverywhere(delta)
     if (reason !== undefined) {
       await this.#goBack(invertDelta(current, delta))
@@ -289,9 +299,30 @@ export class Supervisor {
       return { outcome: 'refused', reason }
     }
     this.#plan = next
+    this.#hosts = hosts
     this.#appliedAt = Date.now()
-    await addressBook.watch(hosts)
+    await addressBook.watch(hosts.names())
     return { outcome: 'applied', version: next.version, changes: countChanges(delta) }
+  }
+
+  async #change(changes: PlanChanges): Promise<ApplyResult> {
+    const { version } = this.#plan
+    const delta: PlanDelta = { ...changes, version: version + 1 }
+    if (isEmptyDelta(delta)) return { outcome: 'unchanged', version }
+    const { addressBook } = this.#options
+    if (this.#hosts.add(delta).length > 0) await addressBook.watch(this.#hosts.names())
+    const reason = await this.#applyEverywhere(delta)
+    if (reason !== undefined) {
+      this.#hosts.withdraw(delta)
+      await this.#goBack(invertDelta(this.#plan, delta))
+      await addressBook.watch(this.#hosts.names())
+      return { outcome: 'refused', reason }
+    }
+    const unneeded = this.#hosts.subtract(this.#plan, delta)
+    applyInPlace(this.#plan, delta)
+    this.#appliedAt = Date.now()
+    if (unneeded.length > 0) await addressBook.watch(this.#hosts.names())
+    return { outcome: 'applied', version: delta.version, changes: countChanges(delta) }
   }
 
   /** The first refusal; undefined when all threads run the new plan. */

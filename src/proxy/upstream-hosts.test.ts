@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { planOf } from '../../test/threads/plan.ts'
-import { upstreamHosts } from './upstream-hosts.ts'
+import { UpstreamHosts } from './upstream-hosts.ts'
 
 test('names of upstreams, wherever they stand, and no addresses', () => {
   const plan = planOf(`
@@ -12,5 +12,28 @@ routes:
   - { id: b, uri: /b, service_id: s }
   - { id: c, uri: /c, upstream_id: u }
 `)
-  assert.deepEqual([...upstreamHosts(plan)].toSorted(), ['one.test', 'three.test', 'two.test'])
+  assert.deepEqual([...new UpstreamHosts(plan).names()].toSorted(), ['one.test', 'three.test', 'two.test'])
+})
+
+test('a change counts only what it touches', () => {
+  const plan = planOf(`
+upstreams:
+  - { id: u, nodes: [{ host: one.test, port: 1, weight: 1 }, { host: two.test, port: 1, weight: 1 }] }
+  - { id: v, nodes: [{ host: two.test, port: 1, weight: 1 }] }
+`)
+  const hosts = new UpstreamHosts(plan)
+  const node = { host: 'three.test', port: 1, weight: 1, priority: 0 }
+  const changes = { put: { upstreams: [{ ...plan.upstreams.get('u')!, nodes: [node] }] }, remove: {} }
+  assert.deepEqual(hosts.add(changes), ['three.test'])
+  assert.deepEqual(hosts.subtract(plan, changes), ['one.test'])
+  assert.deepEqual([...hosts.names()].toSorted(), ['three.test', 'two.test'])
+})
+
+test('a change that is withdrawn leaves no trace', () => {
+  const plan = planOf('upstreams: [{ id: u, nodes: [{ host: one.test, port: 1, weight: 1 }] }]')
+  const hosts = new UpstreamHosts(plan)
+  const changes = { put: { upstreams: [plan.upstreams.get('u')!] }, remove: {} }
+  assert.deepEqual(hosts.add(changes), [])
+  hosts.withdraw(changes)
+  assert.deepEqual([...hosts.names()], ['one.test'])
 })

@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { Agent, request } from 'undici'
+import { Store } from '../../src/admin/api/store.ts'
 import { check } from '../../src/config/check.ts'
 import { load } from '../../src/config/load.ts'
 import { Gateway } from '../../src/control-thread.ts'
@@ -116,18 +117,21 @@ class Load {
   }
 }
 
-async function start(t: TestContext, configuration: (revision: number) => string) {
+async function start(t: TestContext, text: (revision: number) => string) {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-survival-'))
   const file = join(folder, 'sluice.yaml')
   let revision = 0
-  const save = () => writeFile(file, configuration(revision++))
+  const save = () => writeFile(file, text(revision++))
   await save()
   const read = async () => check(await load([file], {}), policySchemas(catalogue), { gatewayVersion: 'test' })
-  const { plan, findings } = await read()
-  assert.ok(plan, JSON.stringify(findings))
+  const { plan, configuration, findings } = await read()
+  assert.ok(plan && configuration, JSON.stringify(findings))
   const threads = new SpareThreads(new URL('../../src/data-thread.ts', import.meta.url), 2)
   const gateway = new Gateway({
     plan,
+    configuration,
+    catalogue: policySchemas(catalogue),
+    store: new Store(':memory:'),
     log: createLog('error', new Writable({ write: (_chunk, _encoding, done) => done() })),
     read,
     threads,

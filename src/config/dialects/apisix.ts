@@ -60,6 +60,12 @@ const translations: Readonly<Record<string, Translation>> = {
   },
   'apisix.router.http': to('router', isString),
   'apisix.trusted_addresses': to('trusted_addresses', Array.isArray),
+  'apisix.enable_admin': into('admin', 'enabled', isBoolean),
+  'deployment.admin.admin_key': into('admin', 'keys', isKeyList, fromKeyList),
+  'deployment.admin.admin_key_required': into('admin', 'key_required', isBoolean),
+  'deployment.admin.allow_admin': into('admin', 'allow', Array.isArray),
+  'deployment.admin.admin_listen.ip': into('admin', 'host', isString),
+  'deployment.admin.admin_listen.port': into('admin', 'port', isNumber),
   'apisix.enable_control': into('control', 'enabled', isBoolean),
   'apisix.control.ip': into('control', 'host', isString),
   'apisix.control.port': into('control', 'port', isNumber),
@@ -83,6 +89,19 @@ function isNumber(value: unknown): boolean {
 }
 function isBoolean(value: unknown): boolean {
   return typeof value === 'boolean'
+}
+
+type KeyEntry = { name?: unknown; role?: unknown; key?: unknown }
+
+function isKeyList(value: unknown): boolean {
+  return Array.isArray(value) && value.every((entry: KeyEntry | null) => typeof entry?.key === 'string')
+}
+function fromKeyList(value: unknown): unknown {
+  return (value as KeyEntry[]).map(({ name, role, key }) => ({
+    ...(isString(name) && { name }),
+    ...(isString(role) && { role }),
+    key,
+  }))
 }
 
 /** nginx writes `75s`, or `75` for the same; what it combines, such as `1m 30s`, is not taken. */

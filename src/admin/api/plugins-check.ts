@@ -1,0 +1,74 @@
+/** The plugins of one resource against the catalogue, in the order and with the words of APISIX. */
+import type { Configuration } from '../../config/configuration.ts'
+import type { CredentialOwner } from '../../config/credential-owners.ts'
+import type { PluginConfig, Plugins } from '../../config/plan.ts'
+import {
+  type Catalogue,
+  identifyingField,
+  type PluginsRole,
+  type PolicySchema,
+} from '../../config/policy-check.ts'
+import { metaSchema } from '../../config/resources.ts'
+import { schemaError } from './wording.ts'
+
+/** The first thing that is wrong; undefined: nothing, and every default is filled in, in place. */
+export function pluginsError(
+  plugins: Record<string, unknown>,
+  role: PluginsRole,
+  catalogue: Catalogue,
+): string | undefined {
+  for (const [name, config] of Object.entries(plugins)) {
+    if (typeof config !== 'object' || config === null) {
+      return `invalid plugin conf ${JSON.stringify(config)} for plugin [${name}]`
+    }
+    const policy = catalogue.get(name)
+    if (policy === undefined) return `unknown plugin [${name}]`
+    const fault = configError(policy, plugins, config as PluginConfig, role)
+    if (fault !== undefined) return `failed to check the configuration of plugin ${name} err: ${fault}`
+  }
+  return undefined
+}
+
+function configError(
+  policy: PolicySchema,
+  plugins: Record<string, unknown>,
+  config: PluginConfig,
+  role: PluginsRole,
+): string | undefined {
+  const { _meta: meta, ...own } = config
+  const metaFault = meta === undefined ? undefined : schemaError(metaSchema, meta)
+  if (metaFault !== undefined) return metaFault
+  // APISIX lets a configuration that is switched off be invalid.
+  if (meta?.disable === true) return undefined
+  const credentials = role === 'binding' || role === 'group' ? undefined : policy.credentialSchema
+  const fault = schemaError(credentials ?? policy.configSchema, own)
+  if (fault !== undefined) return fault
+  const meaning = credentials === undefined ? policy.validate?.(own) : undefined
+  if (meaning === undefined) plugins[policy.name] = meta === undefined ? own : { ...own, _meta: meta }
+  return meaning
+}
+
+/**
+ * A credential may belong to one consumer only. A consumer is not in conflict with credentials of its own, a credential
+ * only not with itself.
+ */
+export function duplicateCredential(
+  plugins: Plugins,
+  owner: CredentialOwner,
+  configuration: Configuration,
+  catalogue: Catalogue,
+): string | undefined {
+  for (const [name, config] of Object.entries(plugins)) {
+    const policy = catalogue.get(name)
+    const field = policy && identifyingField(policy)
+    const value = field === undefined ? undefined : config[field]
+    if (typeof value !== 'string' || field === undefined) continue
+    for (const other of configuration.ownersOf(name, value)) {
+      if (other.username === owner.username && (owner.credential ?? other.credential) === other.credential)
+        continue
+      const place = other.credential === undefined ? '' : `credential: ${other.credential} of `
+      return `duplicate ${field} of plugin ${name} found with ${place}consumer: ${other.username}`
+    }
+  }
+  return undefined
+}

@@ -1,0 +1,197 @@
+/** One resource, as a client of the Admin API wrote it -> what the configuration holds, or APISIX's words for why not. */
+import { copy } from '../../config/copy.ts'
+import type { Inputs } from '../../config/declarations.ts'
+import type { Plugins } from '../../config/plan.ts'
+import type { Catalogue, PluginsRole } from '../../config/policy-check.ts'
+import {
+  type CredentialInput,
+  credentialSchema,
+  resourceSchemas,
+  upstreamSchema,
+} from '../../config/resources.ts'
+import type { Transaction } from '../live-configuration.ts'
+import { duplicateCredential, pluginsError } from './plugins-check.ts'
+import type { Target } from './target.ts'
+import { schemaError } from './wording.ts'
+
+type Value = Record<string, unknown>
+
+/** `input` has the defaults filled in; absent for what is kept and not in force. */
+export type Checked = { input?: object } | { error: unknown }
+
+const isMap = (value: unknown): value is Value =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+export class ResourceCheck {
+  readonly #catalogue: Catalogue
+
+  constructor(catalogue: Catalogue) {
+    this.#catalogue = catalogue
+  }
+
+  /** `value` carries its id, and is left as it is. */
+  check(target: Target, value: Value, transaction: Transaction): Checked {
+    const input = copy(value)
+    const error = this.#errorOf(target, input, transaction)
+    return error === undefined ? { input } : { error }
+  }
+
+  #errorOf(target: Target, input: Value, transaction: Transaction): string | undefined {
+    switch (target.kind.name) {
+      case 'routes':
+        return this.#routeError(input, transaction)
+      case 'services':
+        return (
+          invalid(schemaError(resourceSchemas.services, input)) ??
+          this.#upstreamError(input.upstream) ??
+          references(input, ['upstream_id'], transaction) ??
+          this.#plugins(input)
+        )
+      case 'upstreams':
+        return this.#upstreamError(input)
+      case 'consumers':
+        return this.#consumerError(target, input, transaction)
+      case 'credentials':
+        return this.#credentialError(target, input, transaction)
+      case 'global_rules':
+        return (
+          invalid(schemaError(resourceSchemas.global_rules, input)) ??
+          this.#plugins(input) ??
+          ruleConflict(input as Inputs['global_rules'], transaction)
+        )
+      case 'plugin_configs':
+        return invalid(schemaError(resourceSchemas.plugin_configs, input)) ?? this.#plugins(input)
+      case 'consumer_groups':
+        return invalid(schemaError(resourceSchemas.consumer_groups, input)) ?? this.#plugins(input, 'group')
+      case 'plugin_metadata':
+        return this.#metadataError(target.id, input)
+      case 'contracts':
+        return (
+          invalid(schemaError(resourceSchemas.contracts, input)) ??
+          references(input, ['service_id', 'route_id'], transaction)
+        )
+      default:
+        return undefined
+    }
+  }
+
+  #routeError(input: Value, transaction: Transaction): string | undefined {
+    for (const field of ['host', 'remote_addr']) {
+      if (input[field] !== undefined && input[`${field}s`] !== undefined) {
+        return `only one of ${field} or ${field}s is allowed`
+      }
+    }
+    return (
+      invalid(schemaError(resourceSchemas.routes, input) ?? pathError(input)) ??
+      this.#upstreamError(input.upstream) ??
+      references(input, ['upstream_id', 'service_id', 'plugin_config_id'], transaction) ??
+      this.#plugins(input)
+    )
+  }
+
+  #upstreamError(upstream: unknown): string | undefined {
+    if (upstream === undefined) return undefined
+    const fault = invalid(schemaError(upstreamSchema, upstream))
+    if (fault !== undefined) return fault
+    const { nodes, pass_host: passHost, upstream_host: host } = upstream as Inputs['upstreams']
+    if (isMap(nodes)) {
+      for (const address of Object.keys(nodes)) {
+        const port = /:(\d+)$/.exec(address)?.[1]
+        if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) return `invalid port ${port}`
+      }
+    }
+    if (passHost === 'rewrite' && (host === undefined || host === '')) {
+      return "`upstream_host` can't be empty when `pass_host` is `rewrite`"
+    }
+    return undefined
+  }
+
+  #consumerError({ id }: Target, input: Value, transaction: Transaction): string | undefined {
+    const fault = invalid(schemaError(resourceSchemas.consumers, input))
+    if (fault !== undefined) return fault
+    const { username, plugins } = input as Inputs['consumers']
+    if (id !== undefined && id !== username) return 'wrong username'
+    if (plugins === undefined) return references(input, ['group_id'], transaction)
+    const pluginFault = pluginsError(plugins, 'consumer', this.#catalogue)
+    if (pluginFault !== undefined) return `invalid plugins configuration: ${pluginFault}`
+    return (
+      duplicateCredential(plugins, { username }, transaction.configuration, this.#catalogue) ??
+      references(input, ['group_id'], transaction)
+    )
+  }
+
+  #credentialError({ id, consumer }: Target, input: Value, transaction: Transaction): string | undefined {
+    const fault = invalid(schemaError(credentialSchema, input))
+    if (fault !== undefined) return fault
+    const { plugins } = input as unknown as CredentialInput
+    const pluginFault = pluginsError(plugins, 'credential', this.#catalogue)
+    if (pluginFault !== undefined) return `invalid plugins configuration: ${pluginFault}`
+    for (const name of Object.keys(plugins)) {
+      if (this.#catalogue.get(name)?.credentialSchema === undefined) {
+        return 'only supports auth type plugins in consumer credential'
+      }
+    }
+    const owner = { username: consumer!, credential: id! }
+    return duplicateCredential(plugins, owner, transaction.configuration, this.#catalogue)
+  }
+
+  #metadataError(name: string | undefined, input: Value): string | undefined {
+    if (name === undefined) return 'missing plugin name'
+    const policy = this.#catalogue.get(name)
+    if (policy === undefined) return 'invalid plugin name'
+    const { id: _, ...metadata } = input
+    const fault = policy.metadataSchema && invalid(schemaError(policy.metadataSchema, metadata))
+    if (fault === undefined) Object.assign(input, metadata, { id: name })
+    return fault
+  }
+
+  #plugins({ plugins }: Value, role: PluginsRole = 'binding'): string | undefined {
+    return isMap(plugins) ? pluginsError(plugins as Plugins, role, this.#catalogue) : undefined
+  }
+}
+
+const invalid = (fault: string | undefined) => fault && `invalid configuration: ${fault}`
+
+/** Paths stand in one of three fields; the schema of files leaves that to a check that names them. */
+function pathError(input: Value): string | undefined {
+  const given = ['uri', 'uris', 'paths'].filter((field) => input[field] !== undefined)
+  if (given.length === 1) return undefined
+  const matches = given.length === 0 ? 'none' : 'both schemas 1 and 2'
+  return `allOf 1 failed: value should match only one schema, but matches ${matches}`
+}
+
+const referred = {
+  upstream_id: ['upstreams', 'upstream'],
+  service_id: ['services', 'service'],
+  route_id: ['routes', 'route'],
+  plugin_config_id: ['plugin_configs', 'plugin config'],
+  group_id: ['consumer_groups', 'consumer group'],
+} as const
+
+function references(
+  input: Value,
+  fields: readonly (keyof typeof referred)[],
+  { configuration }: Transaction,
+): string | undefined {
+  for (const field of fields) {
+    const id = input[field]
+    if (id === undefined) continue
+    const [kind, noun] = referred[field]
+    if (!configuration.has(kind, String(id))) {
+      return `failed to fetch ${noun} info by ${noun} id [${id}], response code: 404`
+    }
+  }
+  return undefined
+}
+
+function ruleConflict(
+  { id, plugins }: Inputs['global_rules'],
+  { configuration }: Transaction,
+): string | undefined {
+  for (const [otherId, other] of configuration.entries('global_rules')) {
+    if (otherId === String(id)) continue
+    const name = Object.keys(plugins).find((name) => Object.hasOwn(other.plugins, name))
+    if (name !== undefined) return `plugin '${name}' already exists in global rule with id '${otherId}'`
+  }
+  return undefined
+}

@@ -1,0 +1,213 @@
+/** GET, PUT, POST, PATCH and DELETE of resources, with the answers of APISIX. */
+import type { Configuration, Undo } from '../../config/configuration.ts'
+import type { Inputs } from '../../config/declarations.ts'
+import type { ResourceKind } from '../../config/plan.ts'
+import type { CredentialInput } from '../../config/resources.ts'
+import type { LiveConfiguration, Transaction } from '../live-configuration.ts'
+import { type Answer, failure, JsonText, keyNotFound } from './answer.ts'
+import type { Verb } from './kinds.ts'
+import { mergePatch, setAtPath } from './patch.ts'
+import type { ResourceCheck } from './resource-check.ts'
+import type { StoredResource } from './store.ts'
+import type { Target } from './target.ts'
+
+type Value = Record<string, unknown>
+
+export interface ResourceRequest {
+  verb: Verb
+  target: Target
+  /** Of the request's body; absent: there was none. */
+  body?: unknown
+  query: URLSearchParams
+}
+
+/** Epoch seconds. */
+export type Now = () => number
+
+export class ResourceHandler {
+  readonly #live: LiveConfiguration
+  readonly #check: ResourceCheck
+  readonly #now: Now
+
+  constructor(live: LiveConfiguration, check: ResourceCheck, now: Now) {
+    this.#live = live
+    this.#check = check
+    this.#now = now
+  }
+
+  async handle(request: ResourceRequest): Promise<Answer> {
+    const { verb, target } = request
+    if (target.kind.refused.includes(verb)) {
+      return failure(405, `not supported \`${verb.toUpperCase()}\` method for ${target.kind.noun}`)
+    }
+    const work = this[verb]
+    return this.#live.run((transaction) => work.call(this, request, transaction))
+  }
+
+  get({ target }: ResourceRequest, { store, configuration }: Transaction): Answer {
+    if (target.id === undefined) {
+      const list = store.list(folderOf(target)).map(resourceText)
+      // A consumer has no list of credentials before it has one, as in APISIX.
+      if (list.length === 0 && target.consumer !== undefined) return keyNotFound
+      return { status: 200, body: new JsonText(`{"list":[${list.join(',')}],"total":${list.length}}`) }
+    }
+    const found = store.get(folderOf(target), target.id)
+    if (found !== undefined) return { status: 200, body: new JsonText(resourceText(found)) }
+    const { plan } = target.kind
+    const inFile = plan !== undefined && configuration.isFromFile(plan, target.id)
+    return inFile
+      ? { status: 200, body: { key: keyOf(target.key), value: configuration.get(plan, target.id) } }
+      : keyNotFound
+  }
+
+  put(request: ResourceRequest, transaction: Transaction): Answer {
+    const { body } = request
+    if (body === undefined) return failure(400, 'missing configurations')
+    const value: Value = { ...(body as Value) }
+    const target = identify(request.target, value)
+    if ('status' in target) return target
+    const forbidden = forbiddenProperty(value)
+    if (forbidden !== undefined) return failure(400, forbidden)
+    return this.#write(target, value, transaction, request.query)
+  }
+
+  post(request: ResourceRequest, transaction: Transaction): Answer {
+    const { target, body } = request
+    if (body === undefined) return failure(400, 'missing configurations')
+    const value: Value = { ...(body as Value) }
+    if (target.id !== undefined || value.id !== undefined) {
+      return failure(400, `wrong ${target.kind.noun} id, do not need it`)
+    }
+    const forbidden = forbiddenProperty(value)
+    if (forbidden !== undefined) return failure(400, forbidden)
+    const id = String(transaction.store.revision + 1).padStart(20, '0')
+    value.id = id
+    return this.#write({ ...target, id, key: `${target.key}/${id}` }, value, transaction, request.query)
+  }
+
+  patch(request: ResourceRequest, transaction: Transaction): Answer {
+    const { target, body } = request
+    const { id, kind, subPath } = target
+    if (id === undefined)
+      return failure(400, kind.name === 'secrets' ? 'no secret id' : `missing ${kind.noun} id`)
+    if (body === undefined) return failure(400, 'missing new configuration')
+    if (subPath.length === 0 && (typeof body !== 'object' || body === null)) {
+      return failure(400, 'invalid configuration')
+    }
+    const stored = transaction.store.get(folderOf(target), id)
+    if (stored === undefined) return this.#fileConflict(target, transaction.configuration) ?? keyNotFound
+    const before = JSON.parse(stored.value) as Value
+    const patched =
+      subPath.length > 0 ? setAtPath(before, subPath, body) : { value: mergePatch(before, body as Value) }
+    if ('problem' in patched) return failure(400, patched.problem)
+    const { value } = patched
+    if (value.id !== undefined && String(value.id) !== String(before.id))
+      return failure(400, `wrong ${kind.noun} id`)
+    const keepsTime = subPath.length === 0 && (body as Value).update_time !== undefined
+    if (!keepsTime) value.update_time = this.#now()
+    return this.#write(target, value, transaction, request.query)
+  }
+
+  delete({ target }: ResourceRequest, transaction: Transaction): Answer {
+    const { id, kind } = target
+    if (id === undefined) return failure(400, `missing ${kind.noun} id`)
+    const { store, writes } = transaction
+    if (store.get(folderOf(target), id) === undefined) {
+      return this.#fileConflict(target, transaction.configuration) ?? keyNotFound
+    }
+    writes(setInput(target, undefined, transaction.configuration))
+    store.remove(folderOf(target), id)
+    if (kind.name === 'consumers') {
+      const folder = `consumers/${id}/credentials`
+      for (const credential of store.list(folder)) {
+        writes(transaction.configuration.setCredential(id, credential.id, undefined))
+        store.remove(folder, credential.id)
+      }
+    }
+    return { status: 200, body: { key: keyOf(target.key), deleted: '1' } }
+  }
+
+  /** Checks a value that is complete and carries its id, and puts it where it belongs. */
+  #write(target: Target, value: Value, transaction: Transaction, query: URLSearchParams): Answer {
+    const id = target.id!
+    const { store, writes, configuration } = transaction
+    const checked = this.#check.check(target, value, transaction)
+    if ('error' in checked) return failure(400, checked.error)
+    if (target.consumer !== undefined && !configuration.has('consumers', target.consumer)) {
+      return failure(404, 'consumer not found')
+    }
+    const conflict = this.#fileConflict(target, configuration)
+    if (conflict !== undefined) return conflict
+    const before = store.get(folderOf(target), id)
+    if (target.kind.identity !== 'plugin') this.#stamp(value, before)
+    writes(setInput(target, checked.input, configuration))
+    const ttl = query.get('ttl')
+    const expires = ttl === null ? null : this.#now() + Number(ttl)
+    store.put(folderOf(target), id, JSON.stringify(value), expires)
+    const patched = value.update_time !== undefined && before !== undefined
+    return { status: before === undefined && !patched ? 201 : 200, body: { key: keyOf(target.key), value } }
+  }
+
+  #stamp(value: Value, before: StoredResource | undefined): void {
+    value.create_time ??= (before && (JSON.parse(before.value) as Value).create_time) ?? this.#now()
+    value.update_time ??= this.#now()
+  }
+
+  /** What stands in a file is changed there. */
+  #fileConflict({ kind, id }: Target, configuration: Configuration): Answer | undefined {
+    if (kind.plan === undefined || id === undefined || !configuration.isFromFile(kind.plan, id))
+      return undefined
+    return failure(409, `${kind.noun} [${id}] is in a configuration file, and can only be changed there`)
+  }
+}
+
+/** The target with the id that path or body give; or what is wrong with it. */
+function identify(target: Target, value: Value): Target | Answer {
+  const { kind, id, key } = target
+  if (kind.identity === 'username') {
+    if (typeof value.username !== 'string' || id !== undefined) return target
+    return { ...target, id: value.username, key: `${key}/${value.username}` }
+  }
+  if (kind.identity === 'plugin') {
+    value.id = id
+    return target
+  }
+  const given = id ?? value.id
+  if (given === undefined) return failure(400, `missing ${kind.noun} id`)
+  if (value.id !== undefined && String(value.id) !== String(given))
+    return failure(400, `wrong ${kind.noun} id`)
+  value.id = given
+  return id !== undefined ? target : { ...target, id: String(given), key: `${key}/${given}` }
+}
+
+function forbiddenProperty(value: Value): string | undefined {
+  for (const [place, part] of [
+    ['', value],
+    [' upstream.', value.upstream],
+    [' plugins.', value.plugins],
+  ] as const) {
+    if (typeof part !== 'object' || part === null) continue
+    for (const name of ['create_time', 'update_time']) {
+      if ((part as Value)[name] !== undefined)
+        return `the property is forbidden: ${place === '' ? ' ' : place}${name}`
+    }
+  }
+  return undefined
+}
+
+function setInput(target: Target, input: object | undefined, configuration: Configuration): Undo | undefined {
+  const { kind, id, consumer } = target
+  if (consumer !== undefined)
+    return configuration.setCredential(consumer, id!, input as CredentialInput | undefined)
+  if (kind.plan === undefined) return undefined
+  return configuration.set(kind.plan, id!, input as Inputs[ResourceKind] | undefined)
+}
+
+/** Where the store has it. */
+const folderOf = ({ kind, consumer }: Target) =>
+  consumer === undefined ? kind.name : `consumers/${consumer}/credentials`
+
+const keyOf = (key: string) => `/apisix/${key}`
+
+const resourceText = ({ kind, id, value, created, modified }: StoredResource) =>
+  `{"key":${JSON.stringify(keyOf(`${kind}/${id}`))},"value":${value},"createdIndex":${created},"modifiedIndex":${modified}}`

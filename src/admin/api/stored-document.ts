@@ -1,0 +1,19 @@
+/** What the store holds, as a document that is checked like the files. */
+import type { SourceDocument } from '../../config/load.ts'
+import { adminKinds } from './kinds.ts'
+import type { Store } from './store.ts'
+
+/** Of the kinds that are in force. Credentials stand beside consumers, as in APISIX's files. */
+export function storedDocument(store: Store): SourceDocument {
+  const value: Record<string, Record<string, unknown>[]> = {}
+  for (const { kind, id, value: text } of store.all()) {
+    const username = /^consumers\/([^/]+)\/credentials$/.exec(kind)?.[1]
+    const section = username === undefined ? adminKinds.get(kind)?.plan : 'consumers'
+    if (section === undefined) continue
+    const resource = JSON.parse(text) as Record<string, unknown>
+    if (username !== undefined) resource.id = `${username}/credentials/${id}`
+    value[section] ??= []
+    value[section].push(resource)
+  }
+  return { file: 'the Admin API', value, locate: (wanted) => wanted.map(() => undefined) }
+}

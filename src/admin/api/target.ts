@@ -1,0 +1,46 @@
+/** What a path of the Admin API names: `/apisix/admin/KIND/ID/PATH...`. */
+import { type AdminKind, adminKinds } from './kinds.ts'
+
+export interface Target {
+  kind: AdminKind
+  /** Absent: the list. Of a secret it is `MANAGER/ID`. */
+  id?: string
+  /** Below the resource, for PATCH. */
+  subPath: string[]
+  /** Of a credential. */
+  consumer?: string
+  /** In the store, and without `/apisix` in front. */
+  key: string
+}
+
+/** `segments`: of the path, decoded, after `/apisix/admin/`. Undefined: there is no such kind. */
+export function readTarget(segments: readonly string[]): Target | undefined {
+  const [name = '', id, sub, credential, ...rest] = segments
+  if (name === 'consumers' && id !== undefined && sub === 'credentials') {
+    const key = `consumers/${id}/credentials`
+    return target(adminKinds.get('credentials')!, credential, rest, key, id)
+  }
+  const kind = adminKinds.get(name)
+  if (kind === undefined || name === 'credentials') return undefined
+  if (name === 'secrets') {
+    const below = credential === undefined ? [] : [credential, ...rest]
+    return target(kind, id === undefined || sub === undefined ? undefined : `${id}/${sub}`, below, name)
+  }
+  return target(
+    kind,
+    id,
+    [sub, credential, ...rest].filter((part) => part !== undefined),
+    name,
+  )
+}
+
+function target(
+  kind: AdminKind,
+  id: string | undefined,
+  subPath: string[],
+  folder: string,
+  consumer?: string,
+): Target {
+  const found = id === undefined || id === '' ? { key: folder } : { id, key: `${folder}/${id}` }
+  return { kind, subPath, ...found, ...(consumer !== undefined && { consumer }) }
+}

@@ -1,0 +1,164 @@
+/**
+ * The running configuration while it changes. Changes wait in one line; those that came together are made together:
+ * one difference for the data threads, one commit of the store. Each gets its own answer, and only when all threads
+ * run the change and it is durable.
+ */
+import type { Configuration, Undo } from '../config/configuration.ts'
+import { invertDelta } from '../config/diff.ts'
+import type { Plan, PlanChanges } from '../config/plan.ts'
+import type { Store } from './api/store.ts'
+
+/** The supervisor, as far as changes concern it. */
+export interface ChangeTarget {
+  readonly plan: Plan
+  change(changes: PlanChanges): Promise<Outcome>
+  apply(plan: Plan): Promise<Outcome>
+}
+
+type Outcome =
+  | { outcome: 'applied'; version: number; changes: Record<string, number> }
+  | { outcome: 'unchanged'; version: number }
+  | { outcome: 'refused'; reason: string }
+
+/** What a job may do. It looks and changes in one go, without waiting. */
+export interface Transaction {
+  readonly configuration: Configuration
+  readonly store: Store
+  /** To be called before the first change, and once for each change of the configuration with how it is taken back. */
+  writes(undo?: Undo): void
+}
+
+/** The data threads or the disk did not take the change; nothing of it is left. */
+export class NotApplied extends Error {}
+
+interface Job {
+  run(transaction: Transaction): unknown
+  readonly answer: PromiseWithResolvers<unknown>
+}
+
+/** A configuration that was read anew. */
+export interface Reading {
+  plan: Plan
+  configuration: Configuration
+}
+
+/** So that one that waits long gets its turn. */
+const longestBatch = 500
+
+export class LiveConfiguration {
+  readonly #target: ChangeTarget
+  readonly #store: Store
+  #configuration: Configuration
+  #jobs: Job[] = []
+  /** The turns of batches and readings, one at a time. Never rejects. */
+  #turns: Promise<unknown> = Promise.resolve()
+  #scheduled = false
+
+  constructor(target: ChangeTarget, store: Store, configuration: Configuration) {
+    this.#target = target
+    this.#store = store
+    this.#configuration = configuration
+  }
+
+  get configuration(): Configuration {
+    return this.#configuration
+  }
+
+  /**
+   * Resolves with what the job returns, once everything that it changed, and that others changed before it, is in
+   * force. A job may run twice; the last time counts.
+   * @throws what the job throws, or `NotApplied`
+   */
+  run<T>(job: (transaction: Transaction) => T): Promise<T> {
+    const answer = Promise.withResolvers<unknown>()
+    this.#jobs.push({ run: job, answer })
+    this.#schedule()
+    return answer.promise as Promise<T>
+  }
+
+  /** Reads everything anew, with what the store holds at that moment, and puts it to work. */
+  reload(read: () => Promise<Reading | undefined>): Promise<Outcome | undefined> {
+    return this.#turn(async () => {
+      const reading = await read()
+      if (reading === undefined) return undefined
+      const result = await this.#target.apply(reading.plan)
+      if (result.outcome !== 'refused') this.#configuration = reading.configuration
+      return result
+    })
+  }
+
+  /** Resolves when nothing is under way. */
+  async settle(): Promise<void> {
+    await this.#turns
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    void this.#turn(async () => {
+      this.#scheduled = false
+      const batch = this.#jobs.splice(0, longestBatch)
+      if (this.#jobs.length > 0) this.#schedule()
+      await this.#work(batch)
+    })
+  }
+
+  async #work(batch: readonly Job[]): Promise<void> {
+    const undos: Undo[] = []
+    const answers: (() => void)[] = []
+    try {
+      for (const job of batch) answers.push(this.#perform(job, undos))
+      const changes = this.#configuration.takeChanges(this.#target.plan)
+      if (this.#store.inTransaction) await this.#enforce(changes)
+    } catch (error) {
+      for (const undo of undos.reverse()) undo()
+      this.#configuration.takeChanges(this.#target.plan)
+      this.#store.rollback()
+      // Whose change it was is found by making each alone.
+      if (batch.length > 1) for (const job of batch) await this.#work([job])
+      else batch[0]!.answer.reject(error)
+      return
+    }
+    for (const answer of answers) answer()
+  }
+
+  /** @returns what answers the job, for when the batch is done */
+  #perform(job: Job, undos: Undo[]): () => void {
+    const store = this.#store
+    const first = undos.length
+    let marked = false
+    const writes = (undo?: Undo) => {
+      if (undo !== undefined) undos.push(undo)
+      if (!store.inTransaction) store.begin()
+      if (!marked) store.mark()
+      marked = true
+    }
+    try {
+      const result = job.run({ configuration: this.#configuration, store, writes })
+      if (marked) store.forgetMark()
+      return () => job.answer.resolve(result)
+    } catch (error) {
+      for (const undo of undos.splice(first).reverse()) undo()
+      if (marked) store.backToMark()
+      return () => job.answer.reject(error)
+    }
+  }
+
+  async #enforce(changes: PlanChanges): Promise<void> {
+    const before = invertDelta(this.#target.plan, { ...changes, version: 0 })
+    const result = await this.#target.change(changes)
+    if (result.outcome === 'refused') throw new NotApplied(result.reason)
+    try {
+      this.#store.commit()
+    } catch (error) {
+      await this.#target.change(before)
+      throw new NotApplied(`it could not be made durable: ${(error as Error).message}`)
+    }
+  }
+
+  #turn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turns.then(work)
+    this.#turns = result.catch(() => {})
+    return result
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * Everything that is configured, as it was written and checked. An Admin API changes it one resource at a time; what
+ * that means for the plan is found without looking at the resources that a change does not reach.
+ */
+import { equal } from './copy.ts'
+import { type CredentialOwner, CredentialOwners } from './credential-owners.ts'
+import type { Declarations, Inputs } from './declarations.ts'
+import type { SourceDocument } from './load.ts'
+import {
+  consumerSpec,
+  contractSpec,
+  metadataSpec,
+  pluginSetSpec,
+  routeSpec,
+  serviceSpec,
+  upstreamSpec,
+} from './normalise.ts'
+import {
+  type Plan,
+  type PlanChanges,
+  type Plugins,
+  type ResourceKind,
+  type Resources,
+  resourceKinds,
+} from './plan.ts'
+import type { Catalogue } from './policy-check.ts'
+import type { ConsumerInput, CredentialInput, ServiceInput } from './resources.ts'
+import { type ResourceName, usesOf } from './uses.ts'
+
+interface Held<Input> {
+  input: Input
+  /** Written in a file, where alone it can be changed. */
+  fromFile: boolean
+}
+
+type AllHeld = { [K in ResourceKind]: Map<string, Held<Inputs[K]>> }
+
+/** Takes back one change. Changes are taken back in the reverse of their order. */
+export type Undo = () => void
+
+export class Configuration {
+  readonly #held: AllHeld
+  /** Credentials that are resources of their own, by consumer and id. */
+  readonly #credentials = new Map<string, Map<string, CredentialInput>>()
+  readonly #users = new Map<ResourceName, Set<ResourceName>>()
+  readonly #owners: CredentialOwners
+  readonly #changed = new Set<ResourceName>()
+
+  /** `held`: the document of what does not come from files. */
+  constructor(declarations: Declarations, held: SourceDocument | undefined, catalogue: Catalogue) {
+    this.#owners = new CredentialOwners(catalogue)
+    this.#held = Object.fromEntries(resourceKinds.map((kind) => [kind, new Map()])) as unknown as AllHeld
+    for (const kind of resourceKinds) {
+      for (const { id, input, place } of declarations[kind].values()) {
+        if (input === undefined) continue
+        const map = this.#held[kind] as Map<string, Held<unknown>>
+        map.set(id, { input, fromFile: place.document !== held })
+        this.#enter(`${kind}/${id}`, input)
+      }
+    }
+    if (held !== undefined) this.#detachCredentials(held)
+  }
+
+  has(kind: ResourceKind, id: string): boolean {
+    return this.#held[kind].has(id)
+  }
+
+  get<K extends ResourceKind>(kind: K, id: string): Inputs[K] | undefined {
+    return (this.#held[kind] as Map<string, Held<Inputs[K]>>).get(id)?.input
+  }
+
+  isFromFile(kind: ResourceKind, id: string): boolean {
+    return this.#held[kind].get(id)?.fromFile === true
+  }
+
+  *entries<K extends ResourceKind>(kind: K): Generator<[id: string, input: Inputs[K]]> {
+    for (const [id, { input }] of this.#held[kind] as Map<string, Held<Inputs[K]>>) yield [id, input]
+  }
+
+  /** The resources of a plan that refer to this one. */
+  usersOf(name: ResourceName): Iterable<ResourceName> {
+    return this.#users.get(name) ?? []
+  }
+
+  /** Consumers, and credentials of their own, that identify themselves to a policy with this value. */
+  ownersOf(policy: string, value: string): readonly CredentialOwner[] {
+    return this.#owners.of(policy, value)
+  }
+
+  /** Puts a resource, checked and with its defaults, or removes it. */
+  set<K extends ResourceKind>(kind: K, id: string, input: Inputs[K] | undefined): Undo {
+    const map = this.#held[kind] as Map<string, Held<Inputs[K]>>
+    const before = map.get(id)
+    this.#swap(kind, id, map, before, input && { input, fromFile: false })
+    return () => this.#swap(kind, id, map, map.get(id), before)
+  }
+
+  setCredential(username: string, id: string, input: CredentialInput | undefined): Undo {
+    const credentials = this.#credentials.get(username) ?? new Map<string, CredentialInput>()
+    this.#credentials.set(username, credentials)
+    const before = credentials.get(id)
+    const owner = { username, credential: id }
+    this.#owners.remove(owner, before?.plugins)
+    this.#owners.add(owner, input?.plugins)
+    if (input === undefined) credentials.delete(id)
+    else credentials.set(id, input)
+    if (credentials.size === 0) this.#credentials.delete(username)
+    this.#changed.add(`consumers/${username}`)
+    return () => void this.setCredential(username, id, before)
+  }
+
+  /** What has been set since the last call, as a difference to `plan`. */
+  takeChanges(plan: Plan): PlanChanges {
+    const changes: PlanChanges = { put: {}, remove: {} }
+    for (const name of this.#changed) {
+      const slash = name.indexOf('/')
+      const kind = name.slice(0, slash) as ResourceKind
+      const id = name.slice(slash + 1)
+      const before = plan[kind].get(id)
+      const spec = this.#spec(kind, id)
+      if (spec !== undefined && !equal(before, spec)) {
+        const list: unknown[] = changes.put[kind] ?? []
+        list.push(spec)
+        Object.assign(changes.put, { [kind]: list })
+      } else if (spec === undefined && before !== undefined) {
+        const list = changes.remove[kind] ?? []
+        list.push(id)
+        changes.remove[kind] = list
+      }
+    }
+    this.#changed.clear()
+    return changes
+  }
+
+  #swap<K extends ResourceKind>(
+    kind: K,
+    id: string,
+    map: Map<string, Held<Inputs[K]>>,
+    before: Held<Inputs[K]> | undefined,
+    after: Held<Inputs[K]> | undefined,
+  ): void {
+    const name: ResourceName = `${kind}/${id}`
+    if (before !== undefined) this.#leave(name, before.input)
+    if (after === undefined) map.delete(id)
+    else {
+      map.set(id, after)
+      this.#enter(name, after.input)
+    }
+    this.#changed.add(name)
+    if (kind !== 'services') return
+    if (equal(inherited(before?.input as ServiceInput), inherited(after?.input as ServiceInput))) return
+    for (const user of this.usersOf(name)) if (user.startsWith('routes/')) this.#changed.add(user)
+  }
+
+  #enter(name: ResourceName, input: object): void {
+    if (isConsumer(name)) {
+      for (const { owner, plugins } of identifications(input)) this.#owners.add(owner, plugins)
+    }
+    for (const used of usesOf(input)) {
+      const users = this.#users.get(used)
+      if (users === undefined) this.#users.set(used, new Set([name]))
+      else users.add(name)
+    }
+  }
+
+  #leave(name: ResourceName, input: object): void {
+    if (isConsumer(name)) {
+      for (const { owner, plugins } of identifications(input)) this.#owners.remove(owner, plugins)
+    }
+    for (const used of usesOf(input)) {
+      const users = this.#users.get(used)
+      users?.delete(name)
+      if (users?.size === 0) this.#users.delete(used)
+    }
+  }
+
+  /** What goes into the plan; undefined: nothing, because it is switched off or does not exist. */
+  #spec(kind: ResourceKind, id: string): Resources[ResourceKind] | undefined {
+    switch (kind) {
+      case 'routes': {
+        const input = this.get(kind, id)
+        const service =
+          input?.service_id === undefined ? undefined : this.get('services', String(input.service_id))
+        if (input === undefined || input.status === 0 || service?.status === 0) return undefined
+        return routeSpec(id, input, service)
+      }
+      case 'services': {
+        const input = this.get(kind, id)
+        return input === undefined || input.status === 0 ? undefined : serviceSpec(id, input)
+      }
+      case 'upstreams': {
+        const input = this.get(kind, id)
+        return input && upstreamSpec(`upstream:${id}`, { ...input, id })
+      }
+      case 'consumers': {
+        const input = this.get(kind, id)
+        const detached = this.#credentials.get(id)?.values() ?? []
+        return input && consumerSpec({ ...input, credentials: [...(input.credentials ?? []), ...detached] })
+      }
+      case 'contracts': {
+        const input = this.get(kind, id)
+        return input && contractSpec(id, input)
+      }
+      case 'plugin_metadata': {
+        const input = this.get(kind, id)
+        return input && metadataSpec(id, input)
+      }
+      default: {
+        const input = this.get(kind, id)
+        return input && pluginSetSpec(id, input)
+      }
+    }
+  }
+
+  /** The check puts every credential into its consumer. Those that are resources of their own are taken out again. */
+  #detachCredentials(held: SourceDocument): void {
+    const { consumers = [] } = held.value as { consumers?: { id?: unknown }[] }
+    for (const { id } of consumers) {
+      const [username, , credentialId] = typeof id === 'string' ? id.split('/') : []
+      const consumer = username === undefined ? undefined : this.get('consumers', username)
+      const credential = consumer?.credentials?.find((candidate) => String(candidate.id) === credentialId)
+      if (consumer === undefined || credential === undefined) continue
+      this.#leave(`consumers/${username!}`, consumer)
+      consumer.credentials = consumer.credentials!.filter((candidate) => candidate !== credential)
+      this.#enter(`consumers/${username!}`, consumer)
+      this.setCredential(username!, credentialId!, credential)
+    }
+    this.#changed.clear()
+  }
+}
+
+const isConsumer = (name: ResourceName) => name.startsWith('consumers/')
+
+/** All that a consumer holds itself to identify with. */
+function* identifications(
+  consumer: object,
+): Generator<{ owner: CredentialOwner; plugins: Plugins | undefined }> {
+  const { username, plugins, credentials = [] } = consumer as ConsumerInput
+  yield { owner: { username }, plugins }
+  for (const { id, plugins } of credentials) {
+    yield { owner: { username, ...(id !== undefined && { credential: String(id) }) }, plugins }
+  }
+}
+
+/** What routes take from their service when the plan is made. */
+const inherited = (service: ServiceInput | undefined) => [
+  service?.hosts,
+  service?.path_prefix,
+  service?.strip_path_prefix,
+  service?.enable_websocket,
+  service?.status,
+]

@@ -1,0 +1,66 @@
+/**
+ * Replays APISIX's own tests, with the maintainers' runner that stands beside the checkout, against gateways started
+ * for them. The tests are read from a checkout of apache/apisix that `APISIX_SUITE` names. Further arguments go to the
+ * runner: `npm run test:apisix -- --dirs t/router --only 'TEST 3'`.
+ *
+ * The ports are those that the tests name, so two runs on one machine need a network namespace each:
+ * `unshare --net` with the loopback interface up.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const runner = fileURLToPath(new URL('../../../shared/suites/apisix/run.mjs', import.meta.url))
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const suite = process.env.APISIX_SUITE
+const key = 'suite-key-0123456789'
+
+/** What the runner's notes ask of a gateway; single tests add to it or change it. */
+const base = `
+apisix:
+  node_listen: [{ ip: 127.0.0.1, port: 1984 }, { ip: "::1", port: 1984 }]
+  trusted_addresses: [127.0.0.1]
+  control: { ip: 127.0.0.1, port: 9090 }
+nginx_config: { worker_processes: 1 }
+deployment:
+  admin: { admin_key: [{ name: suite, role: admin, key: ${key} }] }
+gateway: { data_dir: ":memory:" }
+`
+
+process.exit(missing() ?? (await replay(suite!, process.argv.slice(2))))
+
+function missing(): number | undefined {
+  if (existsSync(runner) && suite !== undefined && existsSync(join(suite, 't'))) return undefined
+  process.stdout.write(
+    'Skipped: the APISIX suite is not part of this repository. It needs its runner beside the checkout\n' +
+      '(../shared/suites/apisix) and a checkout of apache/apisix that APISIX_SUITE names.\n',
+  )
+  return 0
+}
+
+async function replay(checkout: string, extra: readonly string[]): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-apisix-'))
+  const settings = join(folder, 'config.yaml')
+  await writeFile(settings, base)
+  const start = `${process.execPath} ${main} start -c ${settings} -c {conf_dir}`
+  const args = [
+    ['--suite', checkout],
+    ['--spawn', start],
+    ['--admin', 'http://127.0.0.1:9180'],
+    ['--key', key],
+    ['--control', 'http://127.0.0.1:9090'],
+  ].flat()
+  if (!extra.includes('--dirs')) args.push('--dirs', `@${join(runner, '../public.txt')}`)
+  if (!extra.includes('--calibrated')) args.push('--calibrated', join(runner, '../calibration.json'))
+  try {
+    const child = spawn(process.execPath, [runner, ...args, ...extra], { stdio: 'inherit' })
+    const [code] = (await once(child, 'exit')) as [number | null]
+    return code ?? 1
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
