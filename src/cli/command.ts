@@ -48,7 +48,7 @@ export interface TextSink {
   write(text: string): unknown
 }
 
-export const exitCode = { ok: 0, failure: 1, usage: 2, invalid: 3 } as const
+export const exitCode = { ok: 0, failure: 1, usage: 2, invalid: 3, different: 4 } as const
 
 /** The command line itself is wrong. */
 export class UsageError extends Error {

@@ -5,6 +5,7 @@ export const commands: CommandIndex = {
   start: () => import('./start.ts'),
   validate: () => import('./validate.ts'),
   routes: () => import('./routes.ts'),
+  diff: () => import('./diff.ts'),
   policy: () => import('./policy.ts'),
   bench: () => import('./bench.ts'),
   healthcheck: () => import('./healthcheck.ts'),

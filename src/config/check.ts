@@ -44,6 +44,8 @@ export interface CheckResult {
   plan?: Plan
   /** What the plan was made from. */
   configuration?: Configuration
+  /** The same with where it stands. */
+  declarations?: Declarations
   /** Errors first, then by file and line. */
   findings: Finding[]
 }
@@ -86,7 +88,12 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     global_rules: convert(declarations.global_rules, pluginSetSpec),
     plugin_metadata: convert(declarations.plugin_metadata, metadataSpec),
   }
-  return { plan, configuration: new Configuration(declarations, held, catalogue), findings }
+  return {
+    plan,
+    configuration: new Configuration(declarations, held, catalogue),
+    declarations,
+    findings,
+  }
 }
 
 /** Routes that are in use: neither they nor their service are switched off. */

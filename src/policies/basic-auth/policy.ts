@@ -43,7 +43,7 @@ export default definePolicy({
   credential: Type.Object(
     {
       username: Type.String({ description: 'User name, unique among all consumers.' }),
-      password: Type.String({ description: 'Password.' }),
+      password: Type.String({ description: 'Password.', 'x-secret': true }),
     },
     { additionalProperties: false },
   ),

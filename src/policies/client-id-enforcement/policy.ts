@@ -64,6 +64,7 @@ export default definePolicy({
         Type.String({
           minLength: 1,
           description: 'Client secret. Without one, only the id can be asked for.',
+          'x-secret': true,
         }),
       ),
     },

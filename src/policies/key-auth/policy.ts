@@ -37,7 +37,7 @@ export default definePolicy({
     { additionalProperties: false },
   ),
   credential: Type.Object(
-    { key: Type.String({ description: 'The API key.' }) },
+    { key: Type.String({ description: 'The API key.', 'x-secret': true }) },
     { additionalProperties: false },
   ),
   credentialKey: 'key',

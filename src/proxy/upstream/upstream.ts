@@ -68,7 +68,7 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
 
   /** Lets the balancer begin anew. */
   forget(): void {
-    this.balancer = new RoundRobin(this.endpoints)
+    this.balancer = this.balance()
   }
 
   setAddresses(host: string, addresses: readonly string[]): void {
