@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import { suite, type TestContext, test } from 'node:test'
-import type { Plan } from '../config/plan.ts'
+import { planOf } from '../../test/threads/plan.ts'
 import type { SupervisorStatus } from '../proxy/supervisor.ts'
 import { Exposition } from '../telemetry/exposition.ts'
 import { createThreadGaugeMemory } from '../telemetry/thread-gauges.ts'
@@ -215,20 +215,11 @@ test('metrics stand under both paths', async (t) => {
 })
 
 test('the plan is told by its version and counts', async (t) => {
-  const plan = {
-    version: 4,
-    routes: new Map([
-      ['a', {}],
-      ['b', {}],
-    ]),
-    services: new Map(),
-    upstreams: new Map(),
-    consumers: new Map([['jack', {}]]),
-    contracts: new Map(),
-    plugin_configs: new Map(),
-    global_rules: new Map(),
-    plugin_metadata: new Map(),
-  } as unknown as Plan
+  const plan = planOf(`
+routes: [{ id: a, uri: /a, upstream_id: u }, { id: b, uri: /b, upstream_id: u }]
+upstreams: [{ id: u, nodes: { "127.0.0.1:1": 1 } }]
+consumers: [{ username: jack }]
+`)
   const { ask } = await served(
     t,
     controlEndpoints(
@@ -237,6 +228,6 @@ test('the plan is told by its version and counts', async (t) => {
     ),
   )
   const { version, applied_at, resources } = JSON.parse((await ask('/v1/plan')).body)
-  assert.deepEqual([version, applied_at], [4, '2023-11-14T22:13:20.000Z'])
+  assert.deepEqual([version, applied_at], [1, '2023-11-14T22:13:20.000Z'])
   assert.deepEqual([resources.routes, resources.consumers, resources.services], [2, 1, 0])
 })
