@@ -5,7 +5,7 @@ import { type ClientApplication, clientApplications } from '../clients.ts'
 import { routePattern, type Work } from '../work.ts'
 import type { Assignment, Opponent } from './opponent.ts'
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const main = fileURLToPath(new URL('../../bin/sluice.js', import.meta.url))
 const start = fileURLToPath(new URL('../../src/cli/start.ts', import.meta.url))
 
 /** The gateway of this repository, started as its users start it. */

@@ -1,5 +1,6 @@
 /** The runtime log: JSON lines on standard error, through pino. Only the control thread writes; see `thread-log.ts`. */
-import { type DestinationStream, destination, pino } from 'pino'
+import { createRequire } from 'node:module'
+import type { DestinationStream, Logger } from 'pino'
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
 
@@ -28,12 +29,32 @@ const secretFields = [
   'token',
 ]
 
-/** Lines go to standard error unless tests hand in a stream. Writes are synchronous: the last words of a process count. */
-export function createLog(
-  level: LogLevel,
-  stream: DestinationStream = destination({ fd: 2, sync: true }),
-): RuntimeLog {
-  const logger = pino(
+/**
+ * Lines go to standard error unless tests hand in a stream. Writes are synchronous: the last words of a process count.
+ * pino is loaded for the first line, which a start writes when it takes traffic already.
+ */
+export function createLog(level: LogLevel, stream?: DestinationStream): RuntimeLog {
+  let current = level
+  let logger: Logger | undefined
+  const opened = () => {
+    logger ??= openLogger(current, stream)
+    return logger
+  }
+  return {
+    debug: (fields, message) => opened().debug(fields, message),
+    info: (fields, message) => opened().info(fields, message),
+    warn: (fields, message) => opened().warn(fields, message),
+    error: (fields, message) => opened().error(fields, message),
+    setLevel(next) {
+      current = next
+      if (logger !== undefined) logger.level = next
+    },
+  }
+}
+
+function openLogger(level: LogLevel, stream: DestinationStream | undefined): Logger {
+  const { destination, pino } = createRequire(import.meta.url)('pino') as typeof import('pino')
+  return pino(
     {
       level,
       base: null,
@@ -42,13 +63,8 @@ export function createLog(
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: secretFields.flatMap(pathsOf), censor: '[redacted]' },
     },
-    stream,
+    stream ?? destination({ fd: 2, sync: true }),
   )
-  return Object.assign(logger, {
-    setLevel: (next: LogLevel) => {
-      logger.level = next
-    },
-  })
 }
 
 /** At the top of a line and one level down. */

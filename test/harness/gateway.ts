@@ -23,7 +23,7 @@ export async function startGateway(configure: (port: number) => string): Promise
   const port = await freePort()
   const folder = await mkdtemp(join(tmpdir(), 'sluice-test-'))
   await writeFile(join(folder, 'sluice.yaml'), configure(port))
-  const main = new URL('../../src/main.ts', import.meta.url).pathname
+  const main = new URL('../../bin/sluice.js', import.meta.url).pathname
   const child = spawn(process.execPath, [main, 'start', '-c', folder], { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   child.stdout.on('data', (chunk) => {

@@ -73,13 +73,13 @@ export interface MapRules {
   minProperties: number
   maxProperties: number
   required: readonly string[]
-  defaults: readonly { name: string; value: unknown }[]
-  properties: ReadonlyMap<string, Node>
+  readonly defaults: { name: string; value: unknown }[]
+  readonly properties: Map<string, Node>
   patterns: readonly { pattern: RegExp; node: Node }[]
   /** Of what neither of them names; absent: anything fits. */
   additional: Node | undefined
   names: Node | undefined
-  dependencies: readonly Dependency[]
+  readonly dependencies: Dependency[]
 }
 
 /** What has to hold once a property is there. */
@@ -89,21 +89,8 @@ export interface Dependency {
   node: Node | undefined
 }
 
-/** The keywords that are understood, and those that say nothing about values. Any other is a mistake in the schema. */
-const keywords = new Set([
-  ...['type', 'enum', 'const', 'anyOf', 'oneOf', 'allOf', 'not', 'if', 'then', 'else', '$ref'],
-  ...['minLength', 'maxLength', 'pattern', 'format'],
-  ...['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'],
-  ...['minItems', 'maxItems', 'uniqueItems', 'items'],
-  ...[
-    'minProperties',
-    'maxProperties',
-    'required',
-    'properties',
-    'patternProperties',
-    'additionalProperties',
-  ],
-  ...['propertyNames', 'dependencies', 'dependentRequired', 'dependentSchemas'],
+/** Keywords that say nothing about values, like those that begin with `x-`. */
+const annotations = new Set([
   ...['$schema', '$id', '$comment', '$defs', 'definitions', 'title', 'description', 'default', 'examples'],
   ...['deprecated', 'readOnly', 'writeOnly'],
 ])
@@ -145,108 +132,122 @@ class Preparation {
     if (schema === true) return node
     if (schema !== false && !isSchemaObject(schema)) throw new SchemaError(place, 'is no schema')
 
-    const own = node.schema
-    for (const keyword in own) {
-      if (!keywords.has(keyword) && !keyword.startsWith('x-')) {
-        throw new SchemaError(place, `has the keyword ${keyword}, which is not supported`)
-      }
-    }
-    node.types = typeBits(own.type, place)
-    node.any = this.#anyRules(schema, own, place)
-    node.strings = stringRules(own, place)
-    node.numbers = numberRules(own)
-    node.lists = this.#listRules(own, place)
-    node.maps = this.#mapRules(own, place)
+    if (schema === false) anyRules(node).never = true
+    for (const keyword in node.schema) this.#apply(keyword, node.schema[keyword], node, place)
     return node
   }
 
-  #anyRules(schema: unknown, own: SchemaObject, place: string): AnyRules | undefined {
-    const rules: AnyRules = {
-      never: schema === false,
-      reference: own.$ref === undefined ? undefined : this.nodeAt(this.#target(own.$ref, place), place),
-      values: own.enum === undefined ? undefined : listOf(own.enum, place),
-      constant: 'const' in own ? { value: own.const } : undefined,
-      anyOf: this.#branches(own.anyOf, `${place}/anyOf`),
-      oneOf: this.#branches(own.oneOf, `${place}/oneOf`),
-      allOf: this.#branches(own.allOf, `${place}/allOf`),
-      not: this.#optional(own.not, `${place}/not`),
-      if: this.#optional(own.if, `${place}/if`),
-      // biome-ignore lint/suspicious/noThenProperty: it is the name of the keyword.
-      then: this.#optional(own.then, `${place}/then`),
-      else: this.#optional(own.else, `${place}/else`),
-    }
-    return rules.never || Object.values(rules).some((rule) => typeof rule === 'object') ? rules : undefined
-  }
-
-  #listRules(own: SchemaObject, place: string): ListRules | undefined {
-    const { minItems, maxItems, uniqueItems, items } = own
-    if (minItems === undefined && maxItems === undefined && uniqueItems !== true && items === undefined)
-      return
-    return {
-      minItems: lowest(minItems, 0),
-      maxItems: highest(maxItems),
-      unique: uniqueItems === true,
-      items: this.#optional(items, `${place}/items`),
-    }
-  }
-
-  #mapRules(own: SchemaObject, place: string): MapRules | undefined {
-    const { minProperties, maxProperties, required } = own
-    const properties = entriesOf(own.properties, `${place}/properties`)
-    const patterns = entriesOf(own.patternProperties, `${place}/patternProperties`)
-    const dependencies = this.#dependencies(own, place)
-    const additional =
-      own.additionalProperties === true
-        ? undefined
-        : this.#optional(own.additionalProperties, `${place}/additionalProperties`)
-    const names = this.#optional(own.propertyNames, `${place}/propertyNames`)
-    const isSilent =
-      properties.length === 0 &&
-      patterns.length === 0 &&
-      dependencies.length === 0 &&
-      additional === undefined &&
-      names === undefined &&
-      required === undefined &&
-      minProperties === undefined &&
-      maxProperties === undefined
-    if (isSilent) return undefined
-    return {
-      minProperties: lowest(minProperties, 0),
-      maxProperties: highest(maxProperties),
-      required: required === undefined ? [] : (listOf(required, place) as string[]),
-      defaults: properties.flatMap(([name, schema]) =>
-        isSchemaObject(schema) && schema.default !== undefined ? [{ name, value: schema.default }] : [],
-      ),
-      properties: new Map(
-        properties.map(([name, schema]) => [name, this.nodeAt(schema, `${place}/properties/${name}`)]),
-      ),
-      patterns: patterns.map(([source, schema]) => ({
-        pattern: patternOf(source, place),
-        node: this.nodeAt(schema, `${place}/patternProperties/${source}`),
-      })),
-      additional,
-      names,
-      dependencies,
+  #apply(keyword: string, setting: unknown, node: Node, place: string): void {
+    switch (keyword) {
+      case 'type':
+        node.types = typeBits(setting, place)
+        break
+      case '$ref':
+        anyRules(node).reference = this.nodeAt(this.#target(setting, place), place)
+        break
+      case 'enum':
+        anyRules(node).values = listOf(setting, place)
+        break
+      case 'const':
+        anyRules(node).constant = { value: setting }
+        break
+      case 'anyOf':
+      case 'oneOf':
+      case 'allOf':
+        anyRules(node)[keyword] = this.#branches(setting, `${place}/${keyword}`)
+        break
+      case 'not':
+      case 'if':
+      case 'then':
+      case 'else':
+        anyRules(node)[keyword] = this.nodeAt(setting, `${place}/${keyword}`)
+        break
+      case 'minLength':
+      case 'maxLength':
+        stringRules(node)[keyword] = numberOf(setting, place)
+        break
+      case 'pattern':
+        stringRules(node).pattern = patternOf(setting, place)
+        break
+      case 'format':
+        stringRules(node).format = formatOf(setting, place)
+        break
+      case 'minimum':
+      case 'maximum':
+      case 'exclusiveMinimum':
+      case 'exclusiveMaximum':
+      case 'multipleOf':
+        numberRules(node)[keyword] = numberOf(setting, place)
+        break
+      case 'minItems':
+      case 'maxItems':
+        listRules(node)[keyword] = numberOf(setting, place)
+        break
+      case 'uniqueItems':
+        listRules(node).unique = setting === true
+        break
+      case 'items':
+        listRules(node).items = this.nodeAt(setting, `${place}/items`)
+        break
+      default:
+        this.#applyToMaps(keyword, setting, node, place)
     }
   }
 
-  #dependencies(own: SchemaObject, place: string): Dependency[] {
-    return ['dependencies', 'dependentRequired', 'dependentSchemas'].flatMap((keyword) =>
-      entriesOf(own[keyword], `${place}/${keyword}`).map(([property, needed]) => ({
-        property,
-        required: Array.isArray(needed) ? (needed as string[]) : [],
-        node: Array.isArray(needed) ? undefined : this.nodeAt(needed, `${place}/${keyword}/${property}`),
-      })),
-    )
+  #applyToMaps(keyword: string, setting: unknown, node: Node, place: string): void {
+    const below = `${place}/${keyword}`
+    switch (keyword) {
+      case 'minProperties':
+      case 'maxProperties':
+        mapRules(node)[keyword] = numberOf(setting, place)
+        break
+      case 'required':
+        mapRules(node).required = listOf(setting, place) as string[]
+        break
+      case 'properties':
+        this.#properties(setting, mapRules(node), below)
+        break
+      case 'patternProperties':
+        mapRules(node).patterns = entriesOf(setting, below).map(([source, schema]) => ({
+          pattern: patternOf(source, place),
+          node: this.nodeAt(schema, `${below}/${source}`),
+        }))
+        break
+      case 'additionalProperties':
+        if (setting !== true) mapRules(node).additional = this.nodeAt(setting, below)
+        break
+      case 'propertyNames':
+        mapRules(node).names = this.nodeAt(setting, below)
+        break
+      case 'dependencies':
+      case 'dependentRequired':
+      case 'dependentSchemas':
+        for (const [property, needed] of entriesOf(setting, below)) {
+          const isList = Array.isArray(needed)
+          mapRules(node).dependencies.push({
+            property,
+            required: isList ? needed : [],
+            node: isList ? undefined : this.nodeAt(needed, `${below}/${property}`),
+          })
+        }
+        break
+      default:
+        if (!annotations.has(keyword) && !keyword.startsWith('x-')) {
+          throw new SchemaError(place, `has the keyword ${keyword}, which is not supported`)
+        }
+    }
   }
 
-  #branches(schemas: unknown, place: string): Node[] | undefined {
-    if (schemas === undefined) return undefined
+  #properties(setting: unknown, rules: MapRules, place: string): void {
+    for (const [name, schema] of entriesOf(setting, place)) {
+      const node = this.nodeAt(schema, `${place}/${name}`)
+      rules.properties.set(name, node)
+      if (node.schema.default !== undefined) rules.defaults.push({ name, value: node.schema.default })
+    }
+  }
+
+  #branches(schemas: unknown, place: string): Node[] {
     return listOf(schemas, place).map((schema, index) => this.nodeAt(schema, `${place}/${index}`))
-  }
-
-  #optional(schema: unknown, place: string): Node | undefined {
-    return schema === undefined ? undefined : this.nodeAt(schema, place)
   }
 
   /** A reference into the schema that holds it: `#`, or `#` and a JSON pointer (RFC 6901). */
@@ -273,38 +274,64 @@ class SchemaError extends Error {
   }
 }
 
-function stringRules(own: SchemaObject, place: string): StringRules | undefined {
-  const { minLength, maxLength, pattern, format } = own
-  if (minLength === undefined && maxLength === undefined && pattern === undefined && format === undefined)
-    return
-  const known = formats.get(String(format))
-  if (format !== undefined && known === undefined) {
-    throw new SchemaError(place, `has the format ${format}, which is not supported`)
+function anyRules(node: Node): AnyRules {
+  node.any ??= {
+    never: false,
+    reference: undefined,
+    values: undefined,
+    constant: undefined,
+    anyOf: undefined,
+    oneOf: undefined,
+    allOf: undefined,
+    not: undefined,
+    if: undefined,
+    // biome-ignore lint/suspicious/noThenProperty: it is the name of the keyword.
+    then: undefined,
+    else: undefined,
   }
-  return {
-    minLength: lowest(minLength, 0),
-    maxLength: highest(maxLength),
-    pattern: pattern === undefined ? undefined : patternOf(pattern, place),
-    format: known,
-  }
+  return node.any
 }
 
-function numberRules(own: SchemaObject): NumberRules | undefined {
-  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf } = own
-  const limits = [minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf]
-  if (limits.every((limit) => limit === undefined)) return undefined
-  return {
-    minimum: lowest(minimum, Number.NEGATIVE_INFINITY),
-    maximum: highest(maximum),
-    exclusiveMinimum: lowest(exclusiveMinimum, Number.NEGATIVE_INFINITY),
-    exclusiveMaximum: highest(exclusiveMaximum),
-    multipleOf: multipleOf as number | undefined,
+function stringRules(node: Node): StringRules {
+  node.strings ??= {
+    minLength: 0,
+    maxLength: Number.POSITIVE_INFINITY,
+    pattern: undefined,
+    format: undefined,
   }
+  return node.strings
 }
 
-const lowest = (limit: unknown, none: number): number => (limit === undefined ? none : (limit as number))
-const highest = (limit: unknown): number =>
-  limit === undefined ? Number.POSITIVE_INFINITY : (limit as number)
+function numberRules(node: Node): NumberRules {
+  node.numbers ??= {
+    minimum: Number.NEGATIVE_INFINITY,
+    maximum: Number.POSITIVE_INFINITY,
+    exclusiveMinimum: Number.NEGATIVE_INFINITY,
+    exclusiveMaximum: Number.POSITIVE_INFINITY,
+    multipleOf: undefined,
+  }
+  return node.numbers
+}
+
+function listRules(node: Node): ListRules {
+  node.lists ??= { minItems: 0, maxItems: Number.POSITIVE_INFINITY, unique: false, items: undefined }
+  return node.lists
+}
+
+function mapRules(node: Node): MapRules {
+  node.maps ??= {
+    minProperties: 0,
+    maxProperties: Number.POSITIVE_INFINITY,
+    required: [],
+    defaults: [],
+    properties: new Map(),
+    patterns: [],
+    additional: undefined,
+    names: undefined,
+    dependencies: [],
+  }
+  return node.maps
+}
 
 function typeBits(written: unknown, place: string): number {
   if (written === undefined) return 0
@@ -315,6 +342,18 @@ function typeBits(written: unknown, place: string): number {
     bits |= types[name as keyof typeof types]
   }
   return bits
+}
+
+function numberOf(written: unknown, place: string): number {
+  if (typeof written !== 'number')
+    throw new SchemaError(place, 'has a keyword that must be a number, and is none')
+  return written
+}
+
+function formatOf(written: unknown, place: string): Format {
+  const format = formats.get(String(written))
+  if (format === undefined) throw new SchemaError(place, `has the format ${written}, which is not supported`)
+  return format
 }
 
 function patternOf(source: unknown, place: string): RegExp {

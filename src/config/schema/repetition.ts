@@ -1,10 +1,20 @@
+/** Up to this length a list is searched with what it is; beyond, maps pay. */
+const short = 32
+
 /** Indexes of the first item of a list that repeats another, and of that other one. Nesting costs no stack. */
 export function firstRepetition(items: readonly unknown[]): { earlier: number; later: number } | undefined {
+  if (items.length <= short && !items.some(isCompound)) {
+    for (let later = 1; later < items.length; later++) {
+      const earlier = items.indexOf(items[later])
+      if (earlier < later) return { earlier, later }
+    }
+    return undefined
+  }
   const scalars = new Map<unknown, number>()
   const alike = new Map<string, number[]>()
   for (let later = 0; later < items.length; later++) {
     const item = items[later]
-    if (typeof item !== 'object' || item === null) {
+    if (!isCompound(item)) {
       const earlier = scalars.get(item)
       if (earlier !== undefined) return { earlier, later }
       scalars.set(item, later)
@@ -19,6 +29,8 @@ export function firstRepetition(items: readonly unknown[]): { earlier: number; l
   }
   return undefined
 }
+
+const isCompound = (value: unknown): value is object => typeof value === 'object' && value !== null
 
 /** Equal for equal values, and for few others: a long list of maps is compared with the few that look like each. */
 function outline(value: object): string {
