@@ -20,6 +20,7 @@ import type { AdminSettings } from './config/settings.ts'
 import type { SpareThreads } from './proxy/spare-threads.ts'
 import { Supervisor } from './proxy/supervisor.ts'
 import type { Ports } from './proxy/thread-protocol.ts'
+import { Discovery } from './proxy/upstream/discovery/discovery.ts'
 import { Resolver } from './proxy/upstream/resolver.ts'
 import { Exposition } from './telemetry/exposition.ts'
 import { DescriptorDestination, LineSink } from './telemetry/line-sink.ts'
@@ -56,6 +57,7 @@ export class Gateway {
   readonly #live: LiveConfiguration
   readonly #supervisor: Supervisor
   readonly #resolver: Resolver
+  readonly #discovery: Discovery
   readonly #exposition: Exposition
   readonly #pulse: ThreadPulse
   readonly #stdout: LineSink
@@ -72,6 +74,7 @@ export class Gateway {
     this.#pulse = new ThreadPulse(gauges)
     this.#exposition = new Exposition(() => this.#facts(), gauges)
     this.#resolver = new Resolver(plan.settings.dns, log)
+    this.#discovery = new Discovery({ log, dns: plan.settings.dns })
     this.#stdout = new LineSink(new DescriptorDestination(process.stdout.fd), {
       onError: (err) => log.error({ err }, 'log lines cannot be written to standard output'),
     })
@@ -79,6 +82,7 @@ export class Gateway {
       plan,
       threads,
       addressBook: this.#resolver,
+      nodeBook: this.#discovery,
       log,
       observer: {
         threadStarted: (threadId, memory) => this.#exposition.addThread(threadId, memory),
@@ -205,6 +209,7 @@ export class Gateway {
   }
 
   async #close(): Promise<void> {
+    this.#discovery.close()
     this.#resolver.close()
     this.#pulse.stop()
     await Promise.all([...this.#servers.map((server) => server.close()), this.#stdout.close()])

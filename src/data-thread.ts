@@ -18,6 +18,7 @@ import type {
   ToControlThread,
   ToDataThread,
 } from './proxy/thread-protocol.ts'
+import type { DiscoveredNode } from './proxy/upstream/discovery/discovered-node.ts'
 import { compileTemplate, compileVariable } from './proxy/variables.ts'
 import { Worker } from './proxy/worker.ts'
 import { EngineCounters } from './telemetry/engine-counters.ts'
@@ -111,6 +112,10 @@ class DataThread {
     this.#worker.setAddresses(host, addresses)
   }
 
+  setNodes(service: string, nodes: readonly DiscoveredNode[] | null): void {
+    this.#worker.setNodes(service, nodes)
+  }
+
   async listen(chosen?: Ports): Promise<void> {
     try {
       const opened = await this.#worker.listen(chosen)
@@ -138,6 +143,7 @@ let thread: DataThread | undefined
 function begin(start: ThreadStart): DataThread {
   const begun = new DataThread(start, (message) => port.postMessage(message))
   for (const [host, addresses] of start.addresses) begun.setAddresses(host, addresses)
+  for (const [service, nodes] of start.nodes) begun.setNodes(service, nodes)
   begun.apply(start.delta)
   return begun
 }
@@ -152,6 +158,9 @@ port.on('message', (message: ToDataThread) => {
       break
     case 'addresses':
       thread?.setAddresses(message.host, message.addresses)
+      break
+    case 'nodes':
+      thread?.setNodes(message.service, message.nodes)
       break
     case 'listen':
       thread?.listen(message.ports)

@@ -4,6 +4,7 @@
  */
 import { Configuration } from './configuration.ts'
 import { type Declarations, type Declared, readDeclarations } from './declarations.ts'
+import { checkDiscovery } from './discovery-check.ts'
 import { addSections, readSections } from './documents.ts'
 import type { Loaded, SourceDocument } from './load.ts'
 import {
@@ -12,6 +13,7 @@ import {
   metadataSpec,
   pluginSetSpec,
   routeSpec,
+  serviceRegistrySpec,
   serviceSpec,
   upstreamSpec,
 } from './normalise.ts'
@@ -65,6 +67,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   }
   const declarations = readDeclarations(sections, new PolicyCheck(catalogue, report), report)
   checkReferences(declarations, report)
+  checkDiscovery(declarations, settings, report)
   const routes = activeRoutes(declarations)
   checkReachability(routes, report)
 
@@ -87,6 +90,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     plugin_configs: convert(declarations.plugin_configs, pluginSetSpec),
     global_rules: convert(declarations.global_rules, pluginSetSpec),
     plugin_metadata: convert(declarations.plugin_metadata, metadataSpec),
+    service_registries: convert(declarations.service_registries, serviceRegistrySpec),
   }
   return {
     plan,
@@ -119,9 +123,12 @@ function activeServices({ services }: Declarations): Map<string, ServiceSpec> {
 
 function convert<Input, Spec>(
   declared: ReadonlyMap<string, Declared<Input>>,
-  specOf: (id: string, input: Input) => Spec,
+  specOf: (id: string, input: Input) => Spec | undefined,
 ): Map<string, Spec> {
   const specs = new Map<string, Spec>()
-  for (const { id, input } of declared.values()) if (input !== undefined) specs.set(id, specOf(id, input))
+  for (const { id, input } of declared.values()) {
+    const spec = input && specOf(id, input)
+    if (spec !== undefined) specs.set(id, spec)
+  }
   return specs
 }

@@ -12,6 +12,7 @@ import {
   metadataSpec,
   pluginSetSpec,
   routeSpec,
+  serviceRegistrySpec,
   serviceSpec,
   upstreamSpec,
 } from './normalise.ts'
@@ -204,6 +205,10 @@ export class Configuration {
       case 'plugin_metadata': {
         const input = this.get(kind, id)
         return input && metadataSpec(id, input)
+      }
+      case 'service_registries': {
+        const input = this.get(kind, id)
+        return input && serviceRegistrySpec(id, input)
       }
       default: {
         const input = this.get(kind, id)

@@ -15,6 +15,7 @@ import {
   type RouteInput,
   resourceSchemas,
   type ServiceInput,
+  type ServiceRegistryInput,
   type UpstreamInput,
   upstreamSchema,
 } from './resources.ts'
@@ -30,6 +31,7 @@ export interface Inputs {
   plugin_configs: PluginSetInput
   global_rules: PluginSetInput
   plugin_metadata: Record<string, unknown> & { id: string }
+  service_registries: ServiceRegistryInput
 }
 
 /** A resource at its place. Without `input` it did not fit its schema, and exists only for those that refer to it. */

@@ -1,13 +1,17 @@
 /** Resources as they were written, checked and with defaults -> what a plan holds. */
+import { registryOf } from './discovery.ts'
 import { checksSpec, outlierEjectionSpec } from './health-checks.ts'
-import type {
-  ConsumerSpec,
-  ContractSpec,
-  NodeSpec,
-  PluginSetSpec,
-  RouteSpec,
-  ServiceSpec,
-  UpstreamSpec,
+import {
+  type ConsumerSpec,
+  type ContractSpec,
+  type DiscoverySpec,
+  type NodeSpec,
+  type PluginSetSpec,
+  type RouteSpec,
+  type ServiceRegistrySpec,
+  type ServiceSpec,
+  standardPorts,
+  type UpstreamSpec,
 } from './plan.ts'
 import type {
   ConsumerInput,
@@ -15,6 +19,7 @@ import type {
   PluginSetInput,
   RouteInput,
   ServiceInput,
+  ServiceRegistryInput,
   UpstreamInput,
 } from './resources.ts'
 
@@ -29,7 +34,8 @@ export function upstreamSpec(key: string, input: UpstreamInput): UpstreamSpec {
     ...(input.name !== undefined && { name: input.name }),
     type: input.type ?? 'roundrobin',
     hash: { on: input.hash_on ?? 'vars', key: input.key ?? '' },
-    nodes: nodeSpecs(input.nodes),
+    nodes: nodeSpecs(input.nodes ?? []),
+    ...(input.service_name !== undefined && { discovery: discoverySpec(input, input.service_name) }),
     scheme: input.scheme ?? 'http',
     pass_host: input.pass_host ?? 'pass',
     ...(input.upstream_host !== undefined && { upstream_host: input.upstream_host }),
@@ -45,9 +51,27 @@ export function upstreamSpec(key: string, input: UpstreamInput): UpstreamSpec {
   }
 }
 
-const defaultPort = 80
+const defaultPort = standardPorts.http
 
-function nodeSpecs(nodes: UpstreamInput['nodes']): NodeSpec[] {
+function discoverySpec(input: UpstreamInput, service: string): DiscoverySpec {
+  const type = input.discovery_type ?? ''
+  const { namespace_id: namespace, group_name: group, metadata } = input.discovery_args ?? {}
+  const grpc = isGrpc(input.scheme ?? 'http')
+  const labels = metadata && Object.entries(metadata).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return {
+    key: JSON.stringify([type, service, namespace ?? null, group ?? null, labels ?? [], grpc]),
+    type,
+    service_name: service,
+    ...(namespace !== undefined && { namespace_id: namespace }),
+    ...(group !== undefined && { group_name: group }),
+    ...(metadata !== undefined && { metadata }),
+    grpc,
+  }
+}
+
+const isGrpc = (scheme: string) => scheme === 'grpc' || scheme === 'grpcs'
+
+function nodeSpecs(nodes: NonNullable<UpstreamInput['nodes']>): NodeSpec[] {
   if (Array.isArray(nodes)) {
     return nodes.map((node) => ({
       host: withoutBrackets(node.host),
@@ -149,4 +173,13 @@ export function metadataSpec(
   { id: _, create_time: _created, update_time: _updated, ...metadata }: Record<string, unknown>,
 ): PluginSetSpec {
   return { id: name, plugins: { [name]: metadata } }
+}
+
+/** Undefined without the settings of its type, which the check reports. */
+export function serviceRegistrySpec(
+  id: string,
+  input: ServiceRegistryInput,
+): ServiceRegistrySpec | undefined {
+  const registry = registryOf(id, input)
+  return registry && { id, ...(input.name !== undefined && { name: input.name }), registry }
 }

@@ -2,6 +2,7 @@
  * What `config/` hands to the rest of the gateway: resources that were checked, with every default filled in.
  * Everything here survives a structured clone, because plans travel from the control thread to the data threads.
  */
+import type { RegistrySettings } from './discovery.ts'
 import type { ChecksSpec, OutlierEjectionSpec } from './health-checks.ts'
 import type { Settings } from './settings.ts'
 
@@ -36,6 +37,24 @@ export interface NodeSpec {
   priority: number
 }
 
+/** Of nodes that name none, by scheme. */
+export const standardPorts = { http: 80 } as const
+
+/** A service whose nodes a registry knows. */
+export interface DiscoverySpec {
+  /** The same for all that ask the same; node lists travel under it. */
+  key: string
+  /** One of `discoveryTypes`, or something that this version has no registry for. */
+  type: string
+  service_name: string
+  namespace_id?: string
+  group_name?: string
+  /** Nodes must have all of it. */
+  metadata?: Record<string, string>
+  /** Some registries know another port for gRPC. */
+  grpc: boolean
+}
+
 export interface UpstreamSpec {
   /** Identity across reloads: `upstream:ID`, `service:ID` or `route:ID` for inline ones. Pools and counters follow it. */
   key: string
@@ -44,8 +63,10 @@ export interface UpstreamSpec {
   type: 'roundrobin' | 'chash'
   /** What `chash` hashes: `hash_on`, and the name or template of `key`, empty for a consumer. */
   hash: { on: 'vars' | 'header' | 'cookie' | 'consumer' | 'vars_combinations'; key: string }
+  /** Empty where a registry knows them. */
   nodes: NodeSpec[]
-  scheme: 'http'
+  discovery?: DiscoverySpec
+  scheme: keyof typeof standardPorts
   pass_host: 'pass' | 'node' | 'rewrite'
   upstream_host?: string
   /** Absent: number of nodes with weight - 1. */
@@ -125,6 +146,13 @@ export interface PluginSetSpec {
   plugins: Plugins
 }
 
+/** A registry that came as a resource, as in API7; the settings hold the others. */
+export interface ServiceRegistrySpec {
+  id: string
+  name?: string
+  registry: RegistrySettings
+}
+
 /** The kinds of resource a plan holds, with the type of each. */
 export interface Resources {
   routes: RouteSpec
@@ -136,10 +164,12 @@ export interface Resources {
   plugin_configs: PluginSetSpec
   global_rules: PluginSetSpec
   plugin_metadata: PluginSetSpec
+  service_registries: ServiceRegistrySpec
 }
 export type ResourceKind = keyof Resources
 
 export const resourceKinds = [
+  'service_registries',
   'upstreams',
   'services',
   'plugin_configs',

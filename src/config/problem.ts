@@ -38,6 +38,7 @@ export const findingCodes = {
   'unreachable-route': 'A route that can never match, because others take every request before it.',
   'unknown-tier': 'A contract names a tier that the SLA policy of its API does not have.',
   'empty-upstream': 'An upstream without a node that takes traffic.',
+  'unknown-registry': 'A service whose registry is not set up, or does not have such names.',
   'used-setting': "A key of APISIX's own configuration file that was put to use.",
   'ignored-field': 'A field that has no effect here.',
 } as const

@@ -35,8 +35,9 @@ function checkUpstream(input: UpstreamInput, place: Place, report: Report): void
   if (input.checks !== undefined) checkChecks(input.checks, below(place, 'checks'), report)
   checkHashKey(input, place, report)
   checkWeights(input, place, report)
-  if (Array.isArray(input.nodes)) return
-  for (const address of Object.keys(input.nodes)) {
+  const { nodes = [] } = input
+  if (Array.isArray(nodes)) return
+  for (const address of Object.keys(nodes)) {
     if (parseAddress(address) !== undefined) continue
     report.add(below(place, 'nodes', address), {
       code: 'invalid-value',
@@ -46,10 +47,9 @@ function checkUpstream(input: UpstreamInput, place: Place, report: Report): void
   }
 }
 
-function checkWeights(input: UpstreamInput, place: Place, report: Report): void {
-  const weights = Array.isArray(input.nodes)
-    ? input.nodes.map((node) => node.weight)
-    : Object.values(input.nodes)
+function checkWeights({ nodes }: UpstreamInput, place: Place, report: Report): void {
+  if (nodes === undefined) return
+  const weights = Array.isArray(nodes) ? nodes.map((node) => node.weight) : Object.values(nodes)
   if (weights.some((weight) => weight > 0)) return
   const status = weights.length === 0 ? 503 : 502
   report.add(below(place, 'nodes'), {
@@ -174,6 +174,7 @@ const singular: Record<ResourceKind, string> = {
   plugin_configs: 'plugin config',
   global_rules: 'global rule',
   plugin_metadata: 'plugin metadata',
+  service_registries: 'service registry',
 }
 
 function reference(

@@ -6,6 +6,7 @@
  * with what it is for; on an enumeration it lists such values. Both become findings instead of being ignored, and
  * `x-instead` holds the hint for a field that can be expressed in another way.
  */
+import { serviceRegistryFields } from './discovery.ts'
 import { checksSchema, outlierEjectionSchema, panicThresholdSchema } from './health-checks.ts'
 import type { Plugins, ResourceKind } from './plan.ts'
 import { type Static, Type } from './type.ts'
@@ -142,14 +143,51 @@ export const upstreamSchema = Type.Object(
           'For `chash`: the name of the variable (`uri`, `server_name`, `server_addr`, `request_uri`, `remote_port`, `remote_addr`, `query_string`, `host`, `hostname`, `mqtt_client_id` or `arg_*`), of the field or of the cookie, or the text. Not for `hash_on: consumer`.',
       }),
     ),
-    nodes: Type.Union(
-      [
-        Type.Record(Type.String(), Type.Integer({ minimum: 0 }), {
-          description: 'Map of `host:port` to weight.',
-        }),
-        Type.Array(nodeSchema, { description: 'List of nodes.' }),
-      ],
-      { description: 'The endpoints: a map of `host:port` to weight, or a list.' },
+    nodes: Type.Optional(
+      Type.Union(
+        [
+          Type.Record(Type.String(), Type.Integer({ minimum: 0 }), {
+            description: 'Map of `host:port` to weight.',
+          }),
+          Type.Array(nodeSchema, { description: 'List of nodes.' }),
+        ],
+        {
+          description:
+            'The endpoints: a map of `host:port` to weight, or a list. Required, unless a registry knows them.',
+        },
+      ),
+    ),
+    service_name: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 256,
+        description:
+          'The service whose nodes a registry knows, in place of `nodes`; requires `discovery_type`. Its form depends on the registry.',
+      }),
+    ),
+    discovery_type: Type.Optional(
+      Type.String({
+        description:
+          'The registry: `dns`, `consul`, `kubernetes` or `nacos`, as set up under `gateway.discovery`.',
+      }),
+    ),
+    discovery_args: Type.Optional(
+      Type.Object(
+        {
+          namespace_id: Type.Optional(
+            Type.String({ description: 'Nacos: the namespace; `public` when absent.' }),
+          ),
+          group_name: Type.Optional(
+            Type.String({ description: 'Nacos: the group; `DEFAULT_GROUP` when absent.' }),
+          ),
+          metadata: Type.Optional(
+            Type.Record(Type.String(), Type.String(), {
+              description: 'Consul and Nacos: only nodes that have all of this metadata.',
+            }),
+          ),
+        },
+        { additionalProperties: true, description: 'What else the registry has to know.' },
+      ),
     ),
     scheme: Type.Optional(
       Type.Enum(['http'], {
@@ -212,14 +250,12 @@ export const upstreamSchema = Type.Object(
   },
   {
     description: 'Where requests go: a set of endpoints and how to talk to them.',
+    oneOf: [{ required: ['nodes'] }, { required: ['service_name', 'discovery_type'] }],
     'x-unsupported': {
       tls: 'TLS towards upstreams',
       tls_verify: 'TLS towards upstreams',
       client_certificate: 'TLS towards upstreams',
       ca_certificates: 'TLS towards upstreams',
-      service_name: 'service discovery',
-      discovery_type: 'service discovery',
-      discovery_args: 'service discovery',
       k8s_deployment_info: 'service discovery',
     },
   },
@@ -439,6 +475,28 @@ export const pluginMetadataSchema = Type.Object(
   },
 )
 
+export const serviceRegistrySchema = Type.Object(
+  {
+    id: ownId('registry'),
+    name: name(),
+    desc: desc(),
+    description: Type.Optional(Type.String({ maxLength: 65_536, description: 'Free text. Has no effect.' })),
+    labels: labels(),
+    ...serviceRegistryFields,
+    health_check: Type.Optional(
+      Type.Unsafe<Record<string, unknown>>({
+        type: 'object',
+        description: 'Has no effect: what is asked of a registry all the time shows whether it is well.',
+      }),
+    ),
+    ...bookkeeping(),
+  },
+  {
+    description:
+      'A registry as API7 has them. Upstreams name it in front of their `service_name`: `ID/NAMESPACE/SERVICE:PORT` for Kubernetes, `ID/NAMESPACE/GROUP/SERVICE` for Nacos.',
+  },
+)
+
 export const metaSchema = Type.Object(
   {
     disable: Type.Optional(
@@ -489,6 +547,7 @@ export const resourceSchemas = {
   plugin_configs: pluginSetSchema,
   global_rules: globalRuleSchema,
   plugin_metadata: pluginMetadataSchema,
+  service_registries: serviceRegistrySchema,
 } as const satisfies Record<ResourceKind, object>
 
 /** Lists of APISIX that this version does not support, each with what it is for. */
@@ -501,7 +560,6 @@ export const unsupportedResources: Readonly<Record<string, string>> = {
   secrets: 'secret managers',
   secret_providers: 'secret managers',
   protos: 'gRPC transcoding',
-  service_registries: 'service discovery',
 }
 
 export type UpstreamInput = Static<typeof upstreamSchema>
@@ -510,4 +568,5 @@ export type RouteInput = Static<typeof routeSchema>
 export type CredentialInput = Static<typeof credentialSchema>
 export type ConsumerInput = Static<typeof consumerSchema>
 export type ContractInput = Static<typeof contractSchema>
+export type ServiceRegistryInput = Static<typeof serviceRegistrySchema>
 export type PluginSetInput = Static<typeof pluginSetSchema>

@@ -1,5 +1,6 @@
 /** `gateway:` of all documents, and what APISIX's own file says -> settings. */
 import { copy } from './copy.ts'
+import { checkRegistries } from './discovery-check.ts'
 import type { Sections } from './documents.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
 import { checkSchema } from './schema.ts'
@@ -39,7 +40,8 @@ export function readSettings(
   const apisix: Record<string, unknown> = {}
   for (const section of sections.apisix) {
     sound = fits(section.value, { document: section.document, path: [] }, report) && sound
-    for (const key of Object.keys(section.value)) if (!places.has(key)) places.set(key, section)
+    for (const key of Object.keys(section.value))
+      if (!places.has(key)) places.set(key, key === 'discovery' ? below(section, key) : section)
     // A later file of APISIX's own kind is meant to change an earlier one.
     overlay(apisix, section.value, () => {})
   }
@@ -56,6 +58,8 @@ export function readSettings(
   const problems = checkSchema(gatewaySchema, merged)
   if (problems.length > 0) throw new Error(`sound settings do not fit: ${problems[0]!.message}`)
   if (adminKey !== undefined) addAdminKey(merged, adminKey)
+  const discovery = places.get('discovery')
+  if (discovery !== undefined) checkRegistries((merged as GatewayInput).discovery ?? {}, discovery, report)
   const settings = resolveSettings(merged as GatewayInput, version)
   checkAdmin(settings.admin, places.get('admin'), report)
   checkPorts(settings, places, sections, report)

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { discoverySchema, type RegistrySettings, registriesOf } from './discovery.ts'
 import { type Static, Type } from './type.ts'
 import { parseDuration, parseSize } from './units.ts'
 
@@ -60,6 +61,8 @@ export interface Settings {
   server: string
   /** Floor and ceiling of the time a resolved name is kept, and the longest wait for an answer; milliseconds. */
   dns: { min_ttl: number; max_ttl: number; timeout: number }
+  /** Registries of services, and the longest wait for their first answers in milliseconds. */
+  discovery: { start_timeout: number; registries: RegistrySettings[] }
   control: AddressSettings
   metrics: AddressSettings
   admin: AdminSettings
@@ -282,6 +285,7 @@ export const gatewaySchema = Type.Object(
         { default: {}, description: 'Resolution of the host names of nodes.' },
       ),
     ),
+    discovery: Type.Optional(discoverySchema),
     control: address('The control endpoints (`/v1/...`).', 9090),
     metrics: address('Metrics and health.', 9091),
     admin: Type.Optional(
@@ -409,6 +413,10 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
       min_ttl: parseDuration(dns.min_ttl),
       max_ttl: parseDuration(dns.max_ttl),
       timeout: parseDuration(dns.timeout),
+    },
+    discovery: {
+      start_timeout: parseDuration(gateway.discovery.start_timeout),
+      registries: registriesOf(input.discovery ?? {}),
     },
     control: gateway.control,
     metrics: gateway.metrics,

@@ -11,6 +11,7 @@ import type { Chain } from './pipeline.ts'
 import { routeCondition } from './route-condition.ts'
 import { Router, type RouterMode } from './router/router.ts'
 import type { StateKeeper } from './run-time-state.ts'
+import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
 import { Upstream } from './upstream/upstream.ts'
 
 /** A route at run time. */
@@ -97,6 +98,7 @@ export class Runtime {
   private readonly bindings = new Map<string, Binding>()
   private readonly upstreams = new Map<string, Upstream<UpstreamConnection>>()
   private readonly addresses = new Map<string, readonly string[]>()
+  private readonly nodes = new Map<string, readonly DiscoveredNode[]>()
 
   constructor(
     policies: ReadonlyMap<string, PolicyFactory>,
@@ -111,6 +113,17 @@ export class Runtime {
   setAddresses(host: string, addresses: readonly string[]): void {
     this.addresses.set(host, addresses)
     for (const upstream of this.upstreams.values()) upstream.setAddresses(host, addresses)
+  }
+
+  /** What a registry knows about a service; null: nothing any more. Upstreams of the plan in use follow at once. */
+  setNodes(service: string, nodes: readonly DiscoveredNode[] | null): void {
+    if (nodes === null) this.nodes.delete(service)
+    else this.nodes.set(service, nodes)
+    for (const upstream of this.upstreams.values()) {
+      if (upstream.spec.discovery?.key === service) {
+        upstream.setNodes(nodes ?? [], (host) => this.addressesOf(host))
+      }
+    }
   }
 
   /** `path` is the request's own, or a reading of it that is to be compared. */
@@ -171,10 +184,12 @@ export class Runtime {
         if (spec !== undefined) wanted.set(spec.key, spec)
       }
     }
+    const addressesOf = (host: string) => this.addressesOf(host)
     for (const [key, spec] of wanted) {
       const known = this.upstreams.get(key)
-      if (known === undefined) this.upstreams.set(key, new Upstream(spec, (host) => this.addressesOf(host)))
-      else known.update(spec, (host) => this.addressesOf(host))
+      const discovered = spec.discovery && (this.nodes.get(spec.discovery.key) ?? [])
+      if (known === undefined) this.upstreams.set(key, new Upstream(spec, addressesOf, discovered))
+      else known.update(spec, addressesOf, discovered)
     }
     const gone = [
       ...(delta.remove.upstreams ?? []).map((id) => `upstream:${id}`),

@@ -4,7 +4,9 @@ import { connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { planOf } from '../../test/threads/plan.ts'
 import { SpareThreads } from './spare-threads.ts'
-import { type AddressBook, Supervisor, type ThreadObserver } from './supervisor.ts'
+import { Supervisor, type ThreadObserver } from './supervisor.ts'
+import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
+import type { AddressBook, NodeBook } from './whereabouts.ts'
 
 const stub = new URL('../../test/threads/stub-data-thread.ts', import.meta.url)
 
@@ -48,6 +50,26 @@ class FixedAddresses implements AddressBook {
   }
 }
 
+/** Services have the nodes that the test set. */
+class FixedNodes implements NodeBook {
+  readonly known = new Map<string, readonly DiscoveredNode[]>()
+  watched = new Map<string, string>()
+  change: (service: string, nodes: readonly DiscoveredNode[] | null) => void = () => {}
+
+  async watch(_: unknown, services: ReadonlyMap<string, { service_name: string }>): Promise<void> {
+    for (const key of this.watched.keys()) if (!services.has(key)) this.change(key, null)
+    this.watched = new Map(Array.from(services, ([key, { service_name: name }]) => [key, name]))
+  }
+
+  nodes() {
+    return Array.from(this.watched, ([key, name]) => [key, this.known.get(name) ?? []] as const)
+  }
+
+  onChange(listener: (service: string, nodes: readonly DiscoveredNode[] | null) => void): void {
+    this.change = listener
+  }
+}
+
 async function startedSupervisor(t: TestContext, first = plan(['a'])) {
   const lines: LogLine[] = []
   const output: string[] = []
@@ -62,10 +84,12 @@ async function startedSupervisor(t: TestContext, first = plan(['a'])) {
     lines: (text) => output.push(text),
   }
   const addressBook = new FixedAddresses()
+  const nodeBook = new FixedNodes()
   const supervisor = new Supervisor({
     plan: first,
     threads: new SpareThreads(stub, 1),
     addressBook,
+    nodeBook,
     observer,
     log,
     limitTableBytes: 512,
@@ -75,7 +99,7 @@ async function startedSupervisor(t: TestContext, first = plan(['a'])) {
     await until(() => lines.filter((line) => line.message === message).length >= times, message)
   }
   await supervisor.start()
-  return { supervisor, addressBook, lines, output, events, logged }
+  return { supervisor, addressBook, nodeBook, lines, output, events, logged }
 }
 
 interface StubState {
@@ -84,6 +108,7 @@ interface StubState {
   routes: string[]
   bodyLimit: number
   addresses: Record<string, string[]>
+  nodes: string[]
 }
 
 async function ask(supervisor: Supervisor): Promise<StubState> {
@@ -256,6 +281,63 @@ routes: [{ id: a, uri: /a, upstream: { nodes: [{ host: ${host}, port: 80, weight
   // Orders are handled in turn: once a later plan runs, the addresses are there.
   await supervisor.apply(named('three.test'))
   for (const { addresses } of await askBoth(supervisor)) assert.deepEqual(addresses['two.test'], ['10.0.0.3'])
+})
+
+const discovered = (service: string, more = '') =>
+  planOf(`
+gateway:
+  workers: 2
+  listeners: [{ name: http, host: 127.0.0.1, port: 0 }]
+  discovery: { dns: { servers: [127.0.0.1] } }
+routes:
+  - { id: a, uri: /a, upstream: { service_name: ${service}, discovery_type: dns } }
+${more}`)
+
+test('nodes of services reach the threads at their start, with a plan that needs them, and when they change', async (t) => {
+  const { supervisor, nodeBook } = await startedSupervisor(t, discovered('one'))
+  nodeBook.known.set('two', [{ host: '10.0.0.2', weight: 1 }])
+  const [one] = nodeBook.watched.keys()
+  nodeBook.change(one!, [{ host: '10.0.0.1', weight: 1 }])
+  await supervisor.apply(discovered('two'))
+  assert.deepEqual([...nodeBook.watched.values()], ['two'])
+  const [two] = nodeBook.watched.keys()
+  nodeBook.change(two!, [{ host: '10.0.0.3', weight: 1 }])
+  // Orders are handled in turn: once a later plan runs, the nodes are there, and those that nobody asks for are not.
+  await supervisor.apply(
+    discovered('two', '  - { id: b, uri: /b, upstream: { nodes: { "10.0.0.1:1": 1 } } }'),
+  )
+  for (const { nodes } of await askBoth(supervisor)) assert.deepEqual(nodes, ['10.0.0.3'])
+})
+
+test('a plan that is refused leaves the services as they were', async (t) => {
+  const { supervisor, nodeBook } = await startedSupervisor(t, discovered('one'))
+  const upstream = '{ service_name: two, discovery_type: dns }'
+  const refused = discovered('one', `  - { id: refused-by-2, uri: /b, upstream: ${upstream} }`)
+  assert.equal((await supervisor.apply(refused)).outcome, 'refused')
+  assert.deepEqual([...nodeBook.watched.values()], ['one'])
+})
+
+test('a service is followed as long as any upstream names it', async (t) => {
+  const other = '  - { id: b, uri: /b, upstream: { service_name: one, discovery_type: dns } }'
+  const { supervisor, nodeBook } = await startedSupervisor(t, discovered('one', other))
+  await supervisor.apply(discovered('one'))
+  assert.deepEqual([...nodeBook.watched.values()], ['one'])
+  await supervisor.apply(plan(['a']))
+  assert.deepEqual([...nodeBook.watched.values()], [])
+})
+
+test('nodes that are names come after their addresses', async (t) => {
+  const { supervisor, addressBook, nodeBook } = await startedSupervisor(t, discovered('one'))
+  addressBook.known.set('node.test', ['10.0.0.9'])
+  nodeBook.known.set('one', [{ host: 'node.test', weight: 1 }])
+  nodeBook.change([...nodeBook.watched.keys()][0]!, [{ host: 'node.test', weight: 1 }])
+  await until(() => addressBook.watched.includes('node.test'), 'the name is followed')
+  await supervisor.apply(
+    discovered('one', '  - { id: b, uri: /b, upstream: { nodes: { "10.0.0.1:1": 1 } } }'),
+  )
+  for (const { nodes, addresses } of await askBoth(supervisor)) {
+    assert.deepEqual([nodes, addresses], [['node.test'], { 'node.test': ['10.0.0.9'] }])
+  }
 })
 
 test('a drain lets what is in flight finish, refuses new connections, and passes on the last lines', async (t) => {

@@ -9,6 +9,7 @@ import { createEngineCounterMemory } from '../telemetry/engine-counters.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Announcement, createMetricMemory } from '../telemetry/metrics.ts'
 import { createThreadGaugeMemory } from '../telemetry/thread-gauges.ts'
+import { changedUpstreams, planUpstreams } from './plan-upstreams.ts'
 import { assertPortsFree } from './port-check.ts'
 import { liveSettings } from './restart-settings.ts'
 import { type ClearedState, RunTimeState, type StateCounts, total } from './run-time-state.ts'
@@ -16,27 +17,8 @@ import { createConnectionTable, openConnections, reclaimConnections } from './sh
 import { createLimitTable, Limiter, limitEvictions, releaseLimitLocks } from './shared/limiter.ts'
 import type { SpareThreads } from './spare-threads.ts'
 import { ThreadHandle, type ThreadReport } from './thread-handle.ts'
-import type {
-  Addresses,
-  Ports,
-  QuestionName,
-  Questions,
-  ThreadMemory,
-  ToDataThread,
-} from './thread-protocol.ts'
-import { UpstreamHosts } from './upstream-hosts.ts'
-
-/** Names of upstream nodes and where they lead; the resolver of the control thread. */
-export interface AddressBook {
-  /**
-   * Follows these names and no others. Resolves when each has an answer, or the time for it is over; the addresses of
-   * new names were announced by then.
-   */
-  watch(hosts: ReadonlySet<string>): Promise<void>
-  /** What is known now; an empty list: the name does not resolve. */
-  addresses(): Addresses
-  onChange(listener: (host: string, addresses: readonly string[]) => void): void
-}
+import type { Ports, QuestionName, Questions, ThreadMemory, ToDataThread } from './thread-protocol.ts'
+import { type AddressBook, type NodeBook, Whereabouts } from './whereabouts.ts'
 
 /** Who wants to know what the threads report. */
 export interface ThreadObserver {
@@ -51,6 +33,7 @@ export interface SupervisorOptions {
   plan: Plan
   threads: SpareThreads
   addressBook: AddressBook
+  nodeBook: NodeBook
   observer: ThreadObserver
   log: Log
   /** Bytes of the rate limit table; pages that are never used cost nothing. */
@@ -108,10 +91,10 @@ export class Supervisor {
   readonly #limits: SharedArrayBuffer
   readonly #connections: SharedArrayBuffer
   readonly #slots: Slot[]
+  readonly #whereabouts: Whereabouts
   /** Ends waits for a restart when the process ends. */
   readonly #ending = new AbortController()
   #plan: Plan
-  #hosts: UpstreamHosts
   #state: SupervisorState = 'starting'
   #appliedAt = 0
   #restarts = 0
@@ -124,7 +107,7 @@ export class Supervisor {
     this.#options = options
     this.#log = options.log
     this.#plan = { ...options.plan, version: 1 }
-    this.#hosts = new UpstreamHosts(this.#plan)
+    this.#whereabouts = new Whereabouts(options.addressBook, options.nodeBook)
     this.#limits = createLimitTable(options.limitTableBytes ?? limitTableBytes)
     this.#connections = createConnectionTable(workers)
     // The data threads have the numbers from 1 on.
@@ -169,11 +152,11 @@ export class Supervisor {
 
   /** Resolves when every thread runs the plan and listens. Rejects when one cannot; then none is left. */
   async start(): Promise<void> {
-    const { addressBook } = this.#options
     try {
       await assertPortsFree(this.#plan.settings.listeners)
-      await addressBook.watch(this.#hosts.names())
-      addressBook.onChange((host, addresses) => this.#broadcast({ type: 'addresses', host, addresses }))
+      this.#whereabouts.use(this.#plan)
+      await this.#whereabouts.add(planUpstreams(this.#plan))
+      this.#whereabouts.tell((message) => this.#broadcast(message))
       const delta = diffPlans(null, this.#plan)
       await Promise.all(this.#slots.map((slot) => this.#spawn(slot, delta).started))
       await this.#listenAll()
@@ -288,20 +271,19 @@ export class Supervisor {
     const delta = diffPlans(current, next)
     if (isEmptyDelta(delta)) return { outcome: 'unchanged', version: current.version }
 
-    const { addressBook } = this.#options
-    const hosts = new UpstreamHosts(next)
-    const hostsBefore = this.#hosts.names()
-    await addressBook.watch(new Set([...hosts.names(), ...hostsBefore]))
+    const { added, gone } = changedUpstreams(current, delta)
+    this.#whereabouts.use(next)
+    await this.#whereabouts.add(added)
     const reason = await this.#applyEverywhere(delta)
     if (reason !== undefined) {
       await this.#goBack(invertDelta(current, delta))
-      await addressBook.watch(hostsBefore)
+      this.#whereabouts.use(current)
+      await this.#whereabouts.remove(added)
       return { outcome: 'refused', reason }
     }
     this.#plan = next
-    this.#hosts = hosts
     this.#appliedAt = Date.now()
-    await addressBook.watch(hosts.names())
+    await this.#whereabouts.remove(gone)
     return { outcome: 'applied', version: next.version, changes: countChanges(delta) }
   }
 
@@ -309,19 +291,18 @@ export class Supervisor {
     const { version } = this.#plan
     const delta: PlanDelta = { ...changes, version: version + 1 }
     if (isEmptyDelta(delta)) return { outcome: 'unchanged', version }
-    const { addressBook } = this.#options
-    if (this.#hosts.add(delta).length > 0) await addressBook.watch(this.#hosts.names())
+    const { added, gone } = changedUpstreams(this.#plan, delta)
+    await this.#whereabouts.add(added)
     const reason = await this.#applyEverywhere(delta)
     if (reason !== undefined) {
-      this.#hosts.withdraw(delta)
       await this.#goBack(invertDelta(this.#plan, delta))
-      await addressBook.watch(this.#hosts.names())
+      await this.#whereabouts.remove(added)
       return { outcome: 'refused', reason }
     }
-    const unneeded = this.#hosts.subtract(this.#plan, delta)
     applyInPlace(this.#plan, delta)
     this.#appliedAt = Date.now()
-    if (unneeded.length > 0) await addressBook.watch(this.#hosts.names())
+    this.#whereabouts.use(this.#plan)
+    await this.#whereabouts.remove(gone)
     return { outcome: 'applied', version: delta.version, changes: countChanges(delta) }
   }
 
@@ -372,7 +353,7 @@ export class Supervisor {
   }
 
   #spawn(slot: Slot, delta: PlanDelta): ThreadHandle {
-    const { addressBook, threads, observer } = this.#options
+    const { threads, observer } = this.#options
     const { threadId } = slot
     const memory: ThreadMemory = {
       limits: this.#limits,
@@ -385,7 +366,8 @@ export class Supervisor {
       threadId,
       settings: this.#plan.settings,
       delta,
-      addresses: addressBook.addresses(),
+      addresses: this.#whereabouts.addresses(),
+      nodes: this.#whereabouts.nodes(),
       memory,
     }
     const handle = new ThreadHandle(threads.take(), start, {

@@ -4,6 +4,7 @@ import type { Settings } from '../config/settings.ts'
 import type { Announcement } from '../telemetry/metrics.ts'
 import type { LogMessage } from '../telemetry/thread-log.ts'
 import type { ClearedState, StateCounts } from './run-time-state.ts'
+import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
 
 /** Shared memory of a data thread. The first two are the same in all threads, the others its own. */
 export interface ThreadMemory {
@@ -17,6 +18,9 @@ export interface ThreadMemory {
 /** Addresses by host name; an empty list: the name does not resolve. */
 export type Addresses = readonly (readonly [host: string, addresses: readonly string[]])[]
 
+/** Nodes by the key of the service; a service that nothing is known of is left out. */
+export type ServiceNodes = readonly (readonly [service: string, nodes: readonly DiscoveredNode[]])[]
+
 /** Port of each listener by name. */
 export type Ports = ReadonlyMap<string, number>
 
@@ -27,6 +31,7 @@ export interface ThreadStart {
   settings: Settings
   delta: PlanDelta
   addresses: Addresses
+  nodes: ServiceNodes
   memory: ThreadMemory
 }
 
@@ -47,6 +52,8 @@ export type ToDataThread =
   | { type: 'start'; start: ThreadStart }
   | { type: 'plan'; delta: PlanDelta }
   | { type: 'addresses'; host: string; addresses: readonly string[] }
+  /** Null: nothing is known of the service any more. */
+  | { type: 'nodes'; service: string; nodes: readonly DiscoveredNode[] | null }
   /** `ports` names the ports that were chosen for port 0. */
   | { type: 'listen'; ports?: Ports }
   | { type: 'reopen-logs' }

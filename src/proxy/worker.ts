@@ -14,6 +14,7 @@ import type { StateKeeper } from './run-time-state.ts'
 import { Runtime } from './runtime.ts'
 import { TimerWheel } from './timer-wheel.ts'
 import { TrustedAddresses } from './trust.ts'
+import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
 
 /** The open client connections of the whole process, of which this thread adds and takes its own. */
 export interface ConnectionCounts {
@@ -79,6 +80,10 @@ export class Worker {
 
   setAddresses(host: string, addresses: readonly string[]): void {
     this.engine.runtime.setAddresses(host, addresses)
+  }
+
+  setNodes(service: string, nodes: readonly DiscoveredNode[] | null): void {
+    this.engine.runtime.setNodes(service, nodes)
   }
 
   /**

@@ -21,6 +21,7 @@ const post = (message: ToControlThread) => parentPort!.postMessage(message)
 const registry = new Registry(memory.metrics, (announcement) => post({ type: 'announce', announcement }))
 const answers = registry.counter('stub_answers', 'Answers of the stub.', ['kind'])
 const addresses = new Map(start.addresses)
+const nodes = new Map(start.nodes)
 let plan = applyDelta(null, start.delta)
 let open = 0
 
@@ -35,6 +36,7 @@ const server = createServer((socket) => {
     routes: [...plan.routes.keys()],
     bodyLimit: plan.settings.limits.body,
     addresses: Object.fromEntries(addresses),
+    nodes: [...nodes.values()].flat().map(({ host }) => host),
   }
   socket.on('error', () => {})
   socket.on('close', () => {
@@ -93,6 +95,10 @@ parentPort!.on('message', (message: ToDataThread) => {
       break
     case 'addresses':
       addresses.set(message.host, message.addresses)
+      break
+    case 'nodes':
+      if (message.nodes === null) nodes.delete(message.service)
+      else nodes.set(message.service, message.nodes)
       break
     case 'listen':
       listen(message.ports ?? new Map()).catch((error) =>

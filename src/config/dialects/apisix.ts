@@ -4,6 +4,7 @@
  */
 import type { PathSegment } from '../problem.ts'
 import { below, type Place, type Report } from '../report.ts'
+import { discoveryOfApisix } from './apisix-discovery.ts'
 
 /** `gateway:` as far as APISIX's keys say something about it. `config` holds APISIX's top-level keys of one document. */
 export function settingsOfApisix(
@@ -12,7 +13,12 @@ export function settingsOfApisix(
   report: Report,
 ): Record<string, unknown> {
   const gateway: Record<string, unknown> = {}
-  for (const { path, value } of leaves(config)) {
+  const { discovery, ...others } = config
+  if (isMap(discovery)) {
+    const registries = discoveryOfApisix(below(root, 'discovery'), discovery, report)
+    if (Object.keys(registries).length > 0) gateway.discovery = registries
+  }
+  for (const { path, value } of Object.keys(others).length === 0 ? [] : leaves(others)) {
     const key = path.join('.')
     const place = below(root, ...path)
     const translation = Object.hasOwn(translations, key) ? translations[key] : undefined
@@ -81,6 +87,9 @@ const translations: Readonly<Record<string, Translation>> = {
   'nginx_config.http.client_max_body_size': into('limits', 'body', isSize, fromSize),
 }
 
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
 function isString(value: unknown): boolean {
   return typeof value === 'string'
 }

@@ -1,79 +1,12 @@
 import assert from 'node:assert/strict'
-import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
+import { servfail, startDnsServer, type Zone } from '../../../test/harness/dns-server.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { Resolver } from './resolver.ts'
-
-const NOERROR = 0
-const SERVFAIL = 2
-const NXDOMAIN = 3
-const A = 1
-
-/** What the server knows: records of a name, or the code it answers. Names that it does not know do not exist. */
-type Zone = Record<string, { a?: string[]; aaaa?: string[]; ttl?: number; code?: number; silent?: boolean }>
-
-/** A DNS server on a loopback port, enough of RFC 1035 for A and AAAA questions. */
-async function dnsServer(t: TestContext, zone: Zone) {
-  const socket = createSocket('udp4')
-  const asked: string[] = []
-  const arrivals = new EventTarget()
-  socket.on('message', (query, peer) => {
-    const labels: string[] = []
-    let at = 12
-    for (; query[at] !== 0; at += query[at]! + 1)
-      labels.push(query.toString('latin1', at + 1, at + 1 + query[at]!))
-    const type = query.readUInt16BE(at + 1)
-    const name = labels.join('.')
-    asked.push(`${name} ${type === A ? 'A' : 'AAAA'}`)
-    arrivals.dispatchEvent(new Event('question'))
-    const entry = zone[name] ?? { code: NXDOMAIN }
-    if (entry.silent) return
-    const data = type === A ? (entry.a ?? []).map(fourBytes) : (entry.aaaa ?? []).map(sixteenBytes)
-    const head = Buffer.from(query.subarray(0, 12))
-    head.writeUInt16BE(0x8180 | (entry.code ?? NOERROR), 2)
-    head.writeUInt16BE(1, 4)
-    head.writeUInt16BE(data.length, 6)
-    head.writeUInt32BE(0, 8)
-    const answers = data.map((bytes) => {
-      const record = Buffer.alloc(12)
-      record.writeUInt16BE(0xc00c, 0)
-      record.writeUInt16BE(type, 2)
-      record.writeUInt16BE(1, 4)
-      record.writeUInt32BE(entry.ttl ?? 0, 6)
-      record.writeUInt16BE(bytes.length, 10)
-      return Buffer.concat([record, bytes])
-    })
-    socket.send(Buffer.concat([head, query.subarray(12, at + 5), ...answers]), peer.port, peer.address)
-  })
-  socket.bind(0, '127.0.0.1')
-  await once(socket, 'listening')
-  t.after(() => socket.close())
-  return {
-    address: `127.0.0.1:${(socket.address() as AddressInfo).port}`,
-    asked,
-    /** Resolves when the server has been asked that many times in all. */
-    async questions(count: number) {
-      while (asked.length < count) await once(arrivals, 'question')
-    },
-  }
-}
-
-function fourBytes(address: string): Buffer {
-  return Buffer.from(address.split('.').map(Number))
-}
-
-/** Only for addresses that end in `::n`. */
-function sixteenBytes(address: string): Buffer {
-  const bytes = Buffer.alloc(16)
-  bytes[0] = 0xfd
-  bytes[15] = Number(address.split('::')[1])
-  return bytes
-}
 
 const silence: Log = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -83,7 +16,7 @@ async function resolver(
   limits: Partial<{ min_ttl: number; max_ttl: number; timeout: number }> = {},
   options: { lookup?: (host: string) => Promise<string[]>; hosts?: string } = {},
 ) {
-  const server = await dnsServer(t, zone)
+  const server = await startDnsServer(t, zone)
   const folder = await mkdtemp(join(tmpdir(), 'resolver-'))
   t.after(() => rm(folder, { recursive: true }))
   const hostsFile = join(folder, 'hosts')
@@ -169,7 +102,7 @@ suite('the resolver', () => {
     const zone: Zone = { 'a.test': { a: ['10.0.0.1'] } }
     const { resolver: names, server, changes, changesReach } = await resolver(t, zone, { max_ttl: 40 })
     await names.watch(new Set(['a.test']))
-    zone['a.test'] = { code: SERVFAIL }
+    zone['a.test'] = { code: servfail }
     await server.questions(server.asked.length + 8)
     assert.deepEqual(names.addresses(), [['a.test', ['10.0.0.1']]])
     zone['a.test'] = { a: ['10.0.0.2'] }

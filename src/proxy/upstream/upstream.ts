@@ -1,12 +1,16 @@
 /** An upstream at run time: endpoints with their pools, and the balancer that picks among them. */
-import type { UpstreamSpec } from '../../config/plan.ts'
+import { type NodeSpec, standardPorts, type UpstreamSpec } from '../../config/plan.ts'
 import type { Exchange } from '../exchange.ts'
 import type { AttemptEnd, AttemptObserver } from './attempt.ts'
 import type { Balancer } from './balancers/balancer.ts'
 import { ConsistentHash } from './balancers/consistent-hash.ts'
 import { RoundRobin } from './balancers/round-robin.ts'
+import type { DiscoveredNode } from './discovery/discovered-node.ts'
 import { Endpoint, type PooledConnection } from './endpoint.ts'
 import { compileHashKey } from './hash-key.ts'
+
+/** What a host name leads to now. */
+type AddressesOf = (host: string) => readonly string[]
 
 export class Upstream<C extends PooledConnection = PooledConnection> {
   spec: UpstreamSpec
@@ -19,22 +23,38 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
   /** The only endpoint, which is used without balancing, as in APISIX. */
   private sole: Endpoint<C> | null = null
 
-  constructor(spec: UpstreamSpec, addressesOf: (host: string) => readonly string[]) {
+  constructor(spec: UpstreamSpec, addressesOf: AddressesOf, discovered?: readonly DiscoveredNode[]) {
     this.spec = spec
     this.balancer = new RoundRobin([])
-    this.update(spec, addressesOf)
+    this.update(spec, addressesOf, discovered)
   }
 
-  /** Takes over a changed configuration. Endpoints that stay keep their pools and counters. */
-  update(spec: UpstreamSpec, addressesOf: (host: string) => readonly string[]): void {
+  /**
+   * Takes over a changed configuration. Endpoints that stay keep their pools and counters.
+   * @param discovered in place of the configured nodes
+   */
+  update(spec: UpstreamSpec, addressesOf: AddressesOf, discovered?: readonly DiscoveredNode[]): void {
     this.spec = spec
+    if (discovered === undefined) this.use(spec.nodes, addressesOf)
+    else this.setNodes(discovered, addressesOf)
+  }
+
+  /** Takes over the nodes that a registry knows now. Endpoints that stay keep their pools and counters. */
+  setNodes(discovered: readonly DiscoveredNode[], addressesOf: AddressesOf): void {
+    const port = standardPorts[this.spec.scheme]
+    const nodes = discovered.map((node) => ({ port, priority: 0, ...node }))
+    this.use(nodes, addressesOf)
+  }
+
+  private use(nodes: readonly NodeSpec[], addressesOf: AddressesOf): void {
+    const { spec } = this
     const limits = {
       size: spec.keepalive_pool.size,
       idleTimeout: spec.keepalive_pool.idle_timeout * 1000,
       requests: spec.keepalive_pool.requests,
     }
     const left = new Map(this.endpoints.map((endpoint) => [identity(endpoint), endpoint]))
-    this.endpoints = spec.nodes.map((node) => {
+    this.endpoints = nodes.map((node) => {
       const known = left.get(identity(node))
       if (known === undefined) return new Endpoint<C>(node, addressesOf(node.host), limits)
       left.delete(identity(node))
