@@ -6,17 +6,22 @@ import { AdminApi } from './admin/api/api.ts'
 import { ApiServer } from './admin/api/server.ts'
 import type { Store } from './admin/api/store.ts'
 import { controlEndpoints } from './admin/control.ts'
+import { exportEndpoints } from './admin/exported-configuration.ts'
 import { refuseForeign } from './admin/foreign-requests.ts'
 import { healthEndpoints } from './admin/health.ts'
 import { LiveConfiguration } from './admin/live-configuration.ts'
 import { metricsEndpoints } from './admin/metrics.ts'
+import { resourceEndpoints } from './admin/resources.ts'
 import { AdminServer, type AdminServerOptions, type Endpoints } from './admin/server.ts'
 import { stateEndpoints } from './admin/state.ts'
+import { statusEndpoints } from './admin/status.ts'
 import type { Catalogue, CheckResult } from './config/check.ts'
 import type { Configuration } from './config/configuration.ts'
-import type { Plan } from './config/plan.ts'
+import type { Plan, ResourceKind } from './config/plan.ts'
 import { formatFinding } from './config/problem.ts'
+import { SecretFields } from './config/secret-fields.ts'
 import type { AdminSettings } from './config/settings.ts'
+import { collectGarbage } from './garbage.ts'
 import type { SpareThreads } from './proxy/spare-threads.ts'
 import { Supervisor } from './proxy/supervisor.ts'
 import type { Ports } from './proxy/thread-protocol.ts'
@@ -100,7 +105,7 @@ export class Gateway {
 
   /** Resolves when traffic is taken. Rejects when it cannot be; then nothing is left open. */
   async start(): Promise<Addresses> {
-    const { metrics, control, admin } = this.#supervisor.plan.settings
+    const { metrics, control, status: statusApi, admin } = this.#supervisor.plan.settings
     const status = () => this.#supervisor.status
     try {
       // Health comes first, so that a start that takes long can be watched.
@@ -111,13 +116,14 @@ export class Gateway {
       const controlPort = await this.#serve(
         control,
         {
-          ...controlEndpoints(() => this.#supervisor.plan, status),
+          ...this.#controlEndpoints(),
           ...stateEndpoints(this.#supervisor, this.#log, () => {
             this.#stateClears++
           }),
         },
         { guard: refuseForeign, wrongMethod: 404 },
       )
+      await this.#serve(statusApi, statusEndpoints(status))
       await this.#supervisor.start()
       const adminPort = await this.#serveAdmin(admin)
       const { listeners } = this.#supervisor.plan.settings
@@ -136,8 +142,11 @@ export class Gateway {
     }
   }
 
-  /** Reads the configuration again and puts it to work. A bad one changes nothing but the log and a metric. */
-  async reload(): Promise<void> {
+  /**
+   * Reads the configuration again and puts it to work. A bad one changes nothing but the log and a metric.
+   * @returns why it is not in use; undefined when it is
+   */
+  async reload(): Promise<string | undefined> {
     const result = await this.#live.reload(async () => {
       const { plan, configuration, findings } = await this.#read()
       if (plan !== undefined && configuration !== undefined) return { plan, configuration }
@@ -145,9 +154,11 @@ export class Gateway {
       return undefined
     })
     switch (result?.outcome) {
+      case undefined:
+        return 'the configuration has errors; the log has them'
       case 'refused':
         this.#reject({ reason: result.reason })
-        break
+        return result.reason
       case 'unchanged':
         this.#log.info({ version: result.version }, 'the configuration says what is running already')
         break
@@ -155,6 +166,7 @@ export class Gateway {
         this.#log.setLevel(this.#supervisor.plan.settings.log.level)
         this.#log.info({ version: result.version, changes: result.changes }, 'new configuration is in use')
     }
+    return undefined
   }
 
   /** Lets go of files that were renamed, and opens those that took their place. */
@@ -182,6 +194,29 @@ export class Gateway {
   async stop(): Promise<void> {
     await this.#supervisor.stop()
     await this.#close()
+  }
+
+  #controlEndpoints(): Endpoints {
+    const secrets = new SecretFields(this.#catalogue)
+    const source = {
+      plan: () => this.#supervisor.plan,
+      configuration: () => this.#live.configuration,
+      stored: (kind: ResourceKind, id: string) => this.#store.get(kind, id),
+      version: () => this.#supervisor.plan.version,
+    }
+    return {
+      ...controlEndpoints({
+        plan: source.plan,
+        status: () => this.#supervisor.status,
+        reload: () => this.reload(),
+        collectGarbage: async () => {
+          await this.#supervisor.askAll('collect-garbage', undefined)
+          collectGarbage()
+        },
+      }),
+      ...resourceEndpoints(source, secrets),
+      ...exportEndpoints(source, secrets),
+    }
   }
 
   async #serve(

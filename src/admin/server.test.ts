@@ -222,10 +222,12 @@ consumers: [{ username: jack }]
 `)
   const { ask } = await served(
     t,
-    controlEndpoints(
-      () => plan,
-      () => running,
-    ),
+    controlEndpoints({
+      plan: () => plan,
+      status: () => running,
+      reload: async () => undefined,
+      collectGarbage: async () => {},
+    }),
   )
   const { version, applied_at, resources } = JSON.parse((await ask('/v1/plan')).body)
   assert.deepEqual([version, applied_at], [1, '2023-11-14T22:13:20.000Z'])

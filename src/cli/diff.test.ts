@@ -2,10 +2,15 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
+import { exportEndpoints } from '../admin/exported-configuration.ts'
+import { type AdminRequest, AdminServer } from '../admin/server.ts'
 import { check } from '../config/check.ts'
-import { load } from '../config/load.ts'
+import { type Loaded, load, readText } from '../config/load.ts'
 import { resourceKinds } from '../config/plan.ts'
+import { secretDigest } from '../config/secret-digest.ts'
+import { SecretFields } from '../config/secret-fields.ts'
 import { catalogue, policySchemas } from '../policies/index.ts'
+import { version } from '../version.ts'
 import { runProgram } from './program.ts'
 
 async function folder(t: TestContext): Promise<string> {
@@ -151,6 +156,99 @@ suite('sluice diff', () => {
     t.assert.equal((await run('/', 'a')).code, 2)
     t.assert.equal((await run('/', 'a', 'b', 'c')).code, 2)
     t.assert.equal((await run('/', 'a', 'b', '--format', 'xml')).code, 2)
+  })
+})
+
+suite('sluice diff with a running gateway', () => {
+  async function gateway(t: TestContext, text: string): Promise<{ url: string; asked: string[] }> {
+    const loaded: Loaded = { documents: [], findings: [] }
+    readText('running.yaml', text, {}, loaded)
+    const policies = policySchemas(catalogue)
+    const { plan, configuration } = check(loaded, policies, { gatewayVersion: version })
+    const secrets = new SecretFields(policies)
+    const source = { plan: () => plan!, configuration: () => configuration! }
+    const endpoints = exportEndpoints(source, secrets)
+    const asked: string[] = []
+    const recorded = Object.entries(endpoints).map(([name, endpoint]) => [
+      name,
+      async (request: AdminRequest) => {
+        const answer = await endpoint(request)
+        asked.push(request.body, answer.body)
+        return answer
+      },
+    ])
+    const log = { debug() {}, info() {}, warn() {}, error() {} }
+    const server = new AdminServer(Object.fromEntries(recorded), log)
+    t.after(() => server.close())
+    const port = await server.listen({ host: '127.0.0.1', port: 0, enabled: true })
+    return { url: `http://127.0.0.1:${port}`, asked }
+  }
+
+  test('finds nothing where the files are what is running', async (t) => {
+    const { url } = await gateway(t, before)
+    const cwd = await folder(t)
+    await writeFile(join(cwd, 'a.yaml'), before)
+    t.assert.deepEqual(await run(cwd, 'a.yaml', url), { code: 0, stdout: 'no differences\n', stderr: '' })
+    t.assert.deepEqual(await run(cwd, url, 'a.yaml'), { code: 0, stdout: 'no differences\n', stderr: '' })
+  })
+
+  test('finds what files have not told it, a changed secret without showing it to anyone', async (t) => {
+    const { url, asked } = await gateway(t, before)
+    const cwd = await folder(t)
+    await writeFile(join(cwd, 'b.yaml'), after)
+    const { code, stdout } = await run(cwd, url, 'b.yaml')
+    t.assert.equal(
+      stdout,
+      `\
+~ routes/orders
+  ~ plugins.limit-count.count: 1 -> 2  (b.yaml:17)
+  ~ upstream.nodes["10.0.0.2:80"].weight: 2 -> 3  (b.yaml:15)
+  + methods: ["GET"]  (b.yaml:12)
+- routes/gone
++ routes/new  (b.yaml:8)
+~ consumers/jack
+  ~ plugins.key-auth.key: changed, a secret  (b.yaml:6)
+
+1 added, 1 removed, 2 changed
+`,
+    )
+    t.assert.equal(code, 4)
+    t.assert.equal(asked.length, 4)
+    t.assert.doesNotMatch(asked.join(), /alpha|beta/)
+  })
+
+  test('two gateways do not compare their secrets, and that is said', async (t) => {
+    const [one, other] = [await gateway(t, before), await gateway(t, before.replace('alpha', 'gamma'))]
+    const { code, stdout, stderr } = await run('/', one.url, other.url)
+    t.assert.deepEqual([code, stdout], [0, 'no differences\n'])
+    t.assert.match(stderr, /Secrets were not compared/)
+  })
+
+  test('whether a value is a secret of a gateway can be asked, and nothing else', async (t) => {
+    const { url } = await gateway(t, before)
+    const ask = async (question: object) => {
+      const body = JSON.stringify(question)
+      const response = await fetch(`${url}/v1/configuration/secrets`, { method: 'POST', body })
+      return { status: response.status, ...JSON.parse(await response.text()) }
+    }
+    const nonce = 'a-nonce-of-this-test'
+    const about = (path: string[], value: string) => ({
+      kind: 'consumers',
+      id: 'jack',
+      path,
+      digest: secretDigest(nonce, value),
+    })
+    const key = ['plugins', 'key-auth', 'key']
+    const secrets = [
+      about(key, 'alpha-secret'),
+      about(key, 'alpha'),
+      about(['toString'], 'x'),
+      about(key, ''),
+    ]
+    t.assert.deepEqual(await ask({ nonce, secrets }), { status: 200, equal: [true, false, false, false] })
+    t.assert.equal((await ask({ nonce: 'short', secrets })).status, 400)
+    t.assert.equal((await ask({ nonce, secrets: [{ ...secrets[0], kind: 'constructor' }] })).status, 400)
+    t.assert.equal((await ask({ nonce, secrets: [null] })).status, 400)
   })
 })
 

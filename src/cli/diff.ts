@@ -1,21 +1,35 @@
+import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import { compare, comparedConfiguration } from '../config/comparison.ts'
+import type { ExportedConfiguration, SecretQuestion } from '../admin/exported-configuration.ts'
+import {
+  type Difference as Change,
+  type ComparedConfiguration,
+  compare,
+  comparedConfiguration,
+  type FoundSecret,
+  redactedConfiguration,
+  secretsOf,
+  valueIn,
+} from '../config/comparison.ts'
+import { resourceKinds } from '../config/plan.ts'
 import { formatFinding, formatPath } from '../config/problem.ts'
 import { Provenance, type SourcePosition } from '../config/provenance.ts'
-import { SecretFields } from '../config/secret-fields.ts'
+import { secretDigest } from '../config/secret-digest.ts'
+import { redacted, SecretFields } from '../config/secret-fields.ts'
 import { catalogue, policySchemas } from '../policies/index.ts'
 import { type CliIo, type Command, exitCode, UsageError } from './command.ts'
 import { formatOf, readConfiguration } from './configuration.ts'
+import { askGateway, gatewayUrl } from './gateway-client.ts'
 
 export const command: Command = {
   name: 'diff',
   summary: 'Compare two configurations: what differs in effect, not in writing',
   usage: 'sluice diff A B [--format text|json]',
   options: [
-    { flags: 'A, B', text: 'A file or a folder' },
+    { flags: 'A, B', text: 'A file, a folder, or the URL of the control port of a running gateway' },
     { flags: '--format text|json', text: 'How to print the differences (default: text)' },
   ],
-  examples: ['sluice diff old.yaml new.yaml', 'sluice diff /etc/sluice examples/quickstart --format json'],
+  examples: ['sluice diff old.yaml new.yaml', 'sluice diff http://127.0.0.1:9090 /etc/sluice --format json'],
 
   async run(argv, io) {
     const { values, positionals } = parseArgs({
@@ -31,7 +45,9 @@ export const command: Command = {
     const [before, after] = [await readSide(a, io), await readSide(b, io)]
     if (before === undefined || after === undefined) return exitCode.invalid
 
-    const differences = describe(before, after)
+    const secrets = new SecretFields(policySchemas(catalogue))
+    const changes = await findDifferences(before, after, secrets, io)
+    const differences = describe(changes, before, after, secrets)
     const report = { equal: differences.length === 0, differences }
     io.stdout.write(format === 'json' ? `${JSON.stringify(report, null, 2)}\n` : asText(differences))
     return report.equal ? exitCode.ok : exitCode.different
@@ -39,21 +55,82 @@ export const command: Command = {
 }
 
 interface Side {
-  configuration: ReturnType<typeof comparedConfiguration>
-  provenance: Provenance
+  configuration: ComparedConfiguration
+  /** Where its parts were written; absent for a gateway. */
+  provenance?: Provenance
+  /** Of a running gateway, whose secrets are not in its configuration. */
+  gateway?: URL
 }
 
 /** Undefined after its findings were printed. */
 async function readSide(source: string, io: CliIo): Promise<Side | undefined> {
-  const { plan, declarations, findings } = await readConfiguration([source], io)
-  if (plan !== undefined && declarations !== undefined) {
+  if (/^https?:/i.test(source)) return readGateway(source)
+  const { plan, configuration, declarations, findings } = await readConfiguration([source], io)
+  if (plan !== undefined && configuration !== undefined && declarations !== undefined) {
     return {
-      configuration: comparedConfiguration(plan.settings, declarations),
+      configuration: comparedConfiguration(plan.settings, configuration),
       provenance: new Provenance(declarations),
     }
   }
   for (const finding of findings) if (finding.severity === 'error') io.stderr.write(formatFinding(finding))
   return undefined
+}
+
+async function readGateway(source: string): Promise<Side> {
+  const gateway = gatewayUrl(source)
+  const { settings, resources } = (await askGateway(
+    gateway,
+    'GET',
+    '/v1/configuration',
+  )) as ExportedConfiguration
+  const maps = resourceKinds.map((kind) => [kind, new Map(Object.entries(resources[kind] ?? {}))])
+  return { gateway, configuration: { settings, resources: Object.fromEntries(maps) } }
+}
+
+/** What differs. Of secrets on one side only their digests leave this process, and only towards the gateway compared with. */
+async function findDifferences(
+  before: Side,
+  after: Side,
+  secrets: SecretFields,
+  io: CliIo,
+): Promise<Change[]> {
+  if (before.gateway === undefined && after.gateway === undefined) {
+    return compare(before.configuration, after.configuration)
+  }
+  const changes = compare(
+    redactedConfiguration(before.configuration, secrets),
+    redactedConfiguration(after.configuration, secrets),
+  )
+  if (before.gateway !== undefined && after.gateway !== undefined) {
+    io.stderr.write('Secrets were not compared: neither gateway shows its own.\n')
+    return changes
+  }
+  const [files, running] = before.gateway === undefined ? [before, after] : [after, before]
+  const shared = secretsOf(files.configuration, secrets).filter(
+    (secret) => valueIn(running.configuration, secret, secret.path) === redacted,
+  )
+  const same = await askWhichAreSame(running.gateway!, shared)
+  const others = shared.filter((_, index) => !same[index])
+  return [
+    ...changes,
+    ...others.map(({ kind, id, path }) => ({ kind, id, path, before: redacted, after: redacted })),
+  ]
+}
+
+async function askWhichAreSame(gateway: URL, secrets: readonly FoundSecret[]): Promise<boolean[]> {
+  if (secrets.length === 0) return []
+  const nonce = randomBytes(32).toString('base64url')
+  const question: SecretQuestion = {
+    nonce,
+    secrets: secrets.map(({ kind, id, path, value }) => ({
+      kind,
+      id,
+      path,
+      digest: secretDigest(nonce, value),
+    })),
+  }
+  const answer = await askGateway(gateway, 'POST', '/v1/configuration/secrets', question)
+  return (answer as { equal: boolean[] }).equal
 }
 
 /** A difference as it is shown: without secrets, with the places of both sides. */
@@ -73,11 +150,14 @@ interface Difference {
   place_after?: SourcePosition
 }
 
-function describe(before: Side, after: Side): Difference[] {
-  const secrets = new SecretFields(policySchemas(catalogue))
-  const changes = compare(before.configuration, after.configuration)
-  const places = before.provenance.locate(changes)
-  const newPlaces = after.provenance.locate(changes)
+function describe(
+  changes: readonly Change[],
+  before: Side,
+  after: Side,
+  secrets: SecretFields,
+): Difference[] {
+  const places = before.provenance?.locate(changes) ?? []
+  const newPlaces = after.provenance?.locate(changes) ?? []
   return changes.map((change, index) => {
     const shown = (value: unknown) => secrets.redact(change, value, change.path)
     const [old, now] = [shown(change.before), shown(change.after)]

@@ -48,10 +48,12 @@ async function gateway(t: TestContext, text: string): Promise<string> {
   const log = { debug() {}, info() {}, warn() {}, error() {} }
   const plan = planOf(text)
   const server = new AdminServer(
-    controlEndpoints(
-      () => plan,
-      () => ({}) as SupervisorStatus,
-    ),
+    controlEndpoints({
+      plan: () => plan,
+      status: () => ({}) as SupervisorStatus,
+      reload: async () => undefined,
+      collectGarbage: async () => {},
+    }),
     log,
   )
   t.after(() => server.close())

@@ -30,7 +30,7 @@ export async function serve(named: readonly string[], threads: SpareThreads, io:
   const slot: StoreSlot = {}
   const read = () => readConfiguration(sources, io, slot)
   const started = Promise.withResolvers<Gateway>()
-  const reload = async () => (await started.promise).reload()
+  const reload = async () => void (await (await started.promise).reload())
   const signals = watchSignals({
     reload,
     reopenLogs: async () => (await started.promise).reopenLogs(),

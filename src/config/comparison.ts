@@ -1,9 +1,10 @@
 /** What differs between two configurations, resource by resource and property by property, in their normal form. */
+import type { Configuration } from './configuration.ts'
 import { equal } from './copy.ts'
-import type { Declarations } from './declarations.ts'
 import { normalForm, setFields } from './normal-form.ts'
 import { type ResourceKind, resourceKinds } from './plan.ts'
 import type { PathSegment } from './problem.ts'
+import { type Configured, redacted, type SecretFields } from './secret-fields.ts'
 import type { Settings } from './settings.ts'
 
 /** One side of a comparison. */
@@ -24,11 +25,14 @@ export interface Difference {
   after: unknown
 }
 
-/** The sides of files: what the check made of them. */
-export function comparedConfiguration(settings: Settings, declarations: Declarations): ComparedConfiguration {
+/** What was checked, as a side of a comparison. */
+export function comparedConfiguration(
+  settings: Settings,
+  configuration: Configuration,
+): ComparedConfiguration {
   const forms = resourceKinds.map((kind) => {
-    const declared = [...declarations[kind].values()]
-    const entries = declared.map(({ id, input }) => [id, normalForm(kind, input ?? {})] as const)
+    const ids = [...configuration.entries(kind)].map(([id]) => id)
+    const entries = ids.map((id) => [id, normalForm(kind, configuration.whole(kind, id)!)] as const)
     return [kind, new Map(entries)] as const
   })
   return {
@@ -65,6 +69,61 @@ export function compare(before: ComparedConfiguration, after: ComparedConfigurat
     }
   }
   return differences
+}
+
+/** A copy in which every secret is replaced. */
+export function redactedConfiguration(
+  { settings, resources }: ComparedConfiguration,
+  secrets: SecretFields,
+): ComparedConfiguration {
+  const maps = resourceKinds.map((kind) => {
+    const forms = [...resources[kind]].map(([id, form]) => [id, secrets.redact({ kind, id }, form)] as const)
+    return [kind, new Map(forms)]
+  })
+  return {
+    settings: secrets.redact(gateway, settings) as ComparedConfiguration['settings'],
+    resources: Object.fromEntries(maps),
+  }
+}
+
+const gateway: Configured = { kind: 'gateway', id: '' }
+
+export interface FoundSecret extends Configured {
+  path: PathSegment[]
+  value: unknown
+}
+
+/** Every secret of a configuration, with its place. */
+export function secretsOf(
+  { settings, resources }: ComparedConfiguration,
+  secrets: SecretFields,
+): FoundSecret[] {
+  const found: FoundSecret[] = []
+  const look = (owner: Configured, value: unknown, path: PathSegment[]): void => {
+    if (typeof value === 'object' && value !== null) {
+      const entries = Array.isArray(value) ? value.entries() : Object.entries(value)
+      for (const [key, item] of entries) look(owner, item, [...path, key])
+    } else if (value !== redacted && secrets.redact(owner, value, path) === redacted) {
+      found.push({ ...owner, path, value })
+    }
+  }
+  look(gateway, settings, [])
+  for (const kind of resourceKinds) for (const [id, form] of resources[kind]) look({ kind, id }, form, [])
+  return found
+}
+
+/** Undefined when there is nothing at that path. */
+export function valueIn(
+  { settings, resources }: ComparedConfiguration,
+  { kind, id }: Configured,
+  path: readonly PathSegment[],
+): unknown {
+  let at: unknown = kind === 'gateway' ? settings : resources[kind].get(id)
+  for (const segment of path) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, segment)) return undefined
+    at = (at as Record<PathSegment, unknown>)[segment]
+  }
+  return at
 }
 
 type Found = (path: PathSegment[], before: unknown, after: unknown) => void

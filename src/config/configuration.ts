@@ -70,6 +70,15 @@ export class Configuration {
     return (this.#held[kind] as Map<string, Held<Inputs[K]>>).get(id)?.input
   }
 
+  /** The same with what belongs to it and is a resource of its own: a consumer's credentials. */
+  whole<K extends ResourceKind>(kind: K, id: string): Inputs[K] | undefined {
+    const input = this.get(kind, id)
+    const detached = kind === 'consumers' ? this.#credentials.get(id) : undefined
+    if (input === undefined || detached === undefined) return input
+    const { credentials = [] } = input as ConsumerInput
+    return { ...input, credentials: [...credentials, ...detached.values()] }
+  }
+
   isFromFile(kind: ResourceKind, id: string): boolean {
     return this.#held[kind].get(id)?.fromFile === true
   }
@@ -194,9 +203,8 @@ export class Configuration {
         return input && upstreamSpec(`upstream:${id}`, { ...input, id })
       }
       case 'consumers': {
-        const input = this.get(kind, id)
-        const detached = this.#credentials.get(id)?.values() ?? []
-        return input && consumerSpec({ ...input, credentials: [...(input.credentials ?? []), ...detached] })
+        const input = this.whole(kind, id)
+        return input && consumerSpec(input)
       }
       case 'contracts': {
         const input = this.get(kind, id)

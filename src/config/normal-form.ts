@@ -74,17 +74,28 @@ function nodesByAddress(nodes: unknown): Fields {
   return byAddress
 }
 
-/** With the last segment of the path at which each was written. */
-export function nodeEntries(nodes: unknown): { address: string; at: PathSegment; node: Fields }[] {
+/** A node, whichever way it was written. */
+interface NodeEntry {
+  host: string
+  port: number
+  /** `host:port`. */
+  address: string
+  /** The last segment of the path at which it was written. */
+  at: PathSegment
+  /** Its other fields. */
+  node: Fields
+}
+
+export function nodeEntries(nodes: unknown): NodeEntry[] {
   if (Array.isArray(nodes)) {
-    return nodes.map(({ host, port = 80, priority = 0, ...rest }, at) => {
-      const name = String(host).replace(/^\[|\]$/g, '')
-      return { address: addressOf(name, port), at, node: { priority, ...rest } }
+    return nodes.map(({ host: written, port = 80, priority = 0, ...rest }, at) => {
+      const host = String(written).replace(/^\[|\]$/g, '')
+      return { host, port, address: addressOf(host, port), at, node: { priority, ...rest } }
     })
   }
   return Object.entries((nodes ?? {}) as Fields).map(([at, weight]) => {
     const { host, port } = parseAddress(at) ?? { host: at, port: 80 }
-    return { address: addressOf(host, port), at, node: { priority: 0, weight } }
+    return { host, port, address: addressOf(host, port), at, node: { priority: 0, weight } }
   })
 }
 

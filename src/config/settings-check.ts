@@ -155,7 +155,7 @@ function checkPorts(
       place: written ? below(list, index) : list,
     }
   })
-  for (const what of ['control', 'metrics', 'admin'] as const) {
+  for (const what of ['control', 'metrics', 'status', 'admin'] as const) {
     const { enabled, host, port } = settings[what]
     if (enabled) all.push({ what: `the ${what} endpoint`, host, port, place: places.get(what) })
   }

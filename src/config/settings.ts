@@ -65,6 +65,7 @@ export interface Settings {
   discovery: { start_timeout: number; registries: RegistrySettings[] }
   control: AddressSettings
   metrics: AddressSettings
+  status: AddressSettings
   admin: AdminSettings
   /** Folder for what the gateway keeps itself; `:memory:` keeps it no longer than the process. */
   data_dir: string
@@ -130,7 +131,7 @@ const port = (description: string, byDefault?: number) =>
     ...(byDefault !== undefined && { default: byDefault }),
   })
 
-const address = (what: string, byDefault: number) =>
+const address = (what: string, byDefault: number, enabled = true) =>
   Type.Optional(
     Type.Object(
       {
@@ -138,7 +139,9 @@ const address = (what: string, byDefault: number) =>
           Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' }),
         ),
         port: Type.Optional(port('Port; 0 picks a free one.', byDefault)),
-        enabled: Type.Optional(Type.Boolean({ default: true, description: 'Whether it is opened at all.' })),
+        enabled: Type.Optional(
+          Type.Boolean({ default: enabled, description: 'Whether it is opened at all.' }),
+        ),
       },
       { default: {}, description: what },
     ),
@@ -288,6 +291,7 @@ export const gatewaySchema = Type.Object(
     discovery: Type.Optional(discoverySchema),
     control: address('The control endpoints (`/v1/...`).', 9090),
     metrics: address('Metrics and health.', 9091),
+    status: address('`/status` and `/status/ready`, as APISIX has them.', 7085, false),
     admin: Type.Optional(
       Type.Object(
         {
@@ -315,6 +319,7 @@ export const gatewaySchema = Type.Object(
                 ),
                 key: Type.String({
                   description: 'At least 16 characters, and no key that is published anywhere.',
+                  'x-secret': true,
                 }),
               }),
               {
@@ -420,6 +425,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     },
     control: gateway.control,
     metrics: gateway.metrics,
+    status: gateway.status,
     admin: adminSettings(gateway.admin, input.admin),
     data_dir: input.data_dir ?? defaultDataFolder(),
     log: gateway.log,

@@ -8,6 +8,7 @@ const startOnly = [
   'router',
   'control',
   'metrics',
+  'status',
   'admin',
   'data_dir',
 ] as const satisfies (keyof Settings)[]
@@ -18,9 +19,9 @@ export function liveSettings(
   wanted: Settings,
 ): { settings: Settings; needRestart: string[] } {
   const needRestart = startOnly.filter((name) => !isDeepStrictEqual(current[name], wanted[name]))
-  const { listeners, workers, router, control, metrics, admin, data_dir } = current
+  const { listeners, workers, router, control, metrics, status, admin, data_dir } = current
   return {
-    settings: { ...wanted, listeners, workers, router, control, metrics, admin, data_dir },
+    settings: { ...wanted, listeners, workers, router, control, metrics, status, admin, data_dir },
     needRestart,
   }
 }

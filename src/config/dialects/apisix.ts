@@ -75,6 +75,8 @@ const translations: Readonly<Record<string, Translation>> = {
   'apisix.enable_control': into('control', 'enabled', isBoolean),
   'apisix.control.ip': into('control', 'host', isString),
   'apisix.control.port': into('control', 'port', isNumber),
+  'apisix.status.ip': into('status', 'host', isString, undefined, { enabled: true }),
+  'apisix.status.port': into('status', 'port', isNumber, undefined, { enabled: true }),
   'plugin_attr.prometheus.enable_export_server': into('metrics', 'enabled', isBoolean),
   'plugin_attr.prometheus.export_addr.ip': into('metrics', 'host', isString),
   'plugin_attr.prometheus.export_addr.port': into('metrics', 'port', isNumber),
@@ -143,10 +145,12 @@ function into(
   field: string,
   fits: (value: unknown) => boolean,
   translate: (value: unknown) => unknown = (value) => value,
+  /** Fields of the section that go with this one. */
+  beside: object = {},
 ): Translation {
   return (value, gateway) => {
     if (!fits(value)) return undefined
-    gateway[section] = { ...(gateway[section] as object | undefined), [field]: translate(value) }
+    gateway[section] = { ...(gateway[section] as object | undefined), ...beside, [field]: translate(value) }
     return `${section}.${field}`
   }
 }

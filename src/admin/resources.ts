@@ -1,0 +1,127 @@
+/**
+ * The resources that are configured, as APISIX's Control API shows them: with their defaults, nodes as a list, and
+ * secrets replaced.
+ */
+import { isIP } from 'node:net'
+import type { Configuration } from '../config/configuration.ts'
+import { nodeEntries } from '../config/normal-form.ts'
+import type { Plugins, ResourceKind } from '../config/plan.ts'
+import type { SecretFields } from '../config/secret-fields.ts'
+import { type AdminRequest, type Endpoint, type Endpoints, json } from './server.ts'
+
+/** Where the resources come from; asked at each request. */
+export interface ResourceSource {
+  configuration(): Configuration
+  /** What the store of the Admin API knows of a resource; undefined when it is written in a file. */
+  stored(kind: ResourceKind, id: string): { created: number; modified: number; value: string } | undefined
+  /** Of the plan in use. */
+  version(): number
+}
+
+export function resourceEndpoints(source: ResourceSource, secrets: SecretFields): Endpoints {
+  const view = new ResourceView(source, secrets)
+  const one = (kind: ViewedKind, noun: string) => (request: AdminRequest) => {
+    const [id = ''] = request.rest.split('/')
+    const item = view.item(kind, id)
+    return item === undefined ? json(404, { error_msg: `${noun}[${id}] not found` }) : json(200, item)
+  }
+  const all =
+    (kind: ViewedKind): Endpoint =>
+    () =>
+      json(200, view.items(kind))
+  return {
+    'GET /v1/routes': all('routes'),
+    'GET /v1/route/*': one('routes', 'route'),
+    'GET /v1/services': all('services'),
+    'GET /v1/service/*': one('services', 'service'),
+    'GET /v1/upstreams': all('upstreams'),
+    'GET /v1/upstream/*': one('upstreams', 'upstream'),
+    'GET /v1/plugin_metadatas': () => json(200, view.metadata()),
+    'GET /v1/plugin_metadata/*': ({ rest }) => {
+      const [name = ''] = rest.split('/')
+      const metadata = view.metadataOf(name)
+      return metadata === undefined
+        ? json(404, { error_msg: `plugin metadata[${name}] not found` })
+        : json(200, metadata)
+    },
+  }
+}
+
+type ViewedKind = 'routes' | 'services' | 'upstreams'
+type Fields = Record<string, unknown>
+
+class ResourceView {
+  readonly #source: ResourceSource
+  readonly #secrets: SecretFields
+
+  constructor(source: ResourceSource, secrets: SecretFields) {
+    this.#source = source
+    this.#secrets = secrets
+  }
+
+  items(kind: ViewedKind): Fields[] {
+    return [...this.#source.configuration().entries(kind)].map(([id]) => this.item(kind, id)!)
+  }
+
+  item(kind: ViewedKind, id: string): Fields | undefined {
+    const input = this.#source.configuration().get(kind, id)
+    if (input === undefined) return undefined
+    const stored = this.#source.stored(kind, id)
+    const version = this.#source.version()
+    const value = this.#secrets.redact({ kind, id }, runTimeValue({ ...input, ...times(stored?.value), id }))
+    return {
+      key: stored === undefined ? `/${kind}/${id}` : `/apisix/${kind}/${id}`,
+      value,
+      has_domain: hasDomain(value as Fields),
+      createdIndex: stored?.created ?? version,
+      modifiedIndex: stored?.modified ?? version,
+    }
+  }
+
+  metadata(): Fields[] {
+    return [...this.#source.configuration().entries('plugin_metadata')].map(([id]) => this.metadataOf(id)!)
+  }
+
+  metadataOf(id: string): Fields | undefined {
+    const input = this.#source.configuration().get('plugin_metadata', id)
+    if (input === undefined) return undefined
+    return this.#secrets.redact({ kind: 'plugin_metadata', id }, { ...input, id }) as Fields
+  }
+}
+
+/** The Admin API keeps them beside what the check looks at. */
+function times(value: string | undefined): Fields {
+  const { create_time, update_time } = (value === undefined ? {} : JSON.parse(value)) as Fields
+  return {
+    ...(create_time !== undefined && { create_time }),
+    ...(update_time !== undefined && { update_time }),
+  }
+}
+
+function runTimeValue(fields: Fields): Fields {
+  const { upstream, nodes, plugins } = fields
+  return {
+    ...fields,
+    ...(upstream !== undefined && { upstream: runTimeValue(upstream as Fields) }),
+    ...(nodes !== undefined && { nodes: nodeList(nodes) }),
+    ...(plugins !== undefined && { plugins: withEnvelopes(plugins as Plugins) }),
+  }
+}
+
+/** A map of nodes becomes a list; a list stays as it is. */
+function nodeList(nodes: unknown): unknown {
+  if (Array.isArray(nodes)) return nodes
+  return nodeEntries(nodes).map(({ host, port, node }) => ({ host, port, weight: node.weight }))
+}
+
+/** APISIX's check puts an empty envelope where none is. */
+function withEnvelopes(plugins: Plugins): Fields {
+  return Object.fromEntries(
+    Object.entries(plugins).map(([name, config]) => [name, { ...config, _meta: config._meta ?? {} }]),
+  )
+}
+
+function hasDomain({ upstream, nodes }: Fields): boolean {
+  if (upstream !== undefined) return hasDomain(upstream as Fields)
+  return Array.isArray(nodes) && nodes.some(({ host }) => isIP(String(host).replace(/^\[|\]$/g, '')) === 0)
+}

@@ -1,0 +1,28 @@
+/** APISIX's status API: whether the gateway runs, and whether every data thread has its configuration. */
+import type { SupervisorStatus } from '../proxy/supervisor.ts'
+import type { Answer, Endpoints } from './server.ts'
+
+/** `status` is asked at each request. */
+export function statusEndpoints(status: () => SupervisorStatus): Endpoints {
+  const alive = () => answer(200, { status: 'ok' })
+  return {
+    'GET /status': alive,
+    'GET /status/*': alive,
+    'GET /status/ready': () => {
+      const error = unready(status())
+      return error === undefined ? alive() : answer(503, { status: 'error', error })
+    },
+  }
+}
+
+function unready({ state, appliedAt, threads }: SupervisorStatus): string | undefined {
+  if (state === 'draining' || state === 'stopped') return 'the gateway is stopping'
+  const waiting = threads.find(({ listening }) => !listening)
+  if (waiting !== undefined) return `worker id: ${waiting.threadId - 1} has not received configuration`
+  return appliedAt === 0 ? 'no worker has received configuration' : undefined
+}
+
+/** Without a line feed, as in APISIX. */
+function answer(status: number, body: object): Answer {
+  return { status, contentType: 'application/json', body: JSON.stringify(body) }
+}
