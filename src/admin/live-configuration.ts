@@ -6,6 +6,7 @@
 import type { Configuration, Undo } from '../config/configuration.ts'
 import { invertDelta } from '../config/diff.ts'
 import type { Plan, PlanChanges } from '../config/plan.ts'
+import { adminKinds } from './api/kinds.ts'
 import type { Store } from './api/store.ts'
 
 /** The supervisor, as far as changes concern it. */
@@ -58,10 +59,15 @@ export class LiveConfiguration {
     this.#target = target
     this.#store = store
     this.#configuration = configuration
+    keepOthers(store, configuration)
   }
 
   get configuration(): Configuration {
     return this.#configuration
+  }
+
+  get store(): Store {
+    return this.#store
   }
 
   /**
@@ -82,7 +88,9 @@ export class LiveConfiguration {
       const reading = await read()
       if (reading === undefined) return undefined
       const result = await this.#target.apply(reading.plan)
-      if (result.outcome !== 'refused') this.#configuration = reading.configuration
+      if (result.outcome === 'refused') return result
+      this.#configuration = reading.configuration
+      keepOthers(this.#store, reading.configuration)
       return result
     })
   }
@@ -160,5 +168,13 @@ export class LiveConfiguration {
     const result = this.#turns.then(work)
     this.#turns = result.catch(() => {})
     return result
+  }
+}
+
+/** What the store holds of kinds that are not part of a plan. */
+function keepOthers(store: Store, configuration: Configuration): void {
+  for (const { name, plan } of adminKinds.values()) {
+    if (plan !== undefined) continue
+    for (const { id, value } of store.list(name)) configuration.keep(name, id, JSON.parse(value) as object)
   }
 }

@@ -25,13 +25,15 @@ import {
   resourceKinds,
 } from './plan.ts'
 import type { Catalogue } from './policy-check.ts'
+import type { PathSegment } from './problem.ts'
+import type { Place } from './report.ts'
 import type { ConsumerInput, CredentialInput, ServiceInput } from './resources.ts'
-import { type ResourceName, usesOf } from './uses.ts'
+import { allUsesOf, type ResourceName, usesOf } from './uses.ts'
 
 interface Held<Input> {
   input: Input
-  /** Written in a file, where alone it can be changed. */
-  fromFile: boolean
+  /** Where it stands in a file, where alone it can be changed. */
+  place?: Place
 }
 
 type AllHeld = { [K in ResourceKind]: Map<string, Held<Inputs[K]>> }
@@ -45,6 +47,7 @@ export class Configuration {
   readonly #credentials = new Map<string, Map<string, CredentialInput>>()
   readonly #users = new Map<ResourceName, Set<ResourceName>>()
   readonly #owners: CredentialOwners
+  readonly #kept = new Map<ResourceName, object>()
   readonly #changed = new Set<ResourceName>()
 
   /** `held`: the document of what does not come from files. */
@@ -55,7 +58,7 @@ export class Configuration {
       for (const { id, input, place } of declarations[kind].values()) {
         if (input === undefined) continue
         const map = this.#held[kind] as Map<string, Held<unknown>>
-        map.set(id, { input, fromFile: place.document !== held })
+        map.set(id, place.document === held ? { input } : { input, place })
         this.#enter(`${kind}/${id}`, input)
       }
     }
@@ -80,7 +83,20 @@ export class Configuration {
   }
 
   isFromFile(kind: ResourceKind, id: string): boolean {
-    return this.#held[kind].get(id)?.fromFile === true
+    return this.#held[kind].get(id)?.place !== undefined
+  }
+
+  /** What stands in files, as it was written. */
+  *fromFiles(kind: ResourceKind): Generator<{ id: string; value: Record<string, unknown> }> {
+    for (const [id, { place }] of this.#held[kind]) {
+      if (place !== undefined) yield { id, value: written(place) }
+    }
+  }
+
+  /** As it stands in a file; undefined: it stands in none. */
+  fromFile(kind: ResourceKind, id: string): Record<string, unknown> | undefined {
+    const place = this.#held[kind].get(id)?.place
+    return place && written(place)
   }
 
   *entries<K extends ResourceKind>(kind: K): Generator<[id: string, input: Inputs[K]]> {
@@ -101,8 +117,29 @@ export class Configuration {
   set<K extends ResourceKind>(kind: K, id: string, input: Inputs[K] | undefined): Undo {
     const map = this.#held[kind] as Map<string, Held<Inputs[K]>>
     const before = map.get(id)
-    this.#swap(kind, id, map, before, input && { input, fromFile: false })
+    this.#swap(kind, id, map, before, input && { input })
     return () => this.#swap(kind, id, map, map.get(id), before)
+  }
+
+  /** Puts or removes a resource that is not part of a plan: what it refers to is kept in mind, and nothing else of it. */
+  keep(kind: string, id: string, resource: object | undefined): Undo {
+    const name: ResourceName = `${kind}/${id}`
+    const before = this.#kept.get(name)
+    if (before !== undefined) this.#leave(name, before)
+    if (resource === undefined) this.#kept.delete(name)
+    else {
+      this.#kept.set(name, resource)
+      this.#enter(name, resource)
+    }
+    return () => void this.keep(kind, id, before)
+  }
+
+  /** Of any kind. */
+  usesOf(name: ResourceName): { direct: readonly ResourceName[]; plugins: readonly ResourceName[] } {
+    const slash = name.indexOf('/')
+    const kind = name.slice(0, slash) as ResourceKind
+    const resource = this.#kept.get(name) ?? (this.#held[kind]?.get(name.slice(slash + 1))?.input as object)
+    return resource === undefined ? { direct: [], plugins: [] } : usesOf(resource)
   }
 
   setCredential(username: string, id: string, input: CredentialInput | undefined): Undo {
@@ -166,7 +203,7 @@ export class Configuration {
     if (isConsumer(name)) {
       for (const { owner, plugins } of identifications(input)) this.#owners.add(owner, plugins)
     }
-    for (const used of usesOf(input)) {
+    for (const used of allUsesOf(input)) {
       const users = this.#users.get(used)
       if (users === undefined) this.#users.set(used, new Set([name]))
       else users.add(name)
@@ -177,7 +214,7 @@ export class Configuration {
     if (isConsumer(name)) {
       for (const { owner, plugins } of identifications(input)) this.#owners.remove(owner, plugins)
     }
-    for (const used of usesOf(input)) {
+    for (const used of allUsesOf(input)) {
       const users = this.#users.get(used)
       users?.delete(name)
       if (users?.size === 0) this.#users.delete(used)
@@ -253,6 +290,12 @@ function* identifications(
   for (const { id, plugins } of credentials) {
     yield { owner: { username, ...(id !== undefined && { credential: String(id) }) }, plugins }
   }
+}
+
+const written = ({ document, path }: Place) => {
+  let value = document.value
+  for (const segment of path) value = (value as Record<PathSegment, unknown>)[segment]
+  return value as Record<string, unknown>
 }
 
 /** What routes take from their service when the plan is made. */

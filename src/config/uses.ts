@@ -1,8 +1,5 @@
 /** Which resources a resource refers to: what may not be deleted while it is there. */
-import type { Plugins, ResourceKind } from './plan.ts'
-
-/** The kinds that are referred to; some of them are not part of a plan. */
-export type UsedKind = ResourceKind | 'protos' | 'ssls'
+import type { Plugins } from './plan.ts'
 
 /** `KIND/ID`. */
 export type ResourceName = `${string}/${string}`
@@ -13,6 +10,7 @@ interface Referring {
   plugin_config_id?: unknown
   group_id?: unknown
   plugins?: Plugins
+  protocol?: { superior_id?: unknown }
 }
 
 const fields = [
@@ -20,20 +18,27 @@ const fields = [
   ['upstream_id', 'upstreams'],
   ['plugin_config_id', 'plugin_configs'],
   ['group_id', 'consumer_groups'],
-] as const satisfies readonly (readonly [keyof Referring, UsedKind])[]
+] as const satisfies readonly (readonly [keyof Referring, string])[]
 
-export function usesOf(resource: object): ResourceName[] {
-  const { plugins, ...referring } = resource as Referring
-  const uses: ResourceName[] = []
+/** By fields of its own, and by those of its plugins. */
+export function usesOf(resource: object): { direct: ResourceName[]; plugins: ResourceName[] } {
+  const referring = resource as Referring
+  const direct: ResourceName[] = []
   for (const [field, kind] of fields) {
-    if (isId(referring[field])) uses.push(`${kind}/${referring[field]}`)
+    if (isId(referring[field])) direct.push(`${kind}/${referring[field]}`)
   }
-  if (plugins !== undefined) addPluginUses(plugins, uses)
-  return uses
+  if (isId(referring.protocol?.superior_id)) direct.push(`stream_routes/${referring.protocol.superior_id}`)
+  return { direct, plugins: referring.plugins === undefined ? [] : usesOfPlugins(referring.plugins) }
+}
+
+export function allUsesOf(resource: object): Set<ResourceName> {
+  const { direct, plugins } = usesOf(resource)
+  return new Set([...direct, ...plugins])
 }
 
 /** The two plugins of APISIX that name resources. */
-function addPluginUses(plugins: Plugins, uses: ResourceName[]): void {
+function usesOfPlugins(plugins: Plugins): ResourceName[] {
+  const uses: ResourceName[] = []
   const protoId = plugins['grpc-transcode']?.proto_id
   if (isId(protoId)) uses.push(`protos/${protoId}`)
   for (const rule of list(plugins['traffic-split']?.rules)) {
@@ -41,6 +46,7 @@ function addPluginUses(plugins: Plugins, uses: ResourceName[]): void {
       if (isId(upstream.upstream_id)) uses.push(`upstreams/${upstream.upstream_id}`)
     }
   }
+  return uses
 }
 
 const isId = (value: unknown): value is string | number =>

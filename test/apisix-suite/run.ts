@@ -54,8 +54,10 @@ async function replay(checkout: string, extra: readonly string[]): Promise<numbe
     ['--key', key],
     ['--control', 'http://127.0.0.1:9090'],
   ].flat()
-  if (!extra.includes('--dirs')) args.push('--dirs', `@${join(runner, '../public.txt')}`)
-  if (!extra.includes('--calibrated')) args.push('--calibrated', join(runner, '../calibration.json'))
+  if (!extra.includes('--dirs')) {
+    args.push('--dirs', `@${join(runner, '../public.txt')}`)
+    args.push('--calibrated', join(runner, '../calibration.json'))
+  }
   try {
     const child = spawn(process.execPath, [runner, ...args, ...extra], { stdio: 'inherit' })
     const [code] = (await once(child, 'exit')) as [number | null]

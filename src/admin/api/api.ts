@@ -4,6 +4,7 @@ import type { AdminSettings } from '../../config/settings.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { type LiveConfiguration, NotApplied } from '../live-configuration.ts'
 import { type Answer, failure } from './answer.ts'
+import { Expiry } from './expiry.ts'
 import { parseJsonBody } from './json-body.ts'
 import { AdminKeys } from './keys.ts'
 import type { Verb } from './kinds.ts'
@@ -32,12 +33,19 @@ const verbs: Readonly<Record<string, Verb>> = {
 export class AdminApi {
   readonly #keys: AdminKeys
   readonly #resources: ResourceHandler
+  readonly #expiry: Expiry
   readonly #log: Log
 
   constructor({ settings, live, catalogue, log, now = Date.now }: AdminApiOptions) {
     this.#keys = new AdminKeys(settings)
     this.#log = log
-    this.#resources = new ResourceHandler(live, new ResourceCheck(catalogue), () => Math.floor(now() / 1000))
+    this.#expiry = new Expiry(live, log, now)
+    const check = new ResourceCheck(catalogue)
+    this.#resources = new ResourceHandler(live, check, this.#expiry, () => Math.floor(now() / 1000))
+  }
+
+  close(): void {
+    this.#expiry.close()
   }
 
   async answer(request: ApiRequest): Promise<Answer> {

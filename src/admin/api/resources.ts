@@ -5,11 +5,15 @@ import type { ResourceKind } from '../../config/plan.ts'
 import type { CredentialInput } from '../../config/resources.ts'
 import type { LiveConfiguration, Transaction } from '../live-configuration.ts'
 import { type Answer, failure, JsonText, keyNotFound } from './answer.ts'
+import type { Expiry } from './expiry.ts'
+import { applyJsonPatch, PatchProblem } from './json-patch.ts'
 import type { Verb } from './kinds.ts'
+import { fileResource, folderOf, keyOf, listResources, resourceText, withoutKeys } from './lists.ts'
 import { mergePatch, setAtPath } from './patch.ts'
 import type { ResourceCheck } from './resource-check.ts'
 import type { StoredResource } from './store.ts'
 import type { Target } from './target.ts'
+import { useError } from './uses.ts'
 
 type Value = Record<string, unknown>
 
@@ -27,11 +31,13 @@ export type Now = () => number
 export class ResourceHandler {
   readonly #live: LiveConfiguration
   readonly #check: ResourceCheck
+  readonly #expiry: Expiry
   readonly #now: Now
 
-  constructor(live: LiveConfiguration, check: ResourceCheck, now: Now) {
+  constructor(live: LiveConfiguration, check: ResourceCheck, expiry: Expiry, now: Now) {
     this.#live = live
     this.#check = check
+    this.#expiry = expiry
     this.#now = now
   }
 
@@ -44,20 +50,14 @@ export class ResourceHandler {
     return this.#live.run((transaction) => work.call(this, request, transaction))
   }
 
-  get({ target }: ResourceRequest, { store, configuration }: Transaction): Answer {
-    if (target.id === undefined) {
-      const list = store.list(folderOf(target)).map(resourceText)
-      // A consumer has no list of credentials before it has one, as in APISIX.
-      if (list.length === 0 && target.consumer !== undefined) return keyNotFound
-      return { status: 200, body: new JsonText(`{"list":[${list.join(',')}],"total":${list.length}}`) }
-    }
-    const found = store.get(folderOf(target), target.id)
+  get({ target, query }: ResourceRequest, transaction: Transaction): Answer {
+    if (target.id === undefined) return listResources(target, query, transaction)
+    const found = transaction.store.get(folderOf(target), target.id)
     if (found !== undefined) return { status: 200, body: new JsonText(resourceText(found)) }
     const { plan } = target.kind
-    const inFile = plan !== undefined && configuration.isFromFile(plan, target.id)
-    return inFile
-      ? { status: 200, body: { key: keyOf(target.key), value: configuration.get(plan, target.id) } }
-      : keyNotFound
+    const value = plan && transaction.configuration.fromFile(plan, target.id)
+    if (value === undefined) return keyNotFound
+    return { status: 200, body: fileResource(target.kind, target.id, value) }
   }
 
   put(request: ResourceRequest, transaction: Transaction): Answer {
@@ -97,33 +97,29 @@ export class ResourceHandler {
     const stored = transaction.store.get(folderOf(target), id)
     if (stored === undefined) return this.#fileConflict(target, transaction.configuration) ?? keyNotFound
     const before = JSON.parse(stored.value) as Value
-    const patched =
-      subPath.length > 0 ? setAtPath(before, subPath, body) : { value: mergePatch(before, body as Value) }
+    const patched = patchedValue(before, subPath, body)
     if ('problem' in patched) return failure(400, patched.problem)
     const { value } = patched
     if (value.id !== undefined && String(value.id) !== String(before.id))
       return failure(400, `wrong ${kind.noun} id`)
+    value.id = before.id ?? id
     const keepsTime = subPath.length === 0 && (body as Value).update_time !== undefined
     if (!keepsTime) value.update_time = this.#now()
     return this.#write(target, value, transaction, request.query)
   }
 
-  delete({ target }: ResourceRequest, transaction: Transaction): Answer {
+  delete({ target, query }: ResourceRequest, transaction: Transaction): Answer {
     const { id, kind } = target
     if (id === undefined) return failure(400, `missing ${kind.noun} id`)
-    const { store, writes } = transaction
+    const { store, configuration } = transaction
+    if (query.get('force') !== 'true') {
+      const use = useError(kind.name, id, configuration)
+      if (use !== undefined) return failure(400, use)
+    }
     if (store.get(folderOf(target), id) === undefined) {
-      return this.#fileConflict(target, transaction.configuration) ?? keyNotFound
+      return this.#fileConflict(target, configuration) ?? keyNotFound
     }
-    writes(setInput(target, undefined, transaction.configuration))
-    store.remove(folderOf(target), id)
-    if (kind.name === 'consumers') {
-      const folder = `consumers/${id}/credentials`
-      for (const credential of store.list(folder)) {
-        writes(transaction.configuration.setCredential(id, credential.id, undefined))
-        store.remove(folder, credential.id)
-      }
-    }
+    remove(target, transaction)
     return { status: 200, body: { key: keyOf(target.key), deleted: '1' } }
   }
 
@@ -142,10 +138,14 @@ export class ResourceHandler {
     if (target.kind.identity !== 'plugin') this.#stamp(value, before)
     writes(setInput(target, checked.input, configuration))
     const ttl = query.get('ttl')
-    const expires = ttl === null ? null : this.#now() + Number(ttl)
+    const expires = ttl === null ? null : Math.ceil(this.#now() + Number(ttl))
     store.put(folderOf(target), id, JSON.stringify(value), expires)
-    const patched = value.update_time !== undefined && before !== undefined
-    return { status: before === undefined && !patched ? 201 : 200, body: { key: keyOf(target.key), value } }
+    if (expires !== null) this.#expiry.expect(expires)
+    const created = before === undefined
+    return {
+      status: created ? 201 : 200,
+      body: { key: keyOf(target.key), value: withoutKeys(target.kind, value) },
+    }
   }
 
   #stamp(value: Value, before: StoredResource | undefined): void {
@@ -158,6 +158,19 @@ export class ResourceHandler {
     if (kind.plan === undefined || id === undefined || !configuration.isFromFile(kind.plan, id))
       return undefined
     return failure(409, `${kind.noun} [${id}] is in a configuration file, and can only be changed there`)
+  }
+}
+
+/** Takes a resource away, and a consumer's credentials with it. */
+export function remove(target: Target, { store, writes, configuration }: Transaction): void {
+  const id = target.id!
+  writes(setInput(target, undefined, configuration))
+  store.remove(folderOf(target), id)
+  if (target.kind.name !== 'consumers') return
+  const folder = `consumers/${id}/credentials`
+  for (const credential of store.list(folder)) {
+    writes(configuration.setCredential(id, credential.id, undefined))
+    store.remove(folder, credential.id)
   }
 }
 
@@ -199,15 +212,24 @@ function setInput(target: Target, input: object | undefined, configuration: Conf
   const { kind, id, consumer } = target
   if (consumer !== undefined)
     return configuration.setCredential(consumer, id!, input as CredentialInput | undefined)
-  if (kind.plan === undefined) return undefined
+  if (kind.plan === undefined) return configuration.keep(kind.name, id!, input)
   return configuration.set(kind.plan, id!, input as Inputs[ResourceKind] | undefined)
 }
 
-/** Where the store has it. */
-const folderOf = ({ kind, consumer }: Target) =>
-  consumer === undefined ? kind.name : `consumers/${consumer}/credentials`
-
-const keyOf = (key: string) => `/apisix/${key}`
-
-const resourceText = ({ kind, id, value, created, modified }: StoredResource) =>
-  `{"key":${JSON.stringify(keyOf(`${kind}/${id}`))},"value":${value},"createdIndex":${created},"modifiedIndex":${modified}}`
+/** The three ways in which a resource is patched: at a path below it, by JSON Patch, and by merging. */
+function patchedValue(
+  before: Value,
+  subPath: readonly string[],
+  body: unknown,
+): { value: Value } | { problem: string } {
+  if (subPath.length > 0) return setAtPath(before, subPath, body)
+  if (!Array.isArray(body)) return { value: mergePatch(before, body as Value) }
+  try {
+    const value = applyJsonPatch(before, body)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { value: value as Value }
+    return { problem: 'invalid configuration' }
+  } catch (error) {
+    if (error instanceof PatchProblem) return { problem: `invalid patch: ${error.message}` }
+    throw error
+  }
+}

@@ -37,6 +37,7 @@ export class ApiServer {
   }
 
   async close(): Promise<void> {
+    this.#api.close()
     this.#server.closeAllConnections()
     if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve))
   }

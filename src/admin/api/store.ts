@@ -30,6 +30,7 @@ const schema = `
     expires INTEGER,
     PRIMARY KEY (kind, id)
   ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS created ON resources (kind, created);
   CREATE INDEX IF NOT EXISTS expiring ON resources (expires) WHERE expires IS NOT NULL;
   CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 `
@@ -39,7 +40,7 @@ const format = 1
 export class Store {
   readonly #database: DatabaseSync
   readonly #statements: Record<
-    'get' | 'list' | 'all' | 'put' | 'remove' | 'next' | 'due' | 'fact' | 'setFact',
+    'get' | 'list' | 'page' | 'count' | 'all' | 'put' | 'remove' | 'next' | 'due' | 'fact' | 'setFact',
     StatementSync
   >
   #revision: number
@@ -62,6 +63,8 @@ export class Store {
     this.#statements = {
       get: prepare('SELECT * FROM resources WHERE kind = ? AND id = ?'),
       list: prepare('SELECT * FROM resources WHERE kind = ? ORDER BY id'),
+      page: prepare('SELECT * FROM resources WHERE kind = ? ORDER BY created LIMIT ? OFFSET ?'),
+      count: prepare('SELECT count(*) AS count FROM resources WHERE kind = ?'),
       all: prepare('SELECT * FROM resources ORDER BY created'),
       put: prepare('INSERT OR REPLACE INTO resources VALUES (?, ?, ?, ?, ?, ?)'),
       remove: prepare('DELETE FROM resources WHERE kind = ? AND id = ?'),
@@ -84,6 +87,15 @@ export class Store {
   /** In the order of their ids. */
   list(kind: string): StoredResource[] {
     return this.#statements.list.all(kind) as unknown as StoredResource[]
+  }
+
+  /** In the order in which they were created. `number` counts from 1. */
+  page(kind: string, { number, size }: { number: number; size: number }): StoredResource[] {
+    return this.#statements.page.all(kind, size, (number - 1) * size) as unknown as StoredResource[]
+  }
+
+  count(kind: string): number {
+    return (this.#statements.count.get(kind) as { count: number }).count
   }
 
   /** In the order in which they were created. */

@@ -1,0 +1,93 @@
+/** Resources as they are answered: one, and lists of them. What stands in files is listed beside what the store holds. */
+import type { Transaction } from '../live-configuration.ts'
+import { type Answer, JsonText, keyNotFound } from './answer.ts'
+import type { AdminKind } from './kinds.ts'
+import { type ListQuery, readListQuery } from './list-query.ts'
+import type { StoredResource } from './store.ts'
+import type { Target } from './target.ts'
+
+type Value = Record<string, unknown>
+
+/** Where the store has it. */
+export const folderOf = ({ kind, consumer }: Target): string =>
+  consumer === undefined ? kind.name : `consumers/${consumer}/credentials`
+
+export const keyOf = (key: string): string => `/apisix/${key}`
+
+export function listResources(target: Target, query: URLSearchParams, transaction: Transaction): Answer {
+  const { store, configuration } = transaction
+  const { kind, consumer } = target
+  const folder = folderOf(target)
+  const wanted = readListQuery(kind.name, query)
+  if ('problem' in wanted) return { status: 400, body: wanted.problem }
+  const files = kind.plan === undefined ? [] : [...configuration.fromFiles(kind.plan)]
+  if (files.length === 0 && wanted.accepts === undefined && wanted.page !== undefined) {
+    return list(store.page(folder, wanted.page).map(resourceText), store.count(folder))
+  }
+  const stored = store.list(folder)
+  // A consumer has no list of credentials before it has one, as in APISIX.
+  if (stored.length === 0 && consumer !== undefined) return keyNotFound
+  return chosen(
+    [
+      ...files.map(({ id, value }) => ({
+        created: 0,
+        text: () => JSON.stringify(fileResource(kind, id, value)),
+        value: () => value,
+      })),
+      ...stored.map((resource) => ({
+        created: resource.created,
+        text: () => resourceText(resource),
+        value: () => JSON.parse(resource.value) as Value,
+      })),
+    ],
+    wanted,
+  )
+}
+
+interface Listed {
+  created: number
+  text(): string
+  value(): Value
+}
+
+/** `total` counts what was chosen, on whichever page. */
+function chosen(all: readonly Listed[], { accepts, page }: ListQuery): Answer {
+  const found = accepts === undefined ? all : all.filter((one) => accepts(one.value()))
+  const shown =
+    page === undefined
+      ? found
+      : found
+          .toSorted((a, b) => a.created - b.created)
+          .slice((page.number - 1) * page.size, page.number * page.size)
+  return list(
+    shown.map((one) => one.text()),
+    found.length,
+  )
+}
+
+const list = (texts: readonly string[], total: number): Answer => ({
+  status: 200,
+  body: new JsonText(`{"list":[${texts.join(',')}],"total":${total}}`),
+})
+
+/** Without indexes of its own, because no store counts its changes. */
+export const fileResource = (kind: AdminKind, id: string, value: Value) => ({
+  key: keyOf(`${kind.name}/${id}`),
+  value: { id, ...value },
+  createdIndex: 0,
+  modifiedIndex: 0,
+})
+
+export function resourceText({ kind, id, value, created, modified }: StoredResource): string {
+  const shown = kind === 'ssls' ? JSON.stringify(withoutPrivateKeys(JSON.parse(value))) : value
+  const key = JSON.stringify(keyOf(`${kind}/${id}`))
+  return `{"key":${key},"value":${shown},"createdIndex":${created},"modifiedIndex":${modified}}`
+}
+
+/** The private keys of certificates go in and do not come out. */
+export const withoutKeys = (kind: AdminKind, value: Value): Value =>
+  kind.name === 'ssls' ? withoutPrivateKeys(value) : value
+
+function withoutPrivateKeys({ key: _key, keys: _keys, ...value }: Value): Value {
+  return value
+}
