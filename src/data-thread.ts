@@ -9,6 +9,7 @@ import { clock } from './proxy/clock.ts'
 import { RunTimeState } from './proxy/run-time-state.ts'
 import { ConnectionCounts } from './proxy/shared/connections.ts'
 import { Limiter, type LimitKey } from './proxy/shared/limiter.ts'
+import { LoadTable } from './proxy/shared/load-table.ts'
 import type {
   Answers,
   Ports,
@@ -76,6 +77,7 @@ class DataThread {
       settings,
       policies,
       connections: new ConnectionCounts(memory.connections, threadId),
+      loads: new LoadTable(memory.loads, threadId),
       counts: new EngineCounters(memory.counters),
       log: this.#log,
     })

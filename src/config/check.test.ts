@@ -58,7 +58,8 @@ routes: [{ id: r, uri: /a, upstream_id: 1 }]`)
       key: 'upstream:1',
       id: '1',
       type: 'roundrobin',
-      hash: { on: 'vars', key: '' },
+      hash: { on: 'vars', key: '', balance_factor: 0 },
+      slow_start: 0,
       nodes: [
         { host: '127.0.0.1', port: 1980, weight: 2, priority: 0 },
         { host: '::1', port: 81, weight: 1, priority: 0 },

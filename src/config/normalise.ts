@@ -33,7 +33,12 @@ export function upstreamSpec(key: string, input: UpstreamInput): UpstreamSpec {
     ...(input.id !== undefined && { id: String(input.id) }),
     ...(input.name !== undefined && { name: input.name }),
     type: input.type ?? 'roundrobin',
-    hash: { on: input.hash_on ?? 'vars', key: input.key ?? '' },
+    hash: {
+      on: input.hash_on ?? 'vars',
+      key: input.key ?? '',
+      balance_factor: input.hash_balance_factor ?? 0,
+    },
+    slow_start: input.slow_start ?? 0,
     nodes: nodeSpecs(input.nodes ?? []),
     ...(input.service_name !== undefined && { discovery: discoverySpec(input, input.service_name) }),
     scheme: input.scheme ?? 'http',

@@ -60,9 +60,17 @@ export interface UpstreamSpec {
   key: string
   id?: string
   name?: string
-  type: 'roundrobin' | 'chash'
-  /** What `chash` hashes: `hash_on`, and the name or template of `key`, empty for a consumer. */
-  hash: { on: 'vars' | 'header' | 'cookie' | 'consumer' | 'vars_combinations'; key: string }
+  type: 'roundrobin' | 'chash' | 'least_conn' | 'ewma'
+  /** For `chash`. */
+  hash: {
+    on: 'vars' | 'header' | 'cookie' | 'consumer' | 'vars_combinations'
+    /** A name or a template; empty for a consumer. */
+    key: string
+    /** Percent of its share of the load that an endpoint takes at most; 0: no bound. */
+    balance_factor: number
+  }
+  /** Seconds for which an endpoint that began takes less than its weight; 0: it does not. */
+  slow_start: number
   /** Empty where a registry knows them. */
   nodes: NodeSpec[]
   discovery?: DiscoverySpec

@@ -33,7 +33,7 @@ function checkUpstream(input: UpstreamInput, place: Place, report: Report): void
     })
   }
   if (input.checks !== undefined) checkChecks(input.checks, below(place, 'checks'), report)
-  checkHashKey(input, place, report)
+  checkBalancing(input, place, report)
   checkWeights(input, place, report)
   const { nodes = [] } = input
   if (Array.isArray(nodes)) return
@@ -82,6 +82,23 @@ const hashKeyForms = {
     hint: 'Write names with a dollar sign: $request_uri$remote_addr.',
   },
 } as const
+
+/** Fields that say something only together with a `type`. */
+function checkBalancing(input: UpstreamInput, place: Place, report: Report): void {
+  checkHashKey(input, place, report)
+  const idle = [
+    ...(input.type !== 'chash' && input.hash_balance_factor !== undefined ? ['hash_balance_factor'] : []),
+    ...(input.type === 'chash' && input.slow_start !== undefined ? ['slow_start'] : []),
+  ]
+  for (const field of idle) {
+    report.add(below(place, field), {
+      code: 'ignored-field',
+      severity: 'warning',
+      at: 'key',
+      message: `${field} has no effect with type: ${input.type ?? 'roundrobin'}`,
+    })
+  }
+}
 
 function checkHashKey(
   { type, hash_on: source = 'vars', key }: UpstreamInput,

@@ -123,11 +123,10 @@ export const upstreamSchema = Type.Object(
     desc: desc(),
     labels: labels(),
     type: Type.Optional(
-      Type.Enum(['roundrobin', 'chash'], {
+      Type.Enum(['roundrobin', 'chash', 'least_conn', 'ewma'], {
         default: 'roundrobin',
         description:
-          'How a node is chosen: `roundrobin` in turn, smoothly by weight; `chash` by a hash of the request, so that the same `key` goes to the same node.',
-        'x-unsupported': ['least_conn', 'ewma'],
+          'How a node is chosen: `roundrobin` in turn, smoothly by weight; `chash` by a hash of the request, so that the same `key` goes to the same node; `least_conn` the one with the fewest requests under way for its weight; `ewma` the faster of two that are drawn by lot.',
       }),
     ),
     hash_on: Type.Optional(
@@ -140,7 +139,24 @@ export const upstreamSchema = Type.Object(
     key: Type.Optional(
       Type.String({
         description:
-          'For `chash`: the name of the variable (`uri`, `server_name`, `server_addr`, `request_uri`, `remote_port`, `remote_addr`, `query_string`, `host`, `hostname`, `mqtt_client_id` or `arg_*`), of the field or of the cookie, or the text. Not for `hash_on: consumer`.',
+          'What `chash` hashes: the name of the variable (`uri`, `server_name`, `server_addr`, `request_uri`, `remote_port`, `remote_addr`, `query_string`, `host`, `hostname`, `mqtt_client_id` or `arg_*`), of the field or of the cookie, or the text. Not for `hash_on: consumer`.',
+      }),
+    ),
+    hash_balance_factor: Type.Optional(
+      Type.Integer({
+        minimum: 101,
+        maximum: 10_000,
+        description:
+          'Bounds the load with `chash`: no node has more under way than this many percent of its share, and what is beyond goes to the next node on the ring. No bound without it. Not in APISIX.',
+      }),
+    ),
+    slow_start: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 3600,
+        default: 0,
+        description:
+          'Seconds in which a node that joins, or is healthy again, comes up to its full share. Not with `chash`, whose keys have to stay. Not in APISIX.',
       }),
     ),
     nodes: Type.Optional(

@@ -292,7 +292,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     this.endpoint = endpoint
     this.attempts++
     this.ready = false
-    endpoint.active++
+    endpoint.enter()
     this.atEndpoint = true
     this.attemptStart = this.upstream.observers === null ? 0 : clock.now
     let pooled = fresh ? undefined : endpoint.checkout()
@@ -428,7 +428,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     if (!this.atEndpoint) return
     this.atEndpoint = false
     const endpoint = this.endpoint as Endpoint<UpstreamConnection>
-    endpoint.active--
+    endpoint.leave()
     if (this.attemptStart !== 0)
       this.upstream.ended(endpoint, end, this.headPassed ? this.status : 0, clock.now - this.attemptStart)
   }

@@ -11,6 +11,7 @@ import type { Chain } from './pipeline.ts'
 import { routeCondition } from './route-condition.ts'
 import { Router, type RouterMode } from './router/router.ts'
 import type { StateKeeper } from './run-time-state.ts'
+import type { LoadTable } from './shared/load-table.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
 import { Upstream } from './upstream/upstream.ts'
 
@@ -100,11 +101,16 @@ export class Runtime {
   private readonly addresses = new Map<string, readonly string[]>()
   private readonly nodes = new Map<string, readonly DiscoveredNode[]>()
 
+  private readonly loads: LoadTable | null
+
+  /** @param loads null: no other thread balances the same upstreams */
   constructor(
     policies: ReadonlyMap<string, PolicyFactory>,
     mode: RouterMode,
     policyFailed: (policy: string, error: unknown) => void,
+    loads: LoadTable | null = null,
   ) {
+    this.loads = loads
     this.chains = new PolicyChains(policies, this.resources, policyFailed)
     this.router = new Router(mode, (exchange) => exchange.request.headers.get('host'))
   }
@@ -188,7 +194,8 @@ export class Runtime {
     for (const [key, spec] of wanted) {
       const known = this.upstreams.get(key)
       const discovered = spec.discovery && (this.nodes.get(spec.discovery.key) ?? [])
-      if (known === undefined) this.upstreams.set(key, new Upstream(spec, addressesOf, discovered))
+      if (known === undefined)
+        this.upstreams.set(key, new Upstream(spec, addressesOf, this.loads, discovered))
       else known.update(spec, addressesOf, discovered)
     }
     const gone = [

@@ -15,6 +15,7 @@ import { liveSettings } from './restart-settings.ts'
 import { type ClearedState, RunTimeState, type StateCounts, total } from './run-time-state.ts'
 import { createConnectionTable, openConnections, reclaimConnections } from './shared/connections.ts'
 import { createLimitTable, Limiter, limitEvictions, releaseLimitLocks } from './shared/limiter.ts'
+import { createLoadTable, reclaimLoads } from './shared/load-table.ts'
 import type { SpareThreads } from './spare-threads.ts'
 import { ThreadHandle, type ThreadReport } from './thread-handle.ts'
 import type { Ports, QuestionName, Questions, ThreadMemory, ToDataThread } from './thread-protocol.ts'
@@ -90,6 +91,7 @@ export class Supervisor {
   readonly #log: Log
   readonly #limits: SharedArrayBuffer
   readonly #connections: SharedArrayBuffer
+  readonly #loads: SharedArrayBuffer
   readonly #slots: Slot[]
   readonly #whereabouts: Whereabouts
   /** Ends waits for a restart when the process ends. */
@@ -110,6 +112,7 @@ export class Supervisor {
     this.#whereabouts = new Whereabouts(options.addressBook, options.nodeBook)
     this.#limits = createLimitTable(options.limitTableBytes ?? limitTableBytes)
     this.#connections = createConnectionTable(workers)
+    this.#loads = createLoadTable(workers)
     // The data threads have the numbers from 1 on.
     const limits = new Limiter(this.#limits, workers + 1)
     this.state.add({
@@ -358,6 +361,7 @@ export class Supervisor {
     const memory: ThreadMemory = {
       limits: this.#limits,
       connections: this.#connections,
+      loads: this.#loads,
       metrics: createMetricMemory(),
       counters: createEngineCounterMemory(),
       gauges: createThreadGaugeMemory(),
@@ -400,6 +404,7 @@ export class Supervisor {
     slot.listening = false
     releaseLimitLocks(this.#limits, slot.threadId)
     reclaimConnections(this.#connections, slot.threadId)
+    reclaimLoads(this.#loads, slot.threadId)
     this.#options.observer.threadEnded(slot.threadId)
     if (this.#state !== 'running') return
     if (slot.restarting !== undefined) {

@@ -6,10 +6,11 @@ import type { LogMessage } from '../telemetry/thread-log.ts'
 import type { ClearedState, StateCounts } from './run-time-state.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
 
-/** Shared memory of a data thread. The first two are the same in all threads, the others its own. */
+/** Shared memory of a data thread. The first three are the same in all threads, the others its own. */
 export interface ThreadMemory {
   limits: SharedArrayBuffer
   connections: SharedArrayBuffer
+  loads: SharedArrayBuffer
   metrics: SharedArrayBuffer
   counters: SharedArrayBuffer
   gauges: SharedArrayBuffer

@@ -12,6 +12,7 @@ import { acceptConnections, Wire } from './http1/wire.ts'
 import { Unavailable } from './pipeline.ts'
 import type { StateKeeper } from './run-time-state.ts'
 import { Runtime } from './runtime.ts'
+import type { LoadTable } from './shared/load-table.ts'
 import { TimerWheel } from './timer-wheel.ts'
 import { TrustedAddresses } from './trust.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
@@ -32,6 +33,8 @@ export interface WorkerOptions {
   settings: Settings
   policies: ReadonlyMap<string, PolicyFactory>
   connections: ConnectionCounts
+  /** What threads know together about upstreams. */
+  loads: LoadTable
   counts: Counts
   log: WorkerLog
 }
@@ -54,7 +57,7 @@ export class Worker {
     this.engine = {
       settings,
       trusted: new TrustedAddresses(settings.trusted_addresses),
-      runtime: new Runtime(options.policies, settings.router, policyFailed),
+      runtime: new Runtime(options.policies, settings.router, policyFailed, options.loads),
       wheel: new TimerWheel(),
       counts: options.counts,
       draining: false,

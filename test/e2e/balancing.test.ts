@@ -1,6 +1,8 @@
 /** Balancing as clients see it: several data threads, real origins, endpoints that are not there. */
 import assert from 'node:assert/strict'
+import type http from 'node:http'
 import { suite, type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { request } from 'undici'
 import { crc32 } from '../../src/proxy/upstream/balancers/crc32.ts'
 import { HashRing } from '../../src/proxy/upstream/balancers/hash-ring.ts'
@@ -68,6 +70,54 @@ suite('chash', () => {
     for (const id of [1, 2, 3]) {
       assert.deepEqual(await ask(gateway, `/?id=${id}`), { status: 200, body: String(origin!.port) })
     }
+  })
+})
+
+suite('all threads together', () => {
+  test('take turns, exactly by weight', async (t) => {
+    const origins = await startOrigins(t, 3)
+    const weights = [3, 2, 1]
+    const nodes = origins.map(({ port }, n) => `"127.0.0.1:${port}": ${weights[n]}`).join(', ')
+    const gateway = await gatewayWith(t, `{ nodes: { ${nodes} } }`, 3)
+    for (let n = 0; n < 12; n++) await ask(gateway)
+    assert.deepEqual(
+      origins.map(({ requests }) => requests),
+      [6, 4, 2],
+    )
+  })
+
+  test('know what is under way where: least_conn', async (t) => {
+    const held: http.ServerResponse[] = []
+    const origins = await startOrigins(t, 4, (_, response) => held.push(response))
+    const nodes = origins.map(({ port }) => `"127.0.0.1:${port}": 1`).join(', ')
+    const gateway = await gatewayWith(t, `{ type: least_conn, nodes: { ${nodes} } }`, 3)
+    const answers: Promise<Answer>[] = []
+    for (let n = 1; n <= 12; n++) {
+      answers.push(ask(gateway))
+      while (held.length < n) await sleep(5)
+    }
+    assert.deepEqual(
+      origins.map(({ requests }) => requests),
+      [3, 3, 3, 3],
+    )
+    for (const response of held) response.end()
+    for (const { status } of await Promise.all(answers)) assert.equal(status, 200)
+  })
+
+  test('find the fastest: ewma', async (t) => {
+    let first = 0
+    const origins = await startOrigins(t, 2, (_, response) => {
+      const port = response.socket!.localPort!
+      first ||= port
+      setTimeout(() => response.end(), port === first ? 80 : 0)
+    })
+    const nodes = origins.map(({ port }) => `"127.0.0.1:${port}": 1`).join(', ')
+    const gateway = await gatewayWith(t, `{ type: ewma, nodes: { ${nodes} } }`, 3)
+    for (let n = 0; n < 12; n++) await ask(gateway)
+    assert.deepEqual(
+      origins.map(({ requests }) => requests).toSorted((a, b) => a - b),
+      [1, 11],
+    )
   })
 })
 

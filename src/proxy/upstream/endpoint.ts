@@ -1,5 +1,8 @@
 /** One node of an upstream: its addresses, its pool of idle connections, and how many are in use. */
 import type { NodeSpec } from '../../config/plan.ts'
+import { clock } from '../clock.ts'
+import { sharedTime } from '../shared/clock.ts'
+import { type LoadCell, loadSum } from '../shared/load-table.ts'
 
 /** What a pool needs of a connection; the engines know more. */
 export interface PooledConnection {
@@ -19,6 +22,9 @@ export interface PoolLimits {
   requests: number
 }
 
+/** Even a cold endpoint takes something, or it would never get warm. */
+const leastWarmth = 0.1
+
 export class Endpoint<C extends PooledConnection = PooledConnection> {
   readonly host: string
   readonly port: number
@@ -31,13 +37,22 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
   limits: PoolLimits
   /** Requests that this thread has under way at this endpoint. */
   active = 0
+  /** What all threads know together about its load, where somebody wants to know. */
+  load: LoadCell | null = null
+  /** Milliseconds for which it takes less than its weight after it began; 0: it does not. */
+  slowStart = 0
+  /** Parts of turns that it has taken and not yet used while it warms up. */
+  credit = 0
 
   private addresses: readonly string[]
   private nextAddress = 0
   private readonly idle: C[] = []
   private retired = false
+  /** On the clock of all threads; 0: it was there from the start. */
+  private readonly joinedAt: number
 
-  constructor(spec: NodeSpec, addresses: readonly string[], limits: PoolLimits) {
+  constructor(spec: NodeSpec, addresses: readonly string[], limits: PoolLimits, joinedAt = 0) {
+    this.joinedAt = joinedAt
     this.host = spec.host
     this.port = spec.port
     this.weight = spec.weight
@@ -59,6 +74,36 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
   /** Whether it takes traffic while others do. */
   get usable(): boolean {
     return true
+  }
+
+  /** Share of its weight that it takes, from 0 to 1. */
+  get warmth(): number {
+    if (this.slowStart === 0) return 1
+    const age = sharedTime(clock.now) - this.joinedAt
+    return age >= this.slowStart ? 1 : Math.max(leastWarmth, age / this.slowStart)
+  }
+
+  /** Requests that all threads have under way, as far as they tell each other. */
+  get underWay(): number {
+    return this.load === null ? this.active : this.load.sum(loadSum.requests)
+  }
+
+  /** An attempt begins. */
+  enter(): void {
+    this.active++
+    if (this.load !== null) this.load.add(loadSum.requests, 1)
+  }
+
+  /** It is over. */
+  leave(): void {
+    this.active--
+    if (this.load !== null) this.load.add(loadSum.requests, -1)
+  }
+
+  /** From now on the load is told in this cell. */
+  track(load: LoadCell): void {
+    this.load = load
+    load.add(loadSum.requests, this.active)
   }
 
   /** The address for the next connection, in turn; undefined when the name does not resolve. */
@@ -113,4 +158,9 @@ function hostPort(host: string, port: number): string {
 /** RFC 3986 section 3.2.2: an IPv6 address stands in brackets. */
 function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host
+}
+
+/** What tells the endpoints of an upstream apart; with the key of the upstream, what tells all apart. */
+export function endpointIdentity(node: { host: string; port: number; priority: number }): string {
+  return `${node.host} ${node.port} ${node.priority}`
 }

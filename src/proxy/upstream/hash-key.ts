@@ -3,13 +3,15 @@ import type { UpstreamSpec } from '../../config/plan.ts'
 import type { Exchange } from '../exchange.ts'
 import { compileTemplate, compileVariable, templateVariables, type Variable } from '../variables.ts'
 
+type HashSource = Pick<UpstreamSpec['hash'], 'on' | 'key'>
+
 /** Never empty: requests without the value are told apart by the address of their client, as in APISIX. */
-export function compileHashKey(hash: UpstreamSpec['hash']): (exchange: Exchange) => string {
+export function compileHashKey(hash: HashSource): (exchange: Exchange) => string {
   const value = hashedValue(hash)
   return (exchange) => value(exchange) || exchange.client.address
 }
 
-function hashedValue({ on, key }: UpstreamSpec['hash']): Variable {
+function hashedValue({ on, key }: HashSource): Variable {
   switch (on) {
     case 'consumer':
       return compileVariable('consumer_name')

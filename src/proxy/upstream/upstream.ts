@@ -1,12 +1,18 @@
 /** An upstream at run time: endpoints with their pools, and the balancer that picks among them. */
 import { type NodeSpec, standardPorts, type UpstreamSpec } from '../../config/plan.ts'
+import { clock } from '../clock.ts'
 import type { Exchange } from '../exchange.ts'
+import { sharedTime } from '../shared/clock.ts'
+import { LoadCell, type LoadTable } from '../shared/load-table.ts'
 import type { AttemptEnd, AttemptObserver } from './attempt.ts'
 import type { Balancer } from './balancers/balancer.ts'
 import { ConsistentHash } from './balancers/consistent-hash.ts'
+import { Ewma } from './balancers/ewma.ts'
+import { LeastConnections } from './balancers/least-connections.ts'
 import { RoundRobin } from './balancers/round-robin.ts'
+import { SlowStart } from './balancers/slow-start.ts'
 import type { DiscoveredNode } from './discovery/discovered-node.ts'
-import { Endpoint, type PooledConnection } from './endpoint.ts'
+import { Endpoint, endpointIdentity, type PooledConnection } from './endpoint.ts'
 import { compileHashKey } from './hash-key.ts'
 
 /** What a host name leads to now. */
@@ -22,10 +28,20 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
   private balancer: Balancer<Endpoint<C>>
   /** The only endpoint, which is used without balancing, as in APISIX. */
   private sole: Endpoint<C> | null = null
+  /** Null: what this thread knows, no other does. */
+  private readonly loads: LoadTable | null
+  private turns: LoadCell[] = []
 
-  constructor(spec: UpstreamSpec, addressesOf: AddressesOf, discovered?: readonly DiscoveredNode[]) {
+  /** @param discovered in place of the configured nodes */
+  constructor(
+    spec: UpstreamSpec,
+    addressesOf: AddressesOf,
+    loads: LoadTable | null,
+    discovered?: readonly DiscoveredNode[],
+  ) {
     this.spec = spec
-    this.balancer = new RoundRobin([])
+    this.loads = loads
+    this.balancer = new RoundRobin([], () => LoadCell.alone())
     this.update(spec, addressesOf, discovered)
   }
 
@@ -53,17 +69,23 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
       idleTimeout: spec.keepalive_pool.idle_timeout * 1000,
       requests: spec.keepalive_pool.requests,
     }
-    const left = new Map(this.endpoints.map((endpoint) => [identity(endpoint), endpoint]))
+    // Where there was nobody, nobody has to wait for the others to warm up.
+    const now = this.endpoints.length === 0 ? 0 : sharedTime(clock.now)
+    const left = new Map(this.endpoints.map((endpoint) => [endpointIdentity(endpoint), endpoint]))
     this.endpoints = nodes.map((node) => {
-      const known = left.get(identity(node))
-      if (known === undefined) return new Endpoint<C>(node, addressesOf(node.host), limits)
-      left.delete(identity(node))
+      const known = left.get(endpointIdentity(node))
+      if (known === undefined) return new Endpoint<C>(node, addressesOf(node.host), limits, now)
+      left.delete(endpointIdentity(node))
       known.limits = limits
       known.weight = node.weight
       return known
     })
-    for (const endpoint of left.values()) endpoint.retire()
-    this.balancer = this.balance()
+    for (const endpoint of left.values()) this.dismiss(endpoint)
+    for (const endpoint of this.endpoints) {
+      endpoint.slowStart = spec.slow_start * 1000
+      this.setTracking(endpoint)
+    }
+    this.balance()
     this.sole = this.endpoints.length === 1 ? this.endpoints[0]! : null
     this.retries =
       spec.retries ?? Math.max(0, this.endpoints.filter((endpoint) => endpoint.weight > 0).length - 1)
@@ -88,7 +110,8 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
 
   /** Lets the balancer begin anew. */
   forget(): void {
-    this.balancer = this.balance()
+    for (const { load } of this.endpoints) load?.setValue(0, 0)
+    this.balance()
   }
 
   setAddresses(host: string, addresses: readonly string[]): void {
@@ -99,20 +122,74 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
       endpoint.setAddresses(addresses)
       moved ||= endpoint.ringId !== ringId
     }
-    if (moved && this.spec.type === 'chash') this.balancer = this.balance()
-  }
-
-  private balance(): Balancer<Endpoint<C>> {
-    return this.spec.type === 'chash'
-      ? new ConsistentHash(this.endpoints, compileHashKey(this.spec.hash))
-      : new RoundRobin(this.endpoints)
+    if (moved && this.spec.type === 'chash') this.balance()
   }
 
   retire(): void {
-    for (const endpoint of this.endpoints) endpoint.retire()
+    for (const endpoint of this.endpoints) this.dismiss(endpoint)
+    this.releaseTurns()
+  }
+
+  private balance(): void {
+    this.releaseTurns()
+    const { spec, endpoints } = this
+    switch (spec.type) {
+      case 'chash':
+        this.balancer = new ConsistentHash(endpoints, compileHashKey(spec.hash), spec.hash.balance_factor)
+        this.observers = null
+        break
+      case 'least_conn':
+        this.balancer = new LeastConnections(endpoints)
+        this.observers = null
+        break
+      case 'ewma': {
+        const ewma = new Ewma(endpoints)
+        this.balancer = this.warmed(ewma)
+        this.observers = [ewma]
+        break
+      }
+      default:
+        this.balancer = this.warmed(new RoundRobin(endpoints, (priority) => this.claimTurns(priority)))
+        this.observers = null
+    }
+  }
+
+  private warmed(balancer: Balancer<Endpoint<C>>): Balancer<Endpoint<C>> {
+    return this.spec.slow_start > 0 ? new SlowStart(balancer) : balancer
+  }
+
+  private claimTurns(priority: number): LoadCell {
+    const cell = this.claim(`turns ${priority}`)
+    this.turns.push(cell)
+    return cell
+  }
+
+  private releaseTurns(): void {
+    for (const cell of this.turns) this.loads?.release(cell)
+    this.turns = []
+  }
+
+  private setTracking(endpoint: Endpoint<C>): void {
+    if (!tracksLoad(this.spec)) this.untrack(endpoint)
+    else if (endpoint.load === null) endpoint.track(this.claim(endpointIdentity(endpoint)))
+  }
+
+  private untrack(endpoint: Endpoint<C>): void {
+    if (endpoint.load !== null) this.loads?.release(endpoint.load)
+    endpoint.load = null
+  }
+
+  private claim(name: string): LoadCell {
+    return this.loads?.claim(`${this.spec.key} ${name}`) ?? LoadCell.alone()
+  }
+
+  private dismiss(endpoint: Endpoint<C>): void {
+    this.untrack(endpoint)
+    endpoint.retire()
   }
 }
 
-function identity(node: { host: string; port: number; priority: number }): string {
-  return `${node.host} ${node.port} ${node.priority}`
+/** Whether threads have to tell each other what they have under way, or how fast it was answered. */
+function tracksLoad({ type, hash }: UpstreamSpec): boolean {
+  return type === 'least_conn' || type === 'ewma' || (type === 'chash' && hash.balance_factor > 0)
 }

@@ -18,3 +18,43 @@ export interface Balancer<E extends Candidate> {
    */
   pick(tried: ReadonlySet<E> | null, exchange: Exchange): E | null
 }
+
+/** Endpoints of the same priority. */
+export interface Group<E extends Candidate> {
+  /** One that was not tried, and that is usable if only those are wanted; null when there is none. */
+  next(tried: ReadonlySet<E> | null, onlyUsable: boolean, hash: number): E | null
+}
+
+/** Those that take traffic, in groups of the same priority, the highest first; each in the order of the configuration. */
+export function byPriority<E extends Candidate>(endpoints: readonly E[]): (readonly [E, ...E[]])[] {
+  const groups = Map.groupBy(
+    endpoints.filter(({ weight }) => weight > 0),
+    ({ priority }) => priority,
+  )
+  return [...groups].sort(([a], [b]) => b - a).map(([, members]) => members as [E, ...E[]])
+}
+
+/** @param hash of the request's key, for groups that look at it */
+export function pickFromGroups<E extends Candidate>(
+  groups: readonly Group<E>[],
+  tried: ReadonlySet<E> | null,
+  hash: number,
+): E | null {
+  for (let i = 0; i < groups.length; i++) {
+    const endpoint = groups[i]!.next(tried, true, hash)
+    if (endpoint !== null) return endpoint
+  }
+  for (let i = 0; i < groups.length; i++) {
+    const endpoint = groups[i]!.next(tried, false, hash)
+    if (endpoint !== null) return endpoint
+  }
+  return null
+}
+
+export function isWanted<E extends Candidate>(
+  endpoint: E,
+  tried: ReadonlySet<E> | null,
+  onlyUsable: boolean,
+): boolean {
+  return (!onlyUsable || endpoint.usable) && (tried === null || !tried.has(endpoint))
+}

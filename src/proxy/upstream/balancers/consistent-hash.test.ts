@@ -9,6 +9,7 @@ import { HashRing } from './hash-ring.ts'
 interface Node extends Candidate {
   ringId: string
   usable: boolean
+  underWay: number
 }
 
 function nodes(count: number, priority = 0): Node[] {
@@ -17,6 +18,7 @@ function nodes(count: number, priority = 0): Node[] {
     weight: 1,
     priority,
     usable: true,
+    underWay: 0,
   }))
 }
 
@@ -98,5 +100,54 @@ suite('consistent hashing', () => {
     for (const key of keys) assert.equal(hash.pick(null, keyed(key)), busy)
     assert.equal(balancer([{ ...idle, weight: 0 }]).pick(null, keyed('a')), null)
     assert.equal(balancer([]).pick(null, keyed('a')), null)
+  })
+})
+
+suite('bounded loads', () => {
+  test('leave keys where they are as long as the load is even', () => {
+    const list = nodes(5)
+    const plain = balancer(list)
+    const bounded = new ConsistentHash(list, ({ id }) => id, 150)
+    for (const key of keys) assert.equal(bounded.pick(null, keyed(key)), plain.pick(null, keyed(key)))
+  })
+
+  test('never let an endpoint have more than its share times the factor under way', () => {
+    for (const factor of [101, 125, 200]) {
+      const list = nodes(6).map((node, n) => ({ ...node, weight: 1 + (n % 3) }))
+      const weight = list.reduce((sum, node) => sum + node.weight, 0)
+      const hash = new ConsistentHash(list, ({ id }) => id, factor)
+      for (let total = 1; total <= 600; total++) {
+        // Everybody asks for the same two keys.
+        const node = hash.pick(null, keyed(`hot-${total % 2}`))!
+        node.underWay++
+        const bound = Math.ceil((factor / 100) * total * (node.weight / weight))
+        assert.ok(node.underWay <= bound, `${factor}: ${node.underWay} of ${total} under way, not ${bound}`)
+      }
+    }
+  })
+
+  test('send what is beyond the bound to the next on the ring', () => {
+    const list = nodes(4)
+    const hash = new ConsistentHash(list, ({ id }) => id, 150)
+    for (const key of keys) {
+      const [first, second, ...others] = clockwise(list, key)
+      for (const node of list) node.underWay = 0
+      for (const node of others) node.underWay = 10
+      first!.underWay = 20
+      assert.equal(hash.pick(null, keyed(key)), second)
+    }
+  })
+
+  test('count only endpoints that are usable, and give way when those with room were tried', () => {
+    const list = nodes(4)
+    const hash = new ConsistentHash(list, ({ id }) => id, 120)
+    for (const node of list) node.underWay = 10
+    list[0]!.usable = false
+    list[1]!.usable = false
+    list[2]!.underWay = 30
+    for (const key of keys) {
+      assert.equal(hash.pick(null, keyed(key)), list[3])
+      assert.equal(hash.pick(new Set([list[3]!]), keyed(key)), list[2])
+    }
   })
 })

@@ -3,6 +3,7 @@
  * what identifies an endpoint. Two gateways with the same endpoints place a key on the same one, whatever they are made of.
  */
 import { crc32Begin, crc32EndWithWord } from './crc32.ts'
+import { inUnits } from './weights.ts'
 
 export interface RingMember {
   /** `host:port`, one character a byte. */
@@ -77,14 +78,8 @@ const mostMembers = 2 ** 21
  * rounded down to its share of them, but to no less than one.
  */
 export function ringUnits(weights: readonly number[]): number[] {
-  const divisor = weights.reduce(greatestCommonDivisor, 0)
-  if (divisor === 0) return weights.map(() => 0)
-  const units = weights.map((weight) => weight / divisor)
+  const units = inUnits(weights)
   const total = units.reduce((sum, count) => sum + count, 0)
   if (total <= mostRingUnits) return units
   return units.map((count) => (count === 0 ? 0 : Math.max(1, Math.floor((count * mostRingUnits) / total))))
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b)
 }

@@ -1,89 +1,129 @@
-/** Smooth weighted round robin, nginx's algorithm: over a full cycle each endpoint gets its weight, evenly spread. */
-import type { Balancer, Candidate } from './balancer.ts'
-import { byPriority } from './priority.ts'
+/**
+ * Smooth weighted round robin, in nginx's order: over a full cycle each endpoint gets its weight, evenly spread. Turns are
+ * shared, so that the cycle is one for all threads.
+ */
+import {
+  type Balancer,
+  byPriority,
+  type Candidate,
+  type Group,
+  isWanted,
+  pickFromGroups,
+} from './balancer.ts'
+import { inUnits } from './weights.ts'
+
+/** Where turns come from: a counter that goes from 0 to 2^31 - 1, and on from 0. */
+export interface Turns {
+  /** A negative count gives turns back. @returns the first of `count` turns */
+  takeTurns(count: number): number
+}
 
 export class RoundRobin<E extends Candidate> implements Balancer<E> {
-  /** By priority, the highest first. */
   readonly #groups: readonly Group<E>[]
 
-  /** `start` in [0, 1) is where the cycle begins: by chance, so that threads and reloads do not all favour the first. */
-  constructor(endpoints: readonly E[], start: number = Math.random()) {
-    this.#groups = byPriority(endpoints).map((members) => groupOf(members, start))
+  /** @param turnsOf the counter of a priority; asked for with the first request that needs it */
+  constructor(endpoints: readonly E[], turnsOf: (priority: number) => Turns) {
+    this.#groups = byPriority(endpoints).map((members) => groupOf(members, turnsOf))
   }
 
   pick(tried: ReadonlySet<E> | null): E | null {
-    const groups = this.#groups
-    for (let i = 0; i < groups.length; i++) {
-      const endpoint = groups[i]!.next(tried, true)
-      if (endpoint !== null) return endpoint
-    }
-    for (let i = 0; i < groups.length; i++) {
-      const endpoint = groups[i]!.next(tried, false)
-      if (endpoint !== null) return endpoint
-    }
-    return null
+    return pickFromGroups(this.#groups, tried, 0)
   }
 }
 
-interface Group<E> {
-  /** Null when it has none that is wanted. */
-  next(tried: ReadonlySet<E> | null, onlyUsable: boolean): E | null
+function groupOf<E extends Candidate>(
+  members: readonly [E, ...E[]],
+  turnsOf: (priority: number) => Turns,
+): Group<E> {
+  const [{ weight, priority }] = members
+  const turns = () => turnsOf(priority)
+  if (members.every((member) => member.weight === weight)) return new Cycle(members, turns, () => members)
+  const units = inUnits(members.map((member) => member.weight))
+  const length = units.reduce((sum, count) => sum + count, 0)
+  return length <= longestCycle && length * members.length <= mostSteps
+    ? new Cycle(members, turns, () => cycleOf(members, units, length))
+    : new LongCycle(members)
 }
 
-function groupOf<E extends Candidate>(members: readonly [E, ...E[]], start: number): Group<E> {
-  const { weight } = members[0]
-  return members.every((member) => member.weight === weight)
-    ? new Rotation(members, start)
-    : new SmoothRotation(members, start)
-}
+/** Turns of a cycle that is worked out beforehand, and endpoints looked at for that. */
+const longestCycle = 16_384
+const mostSteps = 1_000_000
 
-/** Equal weights need no arithmetic. */
-class Rotation<E extends Candidate> implements Group<E> {
+class Cycle<E extends Candidate> implements Group<E> {
   readonly #members: readonly E[]
-  #at: number
+  readonly #turnsOf: () => Turns
+  readonly #cycleOf: () => readonly E[]
+  #turns: Turns | null = null
+  #cycle: readonly E[] = []
 
-  constructor(members: readonly E[], start: number) {
+  constructor(members: readonly E[], turnsOf: () => Turns, cycleOf: () => readonly E[]) {
     this.#members = members
-    this.#at = Math.floor(start * members.length)
+    this.#turnsOf = turnsOf
+    this.#cycleOf = cycleOf
+  }
+
+  next(tried: ReadonlySet<E> | null, onlyUsable: boolean): E | null {
+    const turns = this.#turns ?? this.#begin()
+    const cycle = this.#cycle
+    const turn = turns.takeTurns(1) % cycle.length
+    const endpoint = cycle[turn]!
+    if (isWanted(endpoint, tried, onlyUsable)) return endpoint
+    if (!this.#members.some((member) => isWanted(member, tried, onlyUsable))) {
+      turns.takeTurns(-1)
+      return null
+    }
+    let skipped = 1
+    while (!isWanted(cycle[(turn + skipped) % cycle.length]!, tried, onlyUsable)) skipped++
+    // Whoever is passed over loses its turn, or the one behind it would get both.
+    turns.takeTurns(skipped)
+    return cycle[(turn + skipped) % cycle.length]!
+  }
+
+  #begin(): Turns {
+    this.#cycle = this.#cycleOf()
+    this.#turns = this.#turnsOf()
+    return this.#turns
+  }
+}
+
+/** Too long to be worked out beforehand: each thread goes through it by itself. */
+class LongCycle<E extends Candidate> implements Group<E> {
+  readonly #members: readonly E[]
+  readonly #earned: Float64Array
+
+  constructor(members: readonly E[]) {
+    this.#members = members
+    this.#earned = new Float64Array(members.length)
   }
 
   next(tried: ReadonlySet<E> | null, onlyUsable: boolean): E | null {
     const members = this.#members
-    for (let looked = 0; looked < members.length; looked++) {
-      const member = members[this.#at]!
-      this.#at = this.#at + 1 === members.length ? 0 : this.#at + 1
-      if ((!onlyUsable || member.usable) && (tried === null || !tried.has(member))) return member
+    const earned = this.#earned
+    let best = -1
+    let sum = 0
+    for (let i = 0; i < members.length; i++) {
+      const member = members[i]!
+      if (!isWanted(member, tried, onlyUsable)) continue
+      sum += member.weight
+      earned[i]! += member.weight
+      if (best === -1 || earned[i]! > earned[best]!) best = i
     }
-    return null
+    if (best === -1) return null
+    earned[best]! -= sum
+    return members[best]!
   }
 }
 
 /** Everyone earns its weight, the richest is picked and pays what all earned together. */
-class SmoothRotation<E extends Candidate> implements Group<E> {
-  readonly #members: readonly E[]
-  readonly #current: number[]
-
-  constructor(members: readonly E[], start: number) {
-    this.#members = members
-    this.#current = members.map(() => 0)
-    for (let picks = Math.floor(start * members.length); picks > 0; picks--) this.next(null, false)
-  }
-
-  next(tried: ReadonlySet<E> | null, onlyUsable: boolean): E | null {
-    const members = this.#members
-    const current = this.#current
-    let best = -1
-    let earned = 0
-    for (let i = 0; i < members.length; i++) {
-      const member = members[i]!
-      if (onlyUsable && !member.usable) continue
-      if (tried?.has(member)) continue
-      earned += member.weight
-      current[i]! += member.weight
-      if (best === -1 || current[i]! > current[best]!) best = i
+function cycleOf<E>(members: readonly E[], units: readonly number[], length: number): E[] {
+  const earned = units.map(() => 0)
+  return Array.from({ length }, () => {
+    let best = 0
+    for (let i = 0; i < units.length; i++) {
+      earned[i]! += units[i]!
+      if (earned[i]! > earned[best]!) best = i
     }
-    if (best === -1) return null
-    current[best]! -= earned
+    earned[best]! -= length
     return members[best]!
-  }
+  })
 }
