@@ -53,6 +53,12 @@ export class Bucket<T, X> {
     for (const candidate of this.#others) if (holds(candidate, whole, host, path, method, x)) return candidate
     return null
   }
+
+  /** In the order in which they are tried. */
+  *candidates(): Generator<Candidate<T, X>> {
+    if (this.#best !== null) yield this.#best
+    yield* this.#others
+  }
 }
 
 const NONE: never[] = []
@@ -89,4 +95,25 @@ function holds<T, X>(
     (candidate.hosts === null || candidate.hosts(host, x)) &&
     (candidate.accepts === null || candidate.accepts(x))
   )
+}
+
+/** What a candidate can ask of a request that the request does not have. */
+export type Loss = 'path' | 'method' | 'host' | 'condition'
+
+/** All that keeps a candidate from holding; for explanations, which have time. */
+export function lossesOf<T, X>(
+  candidate: Candidate<T, X>,
+  whole: boolean,
+  host: string,
+  path: string,
+  method: number,
+  x: X,
+): Loss[] {
+  const losses: Loss[] = []
+  if (candidate.exact && !whole) losses.push('path')
+  if ((candidate.methods & method) === 0) losses.push('method')
+  if (candidate.rest !== null && !candidate.rest.matches(path)) losses.push('path')
+  if (candidate.hosts !== null && !candidate.hosts(host, x)) losses.push('host')
+  if (candidate.accepts !== null && !candidate.accepts(x)) losses.push('condition')
+  return losses
 }

@@ -44,6 +44,12 @@ export class HostTable<V> {
     return length > host.length ? undefined : this.#suffixes.get(host.slice(host.length - length))
   }
 
+  /** Every pattern with its value. */
+  *entries(): Generator<[pattern: string, value: V]> {
+    yield* this.#exact
+    for (const [suffix, value] of this.#suffixes) yield [`*${suffix}`, value]
+  }
+
   #count(length: number, change: number): void {
     const before = this.#countOfLength.get(length) ?? 0
     const after = before + change

@@ -4,11 +4,13 @@
  * path, then prefixes from long to short; within one path the priority. Where every route of a path fails its conditions
  * the search goes on to the next shorter prefix, then to the next less specific host.
  */
-import { Bucket, type Candidate } from './bucket.ts'
+import { Bucket, type Candidate, type Loss, lossesOf } from './bucket.ts'
 import { HostTable, hostMatches } from './hosts.ts'
 import { methodBit, methodMask, routeMethods } from './methods.ts'
 import { compilePattern, type PatternRest } from './pattern.ts'
 import { type NodeId, PrefixForest } from './prefix-forest.ts'
+
+export type { Loss } from './bucket.ts'
 
 /** `radixtree_host_uri` looks at the host first; the others at the path first, with hosts as a condition. */
 export type RouterMode = 'radixtree_host_uri' | 'radixtree_uri' | 'radixtree_uri_with_parameter'
@@ -35,6 +37,13 @@ export interface Match<T> {
   readonly host: string
   /** Reads parameters from the path; null when the pattern has none. */
   readonly rest: PatternRest | null
+}
+
+/** A candidate as an explanation sees it. */
+export interface Considered<T> extends Match<T> {
+  readonly priority: number
+  /** Why it was passed over; empty: it is the match. */
+  readonly losses: readonly Loss[]
 }
 
 export class Router<T, X = unknown> {
@@ -85,6 +94,50 @@ export class Router<T, X = unknown> {
       if (found !== null) return found
     }
     return this.#search(this.#anyHost, host, path, bit, x)
+  }
+
+  /**
+   * What `match` looks at, in its order, up to what it takes: why each other one lost. Exact paths that the request's
+   * only begins with are left out.
+   */
+  explain(host: string, path: string, method: string, x: X): Considered<T>[] {
+    const considered: Considered<T>[] = []
+    for (const { candidate, whole } of this.#visited(host, path)) {
+      if (candidate.exact && !whole) continue
+      const losses = lossesOf(candidate, whole, host, path, methodBit(method), x)
+      considered.push({ ...seen(candidate), losses })
+      if (losses.length === 0) break
+    }
+    return considered
+  }
+
+  /**
+   * Routes of other hosts that would take the request under theirs: what a wrong Host misses. Looks at `most` hosts.
+   * Empty where hosts are only a condition: then `explain` has them.
+   */
+  explainHosts(host: string, path: string, method: string, x: X, most: number): Considered<T>[] {
+    const found: Considered<T>[] = []
+    let looked = 0
+    for (const [pattern, root] of this.#byHost.entries()) {
+      if (hostMatches(pattern, host)) continue
+      if (looked++ === most) break
+      const match = this.#search(root, host, path, methodBit(method), x)
+      if (match !== null) found.push({ ...seen(match as Candidate<T, X>), losses: ['host'] })
+    }
+    return found
+  }
+
+  /** Every candidate that a lookup may come to, in its order. */
+  *#visited(host: string, path: string): Generator<{ candidate: Candidate<T, X>; whole: boolean }> {
+    const wildcards = this.#byHost.suffixLengths.map((length) => this.#byHost.suffix(host, length))
+    for (const root of [this.#byHost.exact(host), ...wildcards, this.#anyHost]) {
+      if (root === undefined) continue
+      const paths = this.#paths
+      for (let node = paths.longest(root, path); node !== 0; node = paths.above(node)) {
+        const whole = paths.depth(node) === path.length
+        for (const candidate of paths.value(node)!.candidates()) yield { candidate, whole }
+      }
+    }
   }
 
   /** Methods with which `match` would find a route: where it found none, what a 405 names in `Allow`. */
@@ -171,4 +224,8 @@ function hostCondition<X>(
     }
     return false
   }
+}
+
+function seen<T, X>({ value, uri, host, rest, priority }: Candidate<T, X>): Omit<Considered<T>, 'losses'> {
+  return { value, uri, host, rest, priority }
 }
