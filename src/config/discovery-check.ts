@@ -9,7 +9,7 @@ import type { Settings } from './settings.ts'
 /** A sound `discovery` section at its place. */
 export function checkRegistries(input: DiscoveryInput, place: Place, report: Report): void {
   const { dns, kubernetes } = input
-  for (const type of ['consul', 'kubernetes', 'nacos'] as const) {
+  for (const type of ['kubernetes', 'nacos'] as const) {
     if (input[type] === undefined) continue
     report.add(below(place, type), {
       code: 'unsupported-field',

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
 import { Agent, request } from 'undici'
+import { instance, startConsul } from '../harness/consul-server.ts'
 import { startDnsServer, type Zone } from '../harness/dns-server.ts'
 import { startGateway } from '../harness/gateway.ts'
 import { startOrigin } from '../harness/named-origin.ts'
@@ -29,6 +30,20 @@ const registries: Record<string, (t: TestContext) => Promise<FakeRegistry>> = {
         zone['users.test'] = { srv: records }
       },
       stop: server.stop,
+    }
+  },
+
+  async consul(t) {
+    const consul = await startConsul(t)
+    return {
+      settings: `servers: ["${consul.url}"]`,
+      service: 'users',
+      set: (ports) =>
+        consul.set(
+          'users',
+          ports.map((port) => instance(port)),
+        ),
+      stop: consul.stop,
     }
   },
 }

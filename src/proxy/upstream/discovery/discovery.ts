@@ -9,6 +9,7 @@ import type { Log } from '../../../telemetry/log.ts'
 import type { ServiceNodes } from '../../thread-protocol.ts'
 import type { NodeBook } from '../../whereabouts.ts'
 import type { BackoffLimits } from './backoff.ts'
+import { ConsulRegistry } from './consul-registry.ts'
 import type { DiscoveredNode } from './discovered-node.ts'
 import { DnsRegistry } from './dns-registry.ts'
 import type { Registry, RegistryContext, Subscription } from './registry.ts'
@@ -155,6 +156,8 @@ export class Discovery implements NodeBook {
     switch (settings.type) {
       case 'dns':
         return new DnsRegistry(settings.config, context)
+      case 'consul':
+        return new ConsulRegistry(settings.config, context)
       default:
         throw new Error(`no registry of type ${settings.type}`)
     }
