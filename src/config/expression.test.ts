@@ -33,6 +33,7 @@ suite('a condition that cannot be read is refused', () => {
     [[['remote_addr', 'ipmatch', ['']]], 'invalid ip address: ', [0]],
     [[['remote_addr', 'ipmatch', '300.0.0.1/8']], 'invalid ip address: 300.0.0.1', [0]],
     [[['remote_addr', 'ipmatch', '10.0.0.0/33']], 'invalid ip address: 10.0.0.0', [0]],
+    [[['post_arg.messages[.content[*].type', 'has', 'x']], 'invalid expression', [0]],
     [[['uri', '~~', '(']], 'the regular expression has a parenthesis that is not closed', [0]],
     [[['uri', '~*', ['a']]], 'invalid expression', [0]],
   ]

@@ -4,6 +4,7 @@
  * They are read here as lua-resty-expr reads them, with its words for what is wrong.
  */
 import { addressProblem } from './addresses.ts'
+import { isBodyPath } from './json-path.ts'
 import type { PathSegment } from './problem.ts'
 import { compilePattern, inBytes, type TextPattern } from './regular-expression.ts'
 
@@ -140,6 +141,9 @@ function readComparison(rule: readonly unknown[], path: PathSegment[]): Comparis
   const written = rule[negated ? 2 : 1]
   let operand = rule[negated ? 3 : 2]
   if (typeof variable !== 'string' || (typeof written !== 'string' && typeof written !== 'number')) {
+    throw new Refusal('invalid expression', path)
+  }
+  if (variable.startsWith('post_arg.') && !isBodyPath(variable.slice('post_arg.'.length))) {
     throw new Refusal('invalid expression', path)
   }
   let operator = String(written).toLowerCase()

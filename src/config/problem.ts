@@ -37,6 +37,7 @@ export const findingCodes = {
   'route-without-upstream': 'A route that leads nowhere.',
   'unreachable-route': 'A route that can never match, because others take every request before it.',
   'unknown-tier': 'A contract names a tier that the SLA policy of its API does not have.',
+  'unknown-variable': 'A variable that does not exist, and so never has a value.',
   'empty-upstream': 'An upstream without a node that takes traffic.',
   'unknown-registry': 'A service whose registry is not set up, or does not have such names.',
   'used-setting': "A key of APISIX's own configuration file that was put to use.",

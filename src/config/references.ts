@@ -1,12 +1,13 @@
 /** What one resource says about another, and what only several fields together can say. */
 import type { Declarations, Declared } from './declarations.ts'
-import { parseExpression } from './expression.ts'
+import { expressionVariables, parseExpression } from './expression.ts'
 import { checkChecks } from './health-checks.ts'
 import { nearest } from './nearest.ts'
 import { parseAddress, routePaths } from './normalise.ts'
 import type { Plugins, ResourceKind } from './plan.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
 import type { ContractInput, RouteInput, ServiceInput, UpstreamInput } from './resources.ts'
+import { isVariableName, variableNames } from './variable-names.ts'
 
 export function checkReferences(declarations: Declarations, report: Report): void {
   for (const { place, input } of declarations.upstreams.values()) {
@@ -165,12 +166,25 @@ function checkRoute(input: RouteInput, place: Place, declarations: Declarations,
 /** A condition, in `vars` or in the `filter` of a policy. */
 export function checkExpression(value: unknown, place: Place, report: Report): void {
   const result = parseExpression(value)
-  if ('expression' in result) return
-  report.add(below(place, ...result.path), {
-    code: 'invalid-value',
-    message: result.problem,
-    hint: 'A condition is [VARIABLE, OPERATOR, VALUE]; docs/guides/match-requests.md has the operators.',
-  })
+  if ('problem' in result) {
+    report.add(below(place, ...result.path), {
+      code: 'invalid-value',
+      message: result.problem,
+      hint: 'A condition is [VARIABLE, OPERATOR, VALUE]; docs/guides/match-requests.md has the operators.',
+    })
+    return
+  }
+  for (const name of expressionVariables(result.expression)) {
+    if (isVariableName(name)) continue
+    const near = nearest(name, variableNames)
+    report.add(place, {
+      code: 'unknown-variable',
+      severity: 'warning',
+      message: `there is no variable ${name}: it never has a value`,
+      hint:
+        near === undefined ? 'docs/guides/match-requests.md lists the variables.' : `Did you mean ${near}?`,
+    })
+  }
 }
 
 function exclusive(fields: readonly string[], place: Place, report: Report): void {

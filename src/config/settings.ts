@@ -36,20 +36,32 @@ export interface Settings {
     body: number
     /** Bytes of a request body that may be held so that an idempotent request can be sent again. */
     replay: number
+    /** Bytes of a request body that is read for `post_arg` and `request_body` before its route is known; 0 is no limit. */
+    post_args: number
+    /** The same for `graphql_*`. */
+    graphql: number
+    /** Bytes of all such bodies that a thread holds at once. */
+    held_bodies: number
     /** Open client connections of the whole process. */
     connections: number
     requests_per_connection: number
   }
   /** How a target that two parsers could read differently is treated. `keep` passes it on untouched. */
   paths: {
-    encoded_slash: 'reject' | 'keep'
+    /** `decode`: a slash like any other, for routing and for the upstream alike. */
+    encoded_slash: 'reject' | 'keep' | 'decode'
     encoded_backslash: 'reject' | 'keep'
     encoded_nul: 'reject' | 'keep'
     backslash: 'reject' | 'keep'
     /** `//`. `merge`: one slash, for routing and for the upstream alike. */
     repeated_slashes: 'merge' | 'keep' | 'reject'
-    /** `;x` in a segment, which some servers cut off. `check`: refused when that would lead to another route. */
-    parameters: 'check' | 'keep' | 'reject'
+    /**
+     * `;x` in a segment, which some servers cut off. `check`: refused when that would lead to another route. `ignore`:
+     * routes and policies see the path without, the upstream the path with it.
+     */
+    parameters: 'check' | 'keep' | 'reject' | 'ignore'
+    /** A slash at the end. `ignore`: routes and policies see the path without, the upstream the path with it. */
+    trailing_slash: 'keep' | 'ignore'
   }
   forwarding: {
     /** Pseudonym for `Via`; absent: none is sent. */
@@ -222,6 +234,15 @@ export const gatewaySchema = Type.Object(
           target: size('16KiB', 'Bytes of a request target.'),
           body: size(0, 'Bytes of a request body; 0 is no limit.'),
           replay: size('64KiB', 'Bytes of a request body that may be held so that it can be sent again.'),
+          post_args: size(
+            '64MiB',
+            'Bytes of a request body that is read for the variables `post_arg` and `request_body`; a larger one has none of them. 0 is no limit.',
+          ),
+          graphql: size('1MiB', 'The same for the variables `graphql_*`.'),
+          held_bodies: size(
+            '256MiB',
+            'Bytes of all bodies that a data thread holds for such variables at once; what is beyond is answered with 503.',
+          ),
           connections: count(20_000, 'Open client connections of the whole process.'),
           requests_per_connection: count(10_000, 'Requests after which a client connection is closed.'),
         },
@@ -231,7 +252,13 @@ export const gatewaySchema = Type.Object(
     paths: Type.Optional(
       Type.Object(
         {
-          encoded_slash: keep('`%2F`'),
+          encoded_slash: Type.Optional(
+            Type.Enum(['reject', 'keep', 'decode'], {
+              default: 'reject',
+              description:
+                'A target with `%2F`: refuse it with 400; pass it on untouched, as part of its segment; or take it for a slash, for routing and upstream alike.',
+            }),
+          ),
           encoded_backslash: keep('`%5C`'),
           encoded_nul: keep('`%00`'),
           backslash: keep('a backslash'),
@@ -243,11 +270,18 @@ export const gatewaySchema = Type.Object(
             }),
           ),
           parameters: Type.Optional(
-            Type.Union([Type.Literal('check'), Type.Literal('keep'), Type.Literal('reject')], {
+            Type.Enum(['check', 'keep', 'reject', 'ignore'], {
               default: 'check',
               description:
                 'What happens with `;x` in a segment, which some servers cut off: refused where cutting it would lead to ' +
-                'another route; kept; or always refused.',
+                'another route; kept; always refused; or cut for routes and policies, while the upstream sees it.',
+            }),
+          ),
+          trailing_slash: Type.Optional(
+            Type.Enum(['keep', 'ignore'], {
+              default: 'keep',
+              description:
+                'Whether `/a/` is another path than `/a`. `ignore`: routes and policies see `/a` for both, the upstream what was sent.',
             }),
           ),
         },
@@ -408,6 +442,9 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
       target: parseSize(limits.target),
       body: parseSize(limits.body),
       replay: parseSize(limits.replay),
+      post_args: parseSize(limits.post_args),
+      graphql: parseSize(limits.graphql),
+      held_bodies: parseSize(limits.held_bodies),
       connections: limits.connections,
       requests_per_connection: limits.requests_per_connection,
     },

@@ -53,7 +53,7 @@ export class AddressSet {
 const NOT_AN_ADDRESS = 2 ** 32
 
 /** Dotted decimal as a signed integer of 32 bits. */
-function readIPv4(text: string): number {
+export function readIPv4(text: string): number {
   if (text.length > 15) return NOT_AN_ADDRESS
   let number = 0
   let part = 0
@@ -80,7 +80,7 @@ function readIPv4(text: string): number {
 const words = new Int32Array(4)
 
 /** A valid IPv6 address, without zone, as four integers. */
-function readIPv6(address: string): Int32Array {
+export function readIPv6(address: string): Int32Array {
   const dotted = address.lastIndexOf(':') + 1
   const tail = address.includes('.') ? readIPv4(address.slice(dotted)) : 0
   const hex = address.includes('.')

@@ -16,6 +16,8 @@ export interface Engine {
   readonly runtime: Runtime
   readonly wheel: TimerWheel
   readonly counts: Counts
+  /** Bytes of request bodies that are held because their route depends on them. */
+  heldBytes: number
   /** Requests end their connection from now on. */
   draining: boolean
   policyFailed(policy: string, error: unknown): void

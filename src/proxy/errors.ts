@@ -34,6 +34,7 @@ export const errors = {
   unknownMethod: define('unknown_method', 501, 'client'),
   unknownCoding: define('unknown_transfer_coding', 501, 'client'),
   versionNotSupported: define('version_not_supported', 505, 'client'),
+  tooManyHeldBodies: define('too_many_held_bodies', 503, 'gateway'),
   noUpstream: define('no_upstream', 503, 'gateway'),
   noEndpoint: define('no_endpoint', 503, 'upstream'),
   noEndpointWithWeight: define('no_endpoint_with_weight', 502, 'gateway'),

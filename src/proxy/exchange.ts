@@ -66,6 +66,12 @@ export interface ExchangeRequest {
   readonly headBytes: number
   /** Changes the query that the upstream gets; without `?`, empty for none. */
   setQuery(query: string): void
+  /**
+   * The whole body, one character a byte, where it was read before the request was routed; empty when there is none.
+   * Null: it is larger than `limit`, or is passed on piece by piece. A condition of a route that asks for a body that is
+   * still to come is asked again when it is there.
+   */
+  heldBody(limit: number): string | null
 }
 
 export interface ExchangeResponse {
@@ -93,6 +99,7 @@ export interface ClientInfo {
   readonly address: string
   readonly peerAddress: string
   readonly peerPort: number
+  readonly localAddress: string
   readonly localPort: number
   readonly scheme: 'http' | 'https'
   readonly listener: string
@@ -135,6 +142,8 @@ export interface BindingInfo {
   /** The pattern that matched, as configured. */
   readonly matchedUri: string
   readonly matchedHost: string
+  /** What a parameter (`:name`, `*name`) of the matched pattern stands for in the path, percent-encoded. */
+  pathParameter?(name: string, path: string): string | undefined
 }
 
 export interface Exchange {

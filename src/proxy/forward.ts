@@ -82,7 +82,8 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   private headPassed = false
   private over = false
   private bodyDone: boolean
-  private trailers: Head | null = null
+  /** Of a body that was complete before forwarding began, or once it is. */
+  trailers: Head | null = null
   /** Content that arrived before there was a connection to send it to, as latin1 text. */
   private held: string
   /** The content so far, while it can still be sent again; null when it cannot. */

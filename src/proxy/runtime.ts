@@ -9,6 +9,7 @@ import type { BindingInfo, Exchange, PolicyFactory } from './exchange.ts'
 import type { UpstreamConnection } from './http1/upstream-connection.ts'
 import type { Chain } from './pipeline.ts'
 import { routeCondition } from './route-condition.ts'
+import { pathParameters } from './router/pattern.ts'
 import { Router, type RouterMode } from './router/router.ts'
 import type { StateKeeper } from './run-time-state.ts'
 import type { LoadTable } from './shared/load-table.ts'
@@ -32,6 +33,7 @@ export class Binding implements BindingInfo {
   readonly webSocket: boolean
   readonly stripPrefix: string
   private compiled: Chain | null = null
+  private parameters: ((path: string) => Record<string, string>) | null = null
   private readonly service: ServiceSpec | undefined
   private readonly runtime: Runtime
   /** Routes with several patterns have a binding for each, made when it first matches. */
@@ -77,6 +79,11 @@ export class Binding implements BindingInfo {
     return variant
   }
 
+  pathParameter(name: string, path: string): string | undefined {
+    this.parameters ??= pathParameters(this.matchedUri, this.runtime.mode === 'radixtree_uri_with_parameter')
+    return this.parameters(path)[name]
+  }
+
   /** The chain before the consumer is known. Compiled at its first use. */
   chain(): Chain {
     this.compiled ??= this.runtime.chains.forRoute(this.route)
@@ -94,6 +101,7 @@ export class Runtime {
     resourceKinds.map((kind) => [kind, new Map()]),
   ) as unknown as PlanResources
   readonly chains: PolicyChains
+  readonly mode: RouterMode
 
   private readonly router: Router<Binding, Exchange>
   private readonly bindings = new Map<string, Binding>()
@@ -112,6 +120,7 @@ export class Runtime {
   ) {
     this.loads = loads
     this.chains = new PolicyChains(policies, this.resources, policyFailed)
+    this.mode = mode
     this.router = new Router(mode, (exchange) => exchange.request.headers.get('host'))
   }
 

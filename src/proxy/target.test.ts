@@ -17,6 +17,7 @@ const strict: PathRules = {
   backslash: 'reject',
   repeated_slashes: 'merge',
   parameters: 'check',
+  trailing_slash: 'keep',
 }
 const lax: PathRules = {
   encoded_slash: 'keep',
@@ -25,6 +26,7 @@ const lax: PathRules = {
   backslash: 'keep',
   repeated_slashes: 'keep',
   parameters: 'keep',
+  trailing_slash: 'keep',
 }
 
 function read(target: string, rules = strict) {

@@ -70,7 +70,9 @@ export function canonicalPath(path: string, rules: PathRules): CanonicalPath {
     if (byte === SLASH && rules.encoded_slash === 'reject') return refused('encoded_slash')
     if (byte === BACKSLASH && rules.encoded_backslash === 'reject') return refused('encoded_backslash')
     if (byte === 0 && rules.encoded_nul === 'reject') return refused('encoded_nul')
-    text += path.slice(copied, at) + canonicalByte(byte)
+    text +=
+      path.slice(copied, at) +
+      (byte === SLASH && rules.encoded_slash === 'decode' ? '/' : canonicalByte(byte))
     copied = at + 3
   }
   const decoded = text + path.slice(copied)
@@ -90,12 +92,22 @@ export function hasParameters(path: string): boolean {
  * would be let in by itself.
  */
 export function withoutParameters(path: string, rules: PathRules): string | null {
-  const cut = path
+  const canonical = canonicalPath(cutParameters(path), rules)
+  return canonical.fault === null ? canonical.path : null
+}
+
+/** The same, and null also where what is left could be read in another way still: `/a/..;x/b` would leave `/a`. */
+export function plainWithoutParameters(path: string, rules: PathRules): string | null {
+  const cut = cutParameters(path)
+  const canonical = canonicalPath(cut, rules)
+  return canonical.fault === null && canonical.path === cut ? cut : null
+}
+
+function cutParameters(path: string): string {
+  return path
     .split('/')
     .map((segment) => segment.replace(/(?:;|%3B).*$/, ''))
     .join('/')
-  const canonical = canonicalPath(cut, rules)
-  return canonical.fault === null ? canonical.path : null
 }
 
 function mergeSlashes(path: string): string {

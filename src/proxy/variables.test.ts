@@ -1,8 +1,9 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the templates under test are written that way.
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { isVariableName } from '../config/variable-names.ts'
 import type { Exchange, HeaderView } from './exchange.ts'
-import { compileTemplate, compileVariable, isKnownVariable, templateVariables } from './variables.ts'
+import { compileTemplate, compileValue, compileVariable, templateVariables } from './variables.ts'
 
 /** The parts of an exchange that variables read. */
 function exchange(changes: Record<string, unknown> = {}): Exchange {
@@ -15,17 +16,28 @@ function exchange(changes: Record<string, unknown> = {}): Exchange {
       query: 'x=1&y=a%20b+c&x=2&flag&%7a=%zz&=no',
       host: 'foo.com',
       version: '1.1',
+      headBytes: 100,
+      bodyBytes: 35,
       headers: fields({
         'user-agent': 'curl',
+        'x-forwarded-for': '192.0.2.1',
+        authorization: `Bearer e30.${Buffer.from('{"sub":"jill","level":3}').toString('base64url')}.sig`,
         cookie: 'sid=a,b=c; theme=dark; sid=second',
         'content-type': 'a/b',
       }),
     },
-    response: { status: 200, fromUpstream: true, headers: fields({ 'x-served-by': 'n1' }), bodyBytes: 42 },
+    response: {
+      status: 200,
+      fromUpstream: true,
+      headers: fields({ 'x-served-by': 'n1' }),
+      bodyBytes: 42,
+      headBytes: 100,
+    },
     client: {
       address: '203.0.113.7',
       peerAddress: '10.0.0.1',
       peerPort: 50_000,
+      localAddress: '10.0.0.9',
       localPort: 9080,
       scheme: 'http',
       listener: 'http',
@@ -37,8 +49,10 @@ function exchange(changes: Record<string, unknown> = {}): Exchange {
       serviceName: 'users',
       matchedUri: '/a/*',
       matchedHost: '',
+      pathParameter: (name: string) => (name === 'id' ? 'a%20b%2Fc' : undefined),
     },
-    consumer: { username: 'jack' },
+    consumer: { username: 'jack', spec: { group_id: 'gold' } },
+    outcome: 'complete',
     timings: { startedAt: 0, start: 1000, upstreamStart: 1010, upstreamHead: 1110, end: 1260 },
     upstream: { address: '10.1.1.1:80', host: '10.1.1.1', port: 80, attempts: 1, status: 503 },
     ...changes,
@@ -63,7 +77,7 @@ suite('a variable', () => {
     is_args: '?',
     arg_x: '1',
     arg_y: 'a b c',
-    arg_flag: '',
+    arg_flag: 'true',
     arg_z: '%zz',
     arg_X: undefined,
     arg_none: undefined,
@@ -71,11 +85,30 @@ suite('a variable', () => {
     http_User_Agent: 'curl',
     http_absent: undefined,
     upstream_http_x_served_by: 'n1',
-    cookie_sid: 'a,b=c',
+    cookie_sid: 'second',
     cookie_theme: 'dark',
     cookie_dark: undefined,
     request: 'GET /a/./b?x=1 HTTP/1.1',
     request_method: 'GET',
+    method: 'GET',
+    request_line: 'GET /a/./b?x=1 HTTP/1.1',
+    request_length: '135',
+    server_protocol: 'HTTP/1.1',
+    binary_remote_addr: '\xcb\x00\x71\x07',
+    server_addr: '10.0.0.9',
+    server_name: '_',
+    proxy_add_x_forwarded_for: '192.0.2.1, 10.0.0.1',
+    uri_param_id: 'a b%2Fc',
+    uri_param_none: undefined,
+    uri_param__path: '/a/*',
+    jwt_sub: 'jill',
+    jwt_level: '3',
+    jwt_none: undefined,
+    jwt_toString: undefined,
+    consumer_group_id: 'gold',
+    upstream_unresolved_host: '10.1.1.1',
+    bytes_sent: '142',
+    request_completion: 'OK',
     request_id: 'b6a1',
     host: 'foo.com',
     content_type: 'a/b',
@@ -102,9 +135,47 @@ suite('a variable', () => {
   for (const [name, value] of Object.entries(values)) {
     test(`${name} is ${value}`, () => {
       assert.equal(compileVariable(name)(exchange()), value)
-      assert.equal(isKnownVariable(name), true)
+      assert.equal(isVariableName(name), true)
     })
   }
+
+  test('is decoded where it shows the path', () => {
+    const { request } = exchange()
+    const x = exchange({ request: { ...request, path: '/a%20b/%C3%A9%2F', query: 'x=%20' } })
+    assert.equal(compileVariable('uri')(x), '/a b/\xc3\xa9/')
+    assert.equal(compileVariable('request_uri')(x), '/a b/\xc3\xa9/?x=%20')
+  })
+
+  test('is the user of Basic credentials', () => {
+    const { request } = exchange()
+    const user = (authorization: string) =>
+      compileVariable('remote_user')(
+        exchange({ request: { ...request, headers: { get: () => authorization } } }),
+      )
+    assert.equal(user('Basic amFjazpzZWNyZXQ='), 'jack')
+    for (const none of ['Basic amFjaw==', 'Basic !', 'Bearer amFjazpzZWNyZXQ='])
+      assert.equal(user(none), undefined)
+  })
+
+  test('is the address of the client in bytes', () => {
+    const bytes = (address: string) =>
+      compileVariable('binary_remote_addr')(exchange({ client: { ...exchange().client, address } }))
+    assert.equal(bytes('::1'), `${'\0'.repeat(15)}\x01`)
+    assert.equal(bytes('255.0.0.1'), '\xff\0\0\x01')
+    assert.equal(bytes(''), undefined)
+  })
+
+  test('is a claim of the bearer token, where there is one', () => {
+    const claim = (authorization: string | undefined) => {
+      const { request } = exchange()
+      const headers = { get: () => authorization }
+      return compileValue('jwt_roles')(exchange({ request: { ...request, headers } }))
+    }
+    const token = (payload: string) => `e30.${Buffer.from(payload).toString('base64url')}.sig`
+    assert.deepEqual(claim(`Bearer ${token('{"roles":["a","é"]}')}`), ['a', '\xc3\xa9'])
+    for (const none of [undefined, 'Basic YTpi', 'Bearer x', `Bearer ${token('[]')}`, `Bearer ${token('{')}`])
+      assert.equal(claim(none), undefined, String(none))
+  })
 
   test('is undefined as long as there is nothing to tell', () => {
     const early = exchange({
@@ -137,7 +208,7 @@ suite('a variable', () => {
 
   test('of an unknown name is never there', () => {
     for (const name of ['nonsense', 'arg_', 'http_', '', 'constructor', '__proto__']) {
-      assert.equal(isKnownVariable(name), false, name)
+      assert.equal(isVariableName(name), false, name)
       assert.equal(compileVariable(name)(exchange()), undefined, name)
     }
   })

@@ -1,28 +1,40 @@
 /**
  * Variables of a request by the names that nginx and Apache APISIX use: `remote_addr`, `http_user_agent`, `arg_page`.
- * A name is looked up once, when a plan is built; what is left is a function of the exchange.
+ * A name is looked up once, when a plan is built; what is left is a function of the exchange. Texts have one character a
+ * byte, as everything that is read off the wire.
  */
+import { isIP } from 'node:net'
 import { hostname } from 'node:os'
+import { inBytes } from '../config/regular-expression.ts'
+import { type VariableFamily, type VariableName, variableFamilies } from '../config/variable-names.ts'
+import { readIPv4, readIPv6 } from './addresses.ts'
+import { bodyField, formField, graphqlField, graphqlFields, type Value, wholeBody } from './body-variables.ts'
+import { bearerClaim } from './claims.ts'
 import type { Exchange } from './exchange.ts'
+import { firstPair, percentDecoded } from './query.ts'
+
+export type { Value } from './body-variables.ts'
 
 /** Undefined: the exchange has no such value (yet). */
 export type Variable = (exchange: Exchange) => string | undefined
 
-/** What conditions compare: nearly always a text of one character a byte. */
-export type Value = string | number | boolean | null | readonly unknown[] | object | undefined
-
-/** A getter for what conditions compare. */
+/** A getter for what conditions compare: nearly always a text, but of JSON also numbers, lists and the like. */
 export function compileValue(name: string): (exchange: Exchange) => Value {
-  return compileVariable(name)
+  return getterOf(name) ?? absent
 }
 
-/** A getter for that variable; one that finds nothing when there is no variable of that name. */
+/** A getter for the text of a variable; one that finds nothing when there is no variable of that name. */
 export function compileVariable(name: string): Variable {
-  return variableOf(name) ?? absent
+  if (isPlain(name)) return named[name]
+  const value = getterOf(name)
+  return value === undefined ? absent : (x) => textOf(value(x))
 }
 
-export function isKnownVariable(name: string): boolean {
-  return variableOf(name) !== undefined
+/** As APISIX fills it in: lists and maps have no text. */
+function textOf(value: Value): string | undefined {
+  if (typeof value === 'string' || value === undefined) return value
+  if (typeof value === 'number') return String(Number(value.toPrecision(14)))
+  return typeof value === 'boolean' ? String(value) : undefined
 }
 
 /** Fills `$name` and `${name}` in a text; what an exchange does not have becomes empty. `\$` is no reference, as in APISIX. */
@@ -53,32 +65,44 @@ const REFERENCE = /(?<!\\)\$(?:\{(\w+)\}|(\w+))/g
 const absent: Variable = () => undefined
 const host = hostname()
 
-const named: Record<string, Variable> = {
+const named: Record<VariableName, Variable> = {
   // The request.
-  uri: (x) => x.request.path,
-  document_uri: (x) => x.request.path,
-  request_uri: (x) => (x.request.query === '' ? x.request.path : `${x.request.path}?${x.request.query}`),
+  uri: (x) => percentDecoded(x.request.path),
+  document_uri: (x) => percentDecoded(x.request.path),
+  request_uri: ({ request: { path, query } }) => percentDecoded(path) + (query === '' ? '' : `?${query}`),
   real_request_uri: (x) => x.request.target,
   args: (x) => present(x.request.query),
   query_string: (x) => present(x.request.query),
   is_args: (x) => (x.request.query === '' ? undefined : '?'),
-  request: (x) => `${x.request.method} ${x.request.target} HTTP/${x.request.version}`,
+  request: requestLine,
+  request_line: requestLine,
   request_method: (x) => x.request.method,
+  method: (x) => x.request.method,
+  request_length: (x) => String(x.request.headBytes + x.request.bodyBytes),
   server_protocol: (x) => `HTTP/${x.request.version}`,
   request_id: (x) => x.id,
   apisix_request_id: (x) => x.id,
   host: (x) => present(x.request.host),
   content_length: (x) => x.request.headers.get('content-length'),
   content_type: (x) => x.request.headers.get('content-type'),
+  remote_user: (x) => basicUser(x.request.headers.get('authorization')),
 
   // The connection.
   remote_addr: (x) => x.client.address,
+  binary_remote_addr: (x) => binary(x.client.address),
   remote_port: (x) => String(x.client.peerPort),
   realip_remote_addr: (x) => x.client.peerAddress,
   realip_remote_port: (x) => String(x.client.peerPort),
+  server_addr: (x) => x.client.localAddress,
   server_port: (x) => String(x.client.localPort),
+  // nginx's name of a server that takes every host, which APISIX's is.
+  server_name: () => '_',
   scheme: (x) => x.client.scheme,
   https: (x) => (x.client.scheme === 'https' ? 'on' : undefined),
+  proxy_add_x_forwarded_for: (x) => {
+    const before = x.request.headers.getAll('x-forwarded-for')
+    return before === undefined ? x.client.peerAddress : `${before}, ${x.client.peerAddress}`
+  },
 
   // What the gateway made of it.
   route_id: (x) => present(x.binding?.routeId),
@@ -86,10 +110,12 @@ const named: Record<string, Variable> = {
   service_id: (x) => present(x.binding?.serviceId),
   service_name: (x) => present(x.binding?.serviceName),
   consumer_name: (x) => x.consumer?.username,
+  consumer_group_id: (x) => x.consumer?.spec.group_id,
 
   // The upstream.
   balancer_ip: (x) => x.upstream?.host,
   balancer_port: (x) => (x.upstream === null ? undefined : String(x.upstream.port)),
+  upstream_unresolved_host: (x) => x.upstream?.host,
   upstream_addr: (x) => x.upstream?.address,
   upstream_status: (x) => status(x.upstream?.status),
   upstream_header_time: (x) => seconds(x.timings.upstreamStart, x.timings.upstreamHead),
@@ -98,17 +124,22 @@ const named: Record<string, Variable> = {
   // The answer.
   status: (x) => status(x.response.status),
   body_bytes_sent: (x) => String(x.response.bodyBytes),
+  bytes_sent: (x) => String(x.response.headBytes + x.response.bodyBytes),
   request_time: (x) => seconds(x.timings.start, x.timings.end || performance.now()),
+  request_completion: (x) => (x.outcome === 'complete' ? 'OK' : undefined),
 
   // The gateway and the clock.
   hostname: () => host,
+  pid: () => String(process.pid),
   msec: () => (Date.now() / 1000).toFixed(3),
   time_iso8601: () => iso8601(new Date()),
   time_local: () => commonLog(new Date()),
 }
 
-/** Names that end in one of the request's own: a field, a parameter, a cookie. */
-const families: Record<string, (rest: string) => Variable> = {
+type ValueGetter = (exchange: Exchange) => Value
+
+/** Names that end in one of the request's own: a field, a parameter, a cookie. Undefined: there is no such one. */
+const families: Record<VariableFamily, (rest: string) => ValueGetter | undefined> = {
   http_: (rest) => {
     const name = fieldName(rest)
     return (x) => x.request.headers.getAll(name)
@@ -117,16 +148,42 @@ const families: Record<string, (rest: string) => Variable> = {
     const name = fieldName(rest)
     return (x) => (x.response.fromUpstream ? x.response.headers.getAll(name) : undefined)
   },
-  arg_: (rest) => (x) => queryValue(x.request.query, rest),
-  cookie_: (rest) => (x) => cookieValue(x.request.headers.get('cookie'), rest),
+  arg_: (rest) => {
+    const name = inBytes(rest)
+    return (x) => firstPair(x.request.query, name)
+  },
+  cookie_: (rest) => {
+    const name = inBytes(rest)
+    return (x) => cookieValue(x.request.headers.get('cookie'), name)
+  },
+  uri_param_: (rest) => {
+    if (rest === '_path') return (x) => present(x.binding?.matchedUri)
+    if (rest === '_host') return (x) => present(x.binding?.matchedHost)
+    if (rest === '_method') return (x) => x.request.method
+    return (x) => segmentDecoded(x.binding?.pathParameter?.(rest, x.request.path))
+  },
+  jwt_: (rest) => (x) => bearerClaim(x, rest),
+  'post_arg.': bodyField,
+  post_arg_: (rest) => formField(inBytes(rest)),
+  graphql_: (rest) => (Object.hasOwn(graphqlFields, rest) ? graphqlField(graphqlFields[rest]!) : undefined),
 }
 
-function variableOf(name: string): Variable | undefined {
-  if (Object.hasOwn(named, name)) return named[name]
-  for (const [prefix, family] of Object.entries(families)) {
-    if (name.startsWith(prefix) && name.length > prefix.length) return family(name.slice(prefix.length))
+function isPlain(name: string): name is VariableName {
+  return Object.hasOwn(named, name)
+}
+
+function getterOf(name: string): ValueGetter | undefined {
+  if (isPlain(name)) return named[name]
+  if (name === 'request_body') return wholeBody
+  for (const family of variableFamilies) {
+    if (name.startsWith(family) && name.length > family.length)
+      return families[family](name.slice(family.length))
   }
   return undefined
+}
+
+function requestLine({ request }: Exchange): string {
+  return `${request.method} ${request.target} HTTP/${request.version}`
 }
 
 function fieldName(rest: string): string {
@@ -146,36 +203,43 @@ function seconds(from: number, to: number): string | undefined {
   return from === 0 || to === 0 ? undefined : ((to - from) / 1000).toFixed(3)
 }
 
-/** The first value of a query parameter, decoded to bytes as APISIX has it; empty when it has none. */
-function queryValue(query: string, name: string): string | undefined {
-  for (let start = 0; start < query.length; ) {
-    const ampersand = query.indexOf('&', start)
-    const end = ampersand === -1 ? query.length : ampersand
-    const equals = query.indexOf('=', start)
-    const nameEnd = equals === -1 || equals > end ? end : equals
-    if (nameEnd > start && formDecoded(query.slice(start, nameEnd)) === name) {
-      return formDecoded(query.slice(Math.min(nameEnd + 1, end), end))
+/** The last cookie of that name, to the next white space or semicolon: lua-resty-cookie's reading, which is APISIX's. */
+function cookieValue(cookies: string | undefined, name: string): string | undefined {
+  if (cookies === undefined) return undefined
+  let found: string | undefined
+  for (let start = 0; start < cookies.length; ) {
+    const semicolon = cookies.indexOf(';', start)
+    const end = semicolon === -1 ? cookies.length : semicolon
+    const equals = cookies.indexOf('=', start)
+    if (equals !== -1 && equals < end && cookies.slice(start, equals).trim() === name) {
+      found = cookies.slice(equals + 1, end).split(/[ \t]/, 1)[0]
     }
     start = end + 1
   }
-  return undefined
+  return found
 }
 
-/** One character a byte; an escape that is none stays as it is, as nginx leaves it. */
-function formDecoded(text: string): string {
-  if (!text.includes('%') && !text.includes('+')) return text
-  return text
-    .replaceAll('+', ' ')
-    .replace(/%([0-9A-Fa-f]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+/** A slash that was escaped inside a segment stays escaped, as APISIX has it. */
+function segmentDecoded(segment: string | undefined): string | undefined {
+  return segment?.includes('%') ? percentDecoded(segment.replaceAll('%2F', '%252F')) : segment
 }
 
-/** The first cookie of that name; a client sends one Cookie field (RFC 6265 section 5.4). */
-function cookieValue(cookies: string | undefined, name: string): string | undefined {
-  for (const pair of cookies?.split(';') ?? []) {
-    const equals = pair.indexOf('=')
-    if (equals !== -1 && pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).trim()
-  }
-  return undefined
+function basicUser(authorization: string | undefined): string | undefined {
+  const match = authorization === undefined ? null : /^basic +([\w+/]+=*)$/i.exec(authorization)
+  if (match === null) return undefined
+  const text = Buffer.from(match[1]!, 'base64').toString('latin1')
+  const colon = text.indexOf(':')
+  return colon === -1 ? undefined : present(text.slice(0, colon))
+}
+
+/** The bytes of an address in the order of the network. */
+function binary(address: string): string | undefined {
+  const family = isIP(address)
+  if (family === 0) return undefined
+  const bytes = Buffer.alloc(family === 4 ? 4 : 16)
+  if (family === 4) bytes.writeInt32BE(readIPv4(address))
+  else for (const [i, word] of readIPv6(address).entries()) bytes.writeInt32BE(word, i * 4)
+  return bytes.toString('latin1')
 }
 
 function iso8601(date: Date): string {

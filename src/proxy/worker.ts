@@ -6,6 +6,7 @@ import { engineCounter } from '../telemetry/engine-counters.ts'
 import { clock } from './clock.ts'
 import type { Counts, Engine } from './engine.ts'
 import type { Exchange, PolicyFactory, Verdict } from './exchange.ts'
+import { setBodyLimits } from './held-body.ts'
 import { ClientConnection } from './http1/client-connection.ts'
 import { ClientFacts } from './http1/client-facts.ts'
 import { acceptConnections, Wire } from './http1/wire.ts'
@@ -48,6 +49,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     const { settings, log } = options
+    setBodyLimits(settings)
     this.connections = options.connections
     const policyFailed = (policy: string, error: unknown) => {
       options.counts.add(engineCounter.policy_errors, 1)
@@ -60,6 +62,7 @@ export class Worker {
       runtime: new Runtime(options.policies, settings.router, policyFailed, options.loads),
       wheel: new TimerWheel(),
       counts: options.counts,
+      heldBytes: 0,
       draining: false,
       policyFailed,
       shadowVerdict: (policy: string, verdict: Verdict, exchange: Exchange) => {
@@ -74,6 +77,7 @@ export class Worker {
     this.engine.runtime.apply(delta)
     if (delta.settings === undefined) return
     this.engine.settings = delta.settings
+    setBodyLimits(delta.settings)
     this.engine.trusted = new TrustedAddresses(delta.settings.trusted_addresses)
   }
 
@@ -144,6 +148,7 @@ export class Worker {
     const facts = new ClientFacts(
       socket.remoteAddress ?? '',
       socket.remotePort ?? 0,
+      socket.localAddress ?? '',
       socket.localPort ?? 0,
       listener,
       engine.trusted,

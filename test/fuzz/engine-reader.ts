@@ -13,6 +13,7 @@ const paths: Settings['paths'] = {
   backslash: 'reject',
   repeated_slashes: 'merge',
   parameters: 'check',
+  trailing_slash: 'keep',
 }
 
 const CR = 0x0d

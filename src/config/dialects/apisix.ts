@@ -65,6 +65,18 @@ const translations: Readonly<Record<string, Translation>> = {
     return http2 ? 'listeners, for HTTP/1.1 only: HTTP/2 is not supported by this version yet' : 'listeners'
   },
   'apisix.router.http': to('router', isString),
+  'apisix.delete_uri_tail_slash': into('paths', 'trailing_slash', isBoolean, (on) =>
+    on ? 'ignore' : 'keep',
+  ),
+  'apisix.normalize_uri_like_servlet': into('paths', 'parameters', isTrue, () => 'ignore'),
+  'apisix.match_uri_encoded_slash': into('paths', 'encoded_slash', isTrue, () => 'keep'),
+  'apisix.max_post_args_readable_size': into(
+    'limits',
+    'post_args',
+    isNumber,
+    (megabytes) => `${megabytes}MiB`,
+  ),
+  'graphql.max_size': into('limits', 'graphql', isNumber),
   'apisix.trusted_addresses': to('trusted_addresses', Array.isArray),
   'apisix.enable_admin': into('admin', 'enabled', isBoolean),
   'deployment.admin.admin_key': into('admin', 'keys', isKeyList, fromKeyList),
@@ -100,6 +112,9 @@ function isNumber(value: unknown): boolean {
 }
 function isBoolean(value: unknown): boolean {
   return typeof value === 'boolean'
+}
+function isTrue(value: unknown): boolean {
+  return value === true
 }
 
 type KeyEntry = { name?: unknown; role?: unknown; key?: unknown }

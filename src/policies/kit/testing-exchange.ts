@@ -82,6 +82,7 @@ export class FakeExchange implements Exchange {
       address,
       peerAddress: address,
       peerPort: 50_000,
+      localAddress: '192.0.2.10',
       localPort: 9080,
       scheme: 'http',
       listener: 'http',
@@ -221,6 +222,10 @@ class FakeRequestView implements ExchangeRequest {
 
   setQuery(query: string): void {
     this.query = query
+  }
+
+  heldBody(limit: number): string | null {
+    return this.bodyBytes > limit ? null : Buffer.from(this.body).toString('latin1')
   }
 }
 

@@ -11,7 +11,8 @@ import type { Engine } from '../engine.ts'
 import { errors, type GatewayError } from '../errors.ts'
 import type { Outcome, Verdict } from '../exchange.ts'
 import { type ClientSide, Forward } from '../forward.ts'
-import { headerBlock } from '../headers.ts'
+import { headerBlock, knownHash } from '../headers.ts'
+import type { HeldBody } from '../held-body.ts'
 import { type Chain, emptyChain, runHooks, runRequestBody } from '../pipeline.ts'
 import type { Binding } from '../runtime.ts'
 import { withoutParameters } from '../target.ts'
@@ -83,6 +84,9 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
   private framing: ClientFraming = 'none'
   /** Body content that arrived before it was known where to send it, as latin1 text. */
   private early = ''
+  /** The body on which the route depends, while it is being read. */
+  private holding: HeldBody | null = null
+  private heldBytes = 0
 
   constructor(
     wire: Wire,
@@ -259,6 +263,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     this.forwarding = null
     this.chain = emptyChain
     this.early = ''
+    this.holding = null
     this.served++
     this.wire.clearDeadline()
     this.keepAlive =
@@ -296,16 +301,50 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
   }
 
   private route(exchange: Http1Exchange): void {
-    const { engine, facts } = this
+    const { facts } = this
     cleanRequest(this.parsed, facts.isTrusted, this.parsed.minor === 1)
     if (facts.isTrusted) exchange.client = facts.forRequest(exchange)
+    this.match(exchange)
+  }
+
+  private match(exchange: Http1Exchange): void {
+    const { engine } = this
     const binding = engine.runtime.match(exchange, exchange.path)
-    if (this.target.hasParameters && !this.sameWithoutParameters(exchange, binding)) {
-      this.fail(errors.badTarget)
-      return
+    const sound = !this.target.hasParameters || this.sameWithoutParameters(exchange, binding)
+    if (exchange.held !== null && exchange.held.wanted > 0) this.holdBody(exchange.held)
+    else if (!sound) this.fail(errors.badTarget)
+    else {
+      exchange.binding = binding
+      dispatch(this, binding, engine)
     }
-    exchange.binding = binding
-    dispatch(this, binding, engine)
+  }
+
+  /** A condition asked for the body: it is read to its end, or to where it is too large, before routes are compared again. */
+  private holdBody(held: HeldBody): void {
+    this.holding = held
+    this.chain = this.engine.runtime.chains.global
+    if (!this.parsed.expectContinue || this.parsed.minor === 0) return
+    this.parsed.expectContinue = false
+    this.parsed.dropNamed('expect', knownHash('expect'))
+    this.wire.send('HTTP/1.1 100 Continue\r\n\r\n')
+    if (!this.reading) this.wire.flush()
+  }
+
+  private heldMore(held: HeldBody, bytes: number): void {
+    const { engine } = this
+    this.heldBytes += bytes
+    engine.heldBytes += bytes
+    if (engine.heldBytes > engine.settings.limits.held_bodies) {
+      this.keepAlive = false
+      this.fail(errors.tooManyHeldBodies)
+    } else if (this.early.length > held.wanted && !this.body.done) this.endHolding(held)
+  }
+
+  private endHolding(held: HeldBody): void {
+    this.holding = null
+    if (this.early.length > held.wanted) held.exceeded(this.early.length)
+    else held.complete(this.early)
+    this.match(this.exchange)
   }
 
   /** `/guarded;x` must not pass as an open path to an origin that reads `/guarded`. */
@@ -364,7 +403,8 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
       if (!forwarding.content(this.wire, bytes, start, end)) this.wire.pause()
     } else if (!this.answered) {
       this.early += bytes.toString('latin1', start, end)
-      if (this.early.length > earlySize) this.wire.pause()
+      if (this.holding !== null) this.heldMore(this.holding, end - start)
+      else if (this.early.length > earlySize) this.wire.pause()
     }
   }
 
@@ -385,6 +425,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     this.wire.streamEnded()
     if (this.forwarding !== null) this.forwarding.bodyEnd(this.body.trailers)
     else if (this.answered) this.endExchange('complete', null)
+    else if (this.holding !== null) this.endHolding(this.holding)
   }
 
   private hold(bytes: Buffer, start: number, end: number): void {
@@ -509,6 +550,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
       this.early,
     )
     this.early = ''
+    if (this.body.done) this.forwarding.trailers = this.body.trailers
     this.wire.resume()
     this.forwarding.start()
     if (!this.reading) this.forwarding?.flush()
@@ -636,6 +678,11 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     const { exchange } = this
     exchange.outcome = outcome
     exchange.end = clock.now
+    this.early = ''
+    if (this.heldBytes > 0) {
+      this.engine.heldBytes -= this.heldBytes
+      this.heldBytes = 0
+    }
     this.engine.counts.add(engineCounter.responses, 1)
     if (this.chain.observe !== null) runHooks(this.chain.observe, exchange, this.engine)
     exchange.closeViews()

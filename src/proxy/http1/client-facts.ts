@@ -10,6 +10,7 @@ export class ClientFacts implements ClientInfo {
   address: string
   readonly peerAddress: string
   readonly peerPort: number
+  readonly localAddress: string
   readonly localPort: number
   readonly scheme = 'http'
   readonly listener: string
@@ -23,15 +24,16 @@ export class ClientFacts implements ClientInfo {
   constructor(
     peerAddress: string,
     peerPort: number,
+    localAddress: string,
     localPort: number,
     listener: string,
     trust: TrustedAddresses,
     forwarding: Settings['forwarding'],
   ) {
-    // An IPv4 client of a dual-stack listener is an IPv4 client.
-    this.peerAddress = peerAddress.startsWith('::ffff:') ? peerAddress.slice(7) : peerAddress
+    this.peerAddress = withoutMapping(peerAddress)
     this.address = this.peerAddress
     this.peerPort = peerPort
+    this.localAddress = withoutMapping(localAddress)
     this.localPort = localPort
     this.listener = listener
     this.trust = trust
@@ -88,6 +90,11 @@ export class ClientFacts implements ClientInfo {
     }
     return lines
   }
+}
+
+/** An IPv4 client of a dual-stack listener is an IPv4 client. */
+function withoutMapping(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice(7) : address
 }
 
 /** RFC 7239 6: IPv6 addresses are quoted and in brackets. */

@@ -14,6 +14,7 @@ import type {
 } from '../exchange.ts'
 import type { FilterDecision } from '../filter.ts'
 import { headerBlock } from '../headers.ts'
+import { HeldBody } from '../held-body.ts'
 import type { Binding } from '../runtime.ts'
 import type { Target } from '../target.ts'
 import type { Head } from './head.ts'
@@ -97,6 +98,8 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   /** The upstream's head, while it may be looked at. */
   answerHead: Head | null = null
   edits: HeaderEdits | null = null
+  /** Null until a condition asks for the body. */
+  held: HeldBody | null = null
   private responseView: ResponseView | null = null
   private uuid = ''
   private viewsClosed = false
@@ -117,6 +120,12 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   setQuery(query: string): void {
     this.query = query
     this.queryChanged = true
+  }
+
+  heldBody(limit: number): string | null {
+    if (this.contentLength === 0) return ''
+    this.held ??= new HeldBody(this.contentLength)
+    return this.held.ask(limit)
   }
 
   get id(): string {

@@ -4,6 +4,7 @@ import { errors, type GatewayError } from '../errors.ts'
 import {
   hasParameters,
   parseHost,
+  plainWithoutParameters,
   readTarget,
   splitAbsoluteTarget,
   stripPrefix,
@@ -22,6 +23,8 @@ export class RequestTarget implements Target {
   host = ''
   /** The authority of an absolute-form target, which replaces the Host field; else empty. */
   authority = ''
+  /** The path with what `path` leaves out on request of the settings; what the upstream gets. */
+  private canonical = ''
   /** Origin-form, or `*`. */
   private origin = ''
   /** The path holds `;x`, which some servers cut off. */
@@ -42,7 +45,16 @@ export class RequestTarget implements Target {
     // `OPTIONS *` is about the server as a whole (RFC 9110 9.3.7): it goes where `/` goes.
     const asterisk = this.origin === '*'
     if (readTarget(asterisk ? '/' : this.origin, rules, this, plain) !== null) return errors.badTarget
+    this.canonical = this.path
     this.hasParameters = !plain && rules.parameters === 'check' && hasParameters(this.path)
+    if (!plain && rules.parameters === 'ignore' && hasParameters(this.path)) {
+      const path = plainWithoutParameters(this.path, rules)
+      if (path === null) return errors.badTarget
+      this.path = path
+    }
+    if (rules.trailing_slash === 'ignore' && this.path.length > 1 && this.path.endsWith('/')) {
+      this.path = this.path.slice(0, -1)
+    }
     return this.readHost(head)
   }
 
@@ -52,7 +64,7 @@ export class RequestTarget implements Target {
    */
   forUpstream(prefix: string, rules: Settings['paths']): string | null {
     if (this.origin === '*' || (prefix === '' && !this.changed)) return this.origin
-    const path = prefix === '' ? this.path : stripPrefix(this.path, prefix, rules)
+    const path = prefix === '' ? this.canonical : stripPrefix(this.canonical, prefix, rules)
     const query = this.origin.indexOf('?')
     return path === null ? null : query < 0 ? path : path + this.origin.slice(query)
   }

@@ -17,8 +17,6 @@ export interface PathPattern {
 export interface PatternRest {
   /** The whole path against the whole pattern. */
   matches(path: string): boolean
-  /** Values of parameters and gaps by name, still percent-encoded; a gap without a name is `:ext`, as APISIX has it. */
-  captures(path: string): Record<string, string>
 }
 
 export function compilePattern(source: string, parameters: boolean): PathPattern {
@@ -27,12 +25,14 @@ export function compilePattern(source: string, parameters: boolean): PathPattern
   const prefix = first?.kind === 'text' ? first.text : ''
   const tail = prefix === '' ? pieces : pieces.slice(1)
   if (tail.length === 0) return { source, prefix, exact: true, rest: null }
-  const open = tail.length === 1 && tail[0]!.kind === 'gap' && tail[0]!.name === UNNAMED
+  const open = tail.length === 1 && tail[0]!.kind === 'gap'
   return { source, prefix, exact: false, rest: open ? null : new Rest(pieces) }
 }
 
 /** APISIX's name for what an unnamed `*` stands for. */
 const UNNAMED = ':ext'
+/** A gap inside a segment, which has no name. */
+const INNER = ''
 
 type Piece =
   | { kind: 'text'; text: string }
@@ -41,21 +41,37 @@ type Piece =
   /** Anything, slashes included. */
   | { kind: 'gap'; name: string }
 
-/** `*name` names a gap and `:name` a parameter, both only as whole segments; any other `*` is a gap and any other `:` is text. */
+/**
+ * What parameters and gaps of a pattern stand for, by name, still percent-encoded. As in APISIX only a gap that begins a
+ * segment is one of them, and one without a name is `:ext`.
+ */
+export function pathParameters(
+  source: string,
+  parameters: boolean,
+): (path: string) => Record<string, string> {
+  const pieces = split(canonicalPattern(source), parameters)
+  if (pieces.every((piece) => piece.kind === 'text' || piece.name === INNER)) return () => ({})
+  const rest = new Rest(pieces)
+  return (path) => rest.captures(path)
+}
+
+/** A segment that begins with `:` or `*` goes by the name after it; any other `*` is a gap and any other `:` is text. */
 function split(pattern: string, parameters: boolean): Piece[] {
   const pieces: Piece[] = []
   let copied = 0
-  const special = /(?<=\/)(?<sign>[:*])(?<name>[A-Za-z_]\w*)(?=\/|$)|\*/g
-  for (const match of pattern.matchAll(special)) {
-    const { sign = '*', name = UNNAMED } = match.groups!
-    if (sign === ':' && !parameters) continue
+  for (const match of pattern.matchAll(parameters ? withParameters : plain)) {
+    const { parameter, gap } = match.groups!
     if (match.index > copied) pieces.push({ kind: 'text', text: pattern.slice(copied, match.index) })
-    pieces.push({ kind: sign === ':' ? 'parameter' : 'gap', name })
+    if (parameter !== undefined) pieces.push({ kind: 'parameter', name: parameter })
+    else pieces.push({ kind: 'gap', name: gap === undefined ? INNER : gap || UNNAMED })
     copied = match.index + match[0].length
   }
   if (copied < pattern.length) pieces.push({ kind: 'text', text: pattern.slice(copied) })
   return pieces
 }
+
+const plain = /(?<=\/)\*(?<gap>[^/*.]*)(?=\/|$)|\*/g
+const withParameters = /(?<=\/)(?::(?<parameter>[^/]*)|\*(?<gap>[^/*.]*))(?=\/|$)|\*/g
 
 class Rest implements PatternRest {
   readonly #pieces: readonly Piece[]
@@ -74,7 +90,8 @@ class Rest implements PatternRest {
     const values: Record<string, string> = {}
     if (!this.#match(path, ends)) return values
     this.#pieces.forEach((piece, i) => {
-      if (piece.kind !== 'text') values[piece.name] = path.slice(i === 0 ? 0 : ends[i - 1]!, ends[i]!)
+      if (piece.kind !== 'text' && piece.name !== INNER)
+        values[piece.name] = path.slice(i === 0 ? 0 : ends[i - 1]!, ends[i]!)
     })
     return values
   }

@@ -92,7 +92,7 @@ function oracle(
   const rows = routes.flatMap((route, order) =>
     (route.hosts.length > 0 ? route.hosts : [null]).flatMap((hostPattern) =>
       route.uris.map((uri) => {
-        const special = uri.search(mode === 'radixtree_uri_with_parameter' ? /\*|(?<=\/):\w+(?=\/|$)/ : /\*/)
+        const special = uri.search(mode === 'radixtree_uri_with_parameter' ? /\*|(?<=\/):/ : /\*/)
         return {
           route,
           order,
@@ -126,8 +126,8 @@ function oracle(
 
 function expression(uri: string, mode: RouterMode): RegExp {
   const source = uri.split('/').map((segment) => {
-    if (mode === 'radixtree_uri_with_parameter' && /^:\w+$/.test(segment)) return '[^/]+'
-    if (/^\*\w+$/.test(segment)) return '.*'
+    if (mode === 'radixtree_uri_with_parameter' && segment.startsWith(':')) return '[^/]+'
+    if (/^\*[^*]*$/.test(segment)) return '.*'
     return segment.replaceAll('*', '.*')
   })
   return new RegExp(`^${source.join('/')}$`)

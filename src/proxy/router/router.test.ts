@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { pathParameters } from './pattern.ts'
 import { type RouteConditions, Router, type RouterMode } from './router.ts'
 
 type Seen = { field?: string; beta?: boolean }
@@ -171,7 +172,7 @@ suite('parameters', () => {
     files: { uris: ['/files/*path'] },
     me: { uris: ['/user/me'] },
   }
-  const { find, router } = table(routes, 'radixtree_uri_with_parameter')
+  const { find } = table(routes, 'radixtree_uri_with_parameter')
 
   test('a parameter is one segment that is not empty', () => {
     assert.equal(find('h', '/user/1'), 'user')
@@ -182,11 +183,22 @@ suite('parameters', () => {
     assert.equal(find('h', '/user//posts/2'), null)
   })
 
-  test('captures are read from the match', () => {
-    const captures = (path: string) => router.match('h', path, 'GET', {})?.rest?.captures(path)
-    assert.deepEqual(captures('/user/1/posts/%20'), { id: '1', post: '%20' })
-    assert.deepEqual(captures('/files/a/b'), { path: 'a/b' })
-    assert.equal(captures('/user/me'), undefined)
+  test('a segment that begins with a colon is one, whatever follows', () => {
+    const odd = table({ odd: { uris: ['/a/:user-id/:b.c/:'] } }, 'radixtree_uri_with_parameter')
+    assert.equal(odd.find('h', '/a/1/2/3'), 'odd')
+    assert.equal(odd.find('h', '/a/1/2/'), null)
+  })
+
+  test('are read from the path', () => {
+    const read = (pattern: string, path: string, parameters = true) =>
+      pathParameters(pattern, parameters)(path)
+    assert.deepEqual(read('/user/:id/posts/:post', '/user/1/posts/%20'), { id: '1', post: '%20' })
+    assert.deepEqual(read('/files/*path', '/files/a/b'), { path: 'a/b' })
+    assert.deepEqual(read('/files/*', '/files/a/b'), { ':ext': 'a/b' })
+    assert.deepEqual(read('/a*/:b', '/ax/y'), { b: 'y' })
+    assert.deepEqual(read('/user/:id/*', '/user/:id/x', false), { ':ext': 'x' })
+    assert.deepEqual(read('/user/me', '/user/me'), {})
+    assert.deepEqual(read('/user*', '/users'), {})
   })
 })
 

@@ -7,7 +7,7 @@
 import { Bucket, type Candidate, type Loss, lossesOf } from './bucket.ts'
 import { HostTable, hostMatches } from './hosts.ts'
 import { methodBit, methodMask, routeMethods } from './methods.ts'
-import { compilePattern, type PatternRest } from './pattern.ts'
+import { compilePattern } from './pattern.ts'
 import { type NodeId, PrefixForest } from './prefix-forest.ts'
 
 export type { Loss } from './bucket.ts'
@@ -35,8 +35,6 @@ export interface Match<T> {
   readonly uri: string
   /** The host pattern as configured; empty for a route of any host, and where hosts are only a condition. */
   readonly host: string
-  /** Reads parameters from the path; null when the pattern has none. */
-  readonly rest: PatternRest | null
 }
 
 /** A candidate as an explanation sees it. */
@@ -226,6 +224,6 @@ function hostCondition<X>(
   }
 }
 
-function seen<T, X>({ value, uri, host, rest, priority }: Candidate<T, X>): Omit<Considered<T>, 'losses'> {
-  return { value, uri, host, rest, priority }
+function seen<T, X>({ value, uri, host, priority }: Candidate<T, X>): Omit<Considered<T>, 'losses'> {
+  return { value, uri, host, priority }
 }

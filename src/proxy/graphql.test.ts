@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { readGraphql } from './graphql.ts'
+
+suite('a GraphQL document', () => {
+  const documents: [text: string, operation: string | undefined, name: string, fields: string[]][] = [
+    ['{ a b }', 'query', '', ['a', 'b']],
+    ['query { owner { name } }', 'query', '', ['owner']],
+    ['query repo {\n owner { name }\n repo { created }\n}', 'query', 'repo', ['owner', 'repo']],
+    [
+      'mutation m($ep: Episode!, $r: [In!]! = [1, {a: "x"}]) @d(if: true) { create(ep: $ep, r: $r) { id } }',
+      'mutation',
+      'm',
+      ['create'],
+    ],
+    ['subscription s { tick }', 'subscription', 's', ['tick']],
+    ['query a { x } mutation b { y }', 'query', 'a', ['x']],
+    [
+      '{ alias: field @include(if: $x) ...Some ... on User { id } ... @skip(if: true) { z } }',
+      'query',
+      '',
+      ['field', 'Some'],
+    ],
+    ['fragment f on T { x }', undefined, 'f', ['x']],
+    [
+      '\ufeff# comment }\nquery , { a(s: "q } \\" ", b: """ block \\""" } """, n: -1.5e3, e: RED, l: [], o: {}), b }',
+      'query',
+      '',
+      ['a', 'b'],
+    ],
+    ['query on { on }', 'query', 'on', ['on']],
+  ]
+  for (const [text, operation, name, rootFields] of documents) {
+    test(JSON.stringify(text.slice(0, 50)), () =>
+      assert.deepEqual(readGraphql(text), { operation, name, rootFields }),
+    )
+  }
+
+  const broken = [
+    '',
+    ' ',
+    'AA',
+    'query',
+    'query {',
+    'query { }',
+    '{ a',
+    '{ a } }',
+    '{ a } garbage',
+    '{ a: }',
+    '{ a() }',
+    '{ a(b) }',
+    '{ a(b: ) }',
+    '{ a(b: "x }',
+    '{ a(b: """x }',
+    'query ($a Int) { a }',
+    'query ($a: [Int) { a }',
+    '{ ... on { a } }',
+    '{ "a" }',
+    '{ a(b: 01) }',
+    '{ a % }',
+    'fragment on T { x }',
+    `${'{a'.repeat(500)}${'}'.repeat(500)}`,
+    `{ a(b: ${'['.repeat(500)}${']'.repeat(500)}) }`,
+  ]
+  for (const text of broken) {
+    test(`${JSON.stringify(text.slice(0, 30))} is none`, () => assert.equal(readGraphql(text), undefined))
+  }
+
+  test('may hold long strings', () => {
+    const long = 'x'.repeat(900_000)
+    assert.deepEqual(readGraphql(`{ a(b: "${long}", c: """${long}""") } # ${long}`)?.rootFields, ['a'])
+  })
+})

@@ -1,0 +1,205 @@
+/** Reads as much of a GraphQL document as routing needs; the whole of it has to be well-formed (specification of October 2021, section 2). */
+
+export interface GraphqlOperation {
+  /** `query`, `mutation` or `subscription`; undefined when the document begins with a fragment. */
+  operation: string | undefined
+  /** Empty when it has none. */
+  name: string
+  /** Names of the fields and fragments that the operation selects at its top. */
+  rootFields: string[]
+}
+
+const deepestNesting = 200
+
+/** The first definition of an executable document. Undefined when the document is not well-formed or has none. */
+export function readGraphql(document: string): GraphqlOperation | undefined {
+  try {
+    return new DocumentReader(document).read()
+  } catch (error) {
+    if (error instanceof NotGraphql) return undefined
+    throw error
+  }
+}
+
+class NotGraphql extends Error {}
+
+/** White space, commas, line ends, comments and a byte order mark, which mean nothing. */
+const ignored = /(?:[\t\n\r ,\ufeff]|#[^\n\r]*)*/y
+const token =
+  /[_A-Za-z]\w*|\.\.\.|[!$&()@:=[\]{|}]|"[^"\\\n\r]*(?:\\.[^"\\\n\r]*)*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])/y
+const name = /^[_A-Za-z]/
+const scalar = /^["\d-]/
+
+class DocumentReader {
+  private at = 0
+  /** The next token; empty at the end. */
+  private next = ''
+  private depth = 0
+  private readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+    this.advance()
+  }
+
+  read(): GraphqlOperation {
+    const first = this.definition()
+    while (!this.is('')) this.definition()
+    return first
+  }
+
+  private definition(): GraphqlOperation {
+    if (this.is('{')) return { operation: 'query', name: '', rootFields: this.selections() }
+    const keyword = this.take()
+    if (keyword === 'fragment') return this.fragment()
+    if (keyword !== 'query' && keyword !== 'mutation' && keyword !== 'subscription') throw new NotGraphql()
+    const named = name.test(this.next) ? this.take() : ''
+    if (this.is('(')) this.list('(', ')', () => this.variable())
+    this.directives()
+    return { operation: keyword, name: named, rootFields: this.selections() }
+  }
+
+  private fragment(): GraphqlOperation {
+    const named = this.name()
+    this.expect('on')
+    this.name()
+    this.directives()
+    return { operation: undefined, name: named, rootFields: this.selections() }
+  }
+
+  private variable(): void {
+    this.expect('$')
+    this.name()
+    this.expect(':')
+    this.type()
+    if (this.is('=')) {
+      this.take()
+      this.value()
+    }
+    this.directives()
+  }
+
+  private type(): void {
+    this.enter()
+    if (this.is('[')) {
+      this.take()
+      this.type()
+      this.expect(']')
+    } else this.name()
+    if (this.is('!')) this.take()
+    this.depth--
+  }
+
+  private selections(): string[] {
+    const fields: string[] = []
+    this.list('{', '}', () => {
+      const field = this.selection()
+      if (field !== undefined) fields.push(field)
+    })
+    return fields
+  }
+
+  /** Name of the field or fragment; undefined for a fragment without one. */
+  private selection(): string | undefined {
+    if (this.is('...')) {
+      this.take()
+      const spread = name.test(this.next) && !this.is('on') ? this.take() : undefined
+      if (spread === undefined && this.is('on')) {
+        this.take()
+        this.name()
+      }
+      this.directives()
+      if (spread === undefined) this.selections()
+      return spread
+    }
+    let field = this.name()
+    if (this.is(':')) {
+      this.take()
+      field = this.name()
+    }
+    if (this.is('(')) this.list('(', ')', () => this.argument())
+    this.directives()
+    if (this.is('{')) this.selections()
+    return field
+  }
+
+  private directives(): void {
+    while (this.is('@')) {
+      this.take()
+      this.name()
+      if (this.is('(')) this.list('(', ')', () => this.argument())
+    }
+  }
+
+  private argument(): void {
+    this.name()
+    this.expect(':')
+    this.value()
+  }
+
+  private value(): void {
+    if (this.is('$')) {
+      this.take()
+      this.name()
+    } else if (this.is('[')) this.list('[', ']', () => this.value(), true)
+    else if (this.is('{')) this.list('{', '}', () => this.argument(), true)
+    else if (name.test(this.next) || scalar.test(this.next)) this.take()
+    else throw new NotGraphql()
+  }
+
+  private list(open: string, close: string, item: () => void, mayBeEmpty = false): void {
+    this.enter()
+    this.expect(open)
+    if (!mayBeEmpty) item()
+    while (!this.is(close)) item()
+    this.take()
+    this.depth--
+  }
+
+  private enter(): void {
+    if (++this.depth > deepestNesting) throw new NotGraphql()
+  }
+
+  private is(token: string): boolean {
+    return this.next === token
+  }
+
+  private name(): string {
+    if (!name.test(this.next)) throw new NotGraphql()
+    return this.take()
+  }
+
+  private expect(text: string): void {
+    if (!this.is(text)) throw new NotGraphql()
+    this.advance()
+  }
+
+  private take(): string {
+    const taken = this.next
+    if (taken === '') throw new NotGraphql()
+    this.advance()
+    return taken
+  }
+
+  private advance(): void {
+    ignored.lastIndex = this.at
+    this.at += ignored.exec(this.text)![0].length
+    if (this.text.startsWith('"""', this.at)) {
+      this.next = '"'
+      this.at = blockStringEnd(this.text, this.at)
+      return
+    }
+    token.lastIndex = this.at
+    const match = token.exec(this.text)
+    if (match === null && this.at < this.text.length) throw new NotGraphql()
+    this.next = match === null ? '' : match[0]
+    this.at += this.next.length
+  }
+}
+
+function blockStringEnd(text: string, start: number): number {
+  let end = text.indexOf('"""', start + 3)
+  while (end !== -1 && text[end - 1] === '\\') end = text.indexOf('"""', end + 3)
+  if (end === -1) throw new NotGraphql()
+  return end + 3
+}
