@@ -36,6 +36,9 @@ export function readYaml(text: string): YamlScan {
   return scan
 }
 
+/** A value as YAML that `readYaml` reads as the same value. */
+export const writeYaml = (value: unknown): string => yaml().stringify(value, { aliasDuplicateObjects: false })
+
 /** Calls `found` with the offset of every wanted key and value of one document, counted as in `readYaml`. */
 export function locateYaml(
   text: string,

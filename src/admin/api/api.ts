@@ -4,11 +4,12 @@ import type { AdminSettings } from '../../config/settings.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { type LiveConfiguration, NotApplied } from '../live-configuration.ts'
 import { type Answer, failure } from './answer.ts'
+import { ConfigsHandler } from './configs.ts'
 import { Expiry } from './expiry.ts'
 import { parseJsonBody } from './json-body.ts'
-import { AdminKeys } from './keys.ts'
+import { AdminKeys, type Caller } from './keys.ts'
 import type { Verb } from './kinds.ts'
-import type { ApiRequest } from './request.ts'
+import { type ApiRequest, BodyTooLarge } from './request.ts'
 import { ResourceCheck } from './resource-check.ts'
 import { ResourceHandler } from './resources.ts'
 import { readTarget } from './target.ts'
@@ -33,6 +34,7 @@ const verbs: Readonly<Record<string, Verb>> = {
 export class AdminApi {
   readonly #keys: AdminKeys
   readonly #resources: ResourceHandler
+  readonly #configs: ConfigsHandler
   readonly #expiry: Expiry
   readonly #log: Log
 
@@ -41,27 +43,48 @@ export class AdminApi {
     this.#log = log
     this.#expiry = new Expiry(live, log, now)
     const check = new ResourceCheck(catalogue)
-    this.#resources = new ResourceHandler(live, check, this.#expiry, () => Math.floor(now() / 1000))
+    const seconds = () => Math.floor(now() / 1000)
+    this.#resources = new ResourceHandler(live, check, this.#expiry, seconds)
+    this.#configs = new ConfigsHandler(live, check, catalogue, seconds)
   }
 
   close(): void {
     this.#expiry.close()
   }
 
-  async answer(request: ApiRequest): Promise<Answer> {
-    const [root, admin, ...segments] = request.segments
+  /** `withBody` reads the body of a request that may be made. */
+  async answer(head: ApiRequest, withBody: () => Promise<ApiRequest>): Promise<Answer> {
+    const [root, admin, ...segments] = head.segments
     if (root !== 'apisix' || admin !== 'admin') return failure(404, '404 Not Found')
-    if (request.method === 'HEAD' && segments.length === 0) return { status: 200 }
-    const verb = Object.hasOwn(verbs, request.method) ? verbs[request.method] : undefined
-    if (verb === undefined) return failure(404, '404 Not Found')
-    const admission = this.#keys.admit(request.method, request.query, request.headers)
+    if (head.method === 'HEAD' && segments.length === 0) return { status: 200 }
+    const admission = this.#keys.admit(head.method, head.query, head.headers)
     if ('refused' in admission) {
       return {
         status: 401,
         body: { error_msg: 'failed to check token', description: admission.refused },
       }
     }
-    return this.#resource(verb, segments, request)
+    try {
+      return await this.#dispatch(segments, await withBody(), admission.caller)
+    } catch (error) {
+      if (error instanceof BodyTooLarge) return failure(400, `invalid request body: ${error.message}`)
+      if (!(error instanceof NotApplied)) throw error
+      this.#log.error(
+        { reason: error.message, path: segments.join('/') },
+        'a change of the Admin API was not applied',
+      )
+      return failure(503, `the change was not applied: ${error.message}`)
+    }
+  }
+
+  async #dispatch(segments: readonly string[], request: ApiRequest, caller: Caller): Promise<Answer> {
+    const { method } = request
+    if (segments[0] === 'configs') {
+      if (segments.length === 1) return this.#configs.handle(request, caller)
+      if (segments[1] === 'validate' && method === 'POST') return this.#configs.validate(request)
+    }
+    const verb = Object.hasOwn(verbs, method) ? verbs[method] : undefined
+    return verb === undefined ? failure(404, '404 Not Found') : this.#resource(verb, segments, request)
   }
 
   async #resource(verb: Verb, segments: readonly string[], { body, query }: ApiRequest): Promise<Answer> {
@@ -78,18 +101,12 @@ export class AdminApi {
         return { status: 400, body: { error_msg: message, req_body: body } }
       }
     }
-    try {
-      const answer = await this.#resources.handle({
-        verb,
-        target,
-        query,
-        ...(value !== undefined && { body: value }),
-      })
-      return { ...answer, headers: { 'X-API-VERSION': 'v3', ...answer.headers } }
-    } catch (error) {
-      if (!(error instanceof NotApplied)) throw error
-      this.#log.error({ reason: error.message, key: target.key }, 'a change of the Admin API was not applied')
-      return failure(503, `the change was not applied: ${error.message}`)
-    }
+    const answer = await this.#resources.handle({
+      verb,
+      target,
+      query,
+      ...(value !== undefined && { body: value }),
+    })
+    return { ...answer, headers: { 'X-API-VERSION': 'v3', ...answer.headers } }
   }
 }

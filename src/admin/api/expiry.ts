@@ -1,7 +1,7 @@
 /** Takes away resources whose time (`?ttl=`) is over. */
 import type { Log } from '../../telemetry/log.ts'
 import type { LiveConfiguration } from '../live-configuration.ts'
-import { remove } from './resources.ts'
+import { remove } from './holding.ts'
 import { readTarget } from './target.ts'
 
 /** Timers of Node.js do not go further; whatever is later is looked at again. */

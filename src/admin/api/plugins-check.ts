@@ -1,5 +1,4 @@
 /** The plugins of one resource against the catalogue, in the order and with the words of APISIX. */
-import type { Configuration } from '../../config/configuration.ts'
 import type { CredentialOwner } from '../../config/credential-owners.ts'
 import type { PluginConfig, Plugins } from '../../config/plan.ts'
 import {
@@ -9,6 +8,7 @@ import {
   type PolicySchema,
 } from '../../config/policy-check.ts'
 import { metaSchema } from '../../config/resources.ts'
+import type { Surroundings } from './resource-check.ts'
 import { schemaError } from './wording.ts'
 
 /** The first thing that is wrong; undefined: nothing, and every default is filled in, in place. */
@@ -55,7 +55,7 @@ function configError(
 export function duplicateCredential(
   plugins: Plugins,
   owner: CredentialOwner,
-  configuration: Configuration,
+  { ownersOf }: Pick<Surroundings, 'ownersOf'>,
   catalogue: Catalogue,
 ): string | undefined {
   for (const [name, config] of Object.entries(plugins)) {
@@ -63,7 +63,7 @@ export function duplicateCredential(
     const field = policy && identifyingField(policy)
     const value = field === undefined ? undefined : config[field]
     if (typeof value !== 'string' || field === undefined) continue
-    for (const other of configuration.ownersOf(name, value)) {
+    for (const other of ownersOf(name, value)) {
       if (other.username === owner.username && (owner.credential ?? other.credential) === other.credential)
         continue
       const place = other.credential === undefined ? '' : `credential: ${other.credential} of `

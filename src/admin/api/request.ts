@@ -12,41 +12,40 @@ export interface ApiRequest {
 }
 
 /** The largest body that APISIX takes, in bytes: 1.5 MiB. */
-export const largestBody = 1_572_864
+const largestBody = 1_572_864
+/** A whole configuration is as large as it is. */
+const largestDocument = 256 * 1024 * 1024
 
 export class BodyTooLarge extends Error {}
 
-/** @throws `BodyTooLarge`, in the words of APISIX; whatever the connection throws */
-export async function readRequest(incoming: IncomingMessage): Promise<ApiRequest> {
-  const [path = '', ...query] = (incoming.url ?? '').split('?')
-  const body = await readBody(incoming)
-  return {
-    method: incoming.method ?? '',
-    segments: path
-      .split('/')
-      .filter((segment) => segment !== '')
-      .map(decoded),
-    query: new URLSearchParams(query.join('?')),
-    headers: incoming.headers,
-    ...(body !== '' && { body }),
-  }
+/** Without its body: whoever may not ask sends it in vain. */
+export function readHead({ method = '', url = '', headers }: IncomingMessage): ApiRequest {
+  const [path = '', ...query] = url.split('?')
+  const segments = path.split('/').filter((segment) => segment !== '')
+  return { method, segments: segments.map(decoded), query: new URLSearchParams(query.join('?')), headers }
 }
 
-async function readBody(incoming: IncomingMessage): Promise<string> {
+/** @throws `BodyTooLarge`, in the words of APISIX; whatever the connection throws */
+export async function readWhole(incoming: IncomingMessage, head: ApiRequest): Promise<ApiRequest> {
+  const body = await readBody(incoming, head.segments[2] === 'configs' ? largestDocument : largestBody)
+  return body === '' ? head : { ...head, body }
+}
+
+async function readBody(incoming: IncomingMessage, largest: number): Promise<string> {
   const declared = Number(incoming.headers['content-length'] ?? 0)
-  if (declared > largestBody) throw tooLarge(declared)
+  if (declared > largest) throw tooLarge(declared, largest)
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of incoming) {
     size += chunk.length
-    if (size > largestBody) throw tooLarge(size)
+    if (size > largest) throw tooLarge(size, largest)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString()
 }
 
-const tooLarge = (size: number) =>
-  new BodyTooLarge(`request size ${size} is greater than the maximum size ${largestBody} allowed`)
+const tooLarge = (size: number, largest: number) =>
+  new BodyTooLarge(`request size ${size} is greater than the maximum size ${largest} allowed`)
 
 function decoded(segment: string): string {
   try {

@@ -1,7 +1,9 @@
 /** One resource, as a client of the Admin API wrote it -> what the configuration holds, or APISIX's words for why not. */
+import type { Configuration } from '../../config/configuration.ts'
 import { copy } from '../../config/copy.ts'
+import type { CredentialOwner } from '../../config/credential-owners.ts'
 import type { Inputs } from '../../config/declarations.ts'
-import type { Plugins } from '../../config/plan.ts'
+import type { Plugins, ResourceKind } from '../../config/plan.ts'
 import type { Catalogue, PluginsRole } from '../../config/policy-check.ts'
 import {
   type CredentialInput,
@@ -9,15 +11,29 @@ import {
   resourceSchemas,
   upstreamSchema,
 } from '../../config/resources.ts'
-import type { Transaction } from '../live-configuration.ts'
 import { duplicateCredential, pluginsError } from './plugins-check.ts'
 import type { Target } from './target.ts'
 import { schemaError } from './wording.ts'
 
 type Value = Record<string, unknown>
 
-/** `input` has the defaults filled in; absent for what is kept and not in force. */
-export type Checked = { input?: object } | { error: unknown }
+/** `input` has the defaults filled in. */
+export type Checked = { input: object } | { error: unknown }
+
+/** What a resource is checked against. */
+export interface Surroundings {
+  /** Whether there is a resource of this kind to refer to. */
+  exists(kind: ResourceKind, id: string): boolean
+  /** Who identifies with this value to this policy. */
+  ownersOf(policy: string, value: string): Iterable<CredentialOwner>
+  globalRules(): Iterable<readonly [id: string, rule: { plugins: Plugins }]>
+}
+
+export const surroundingsIn = (configuration: Configuration): Surroundings => ({
+  exists: (kind, id) => configuration.has(kind, id),
+  ownersOf: (policy, value) => configuration.ownersOf(policy, value),
+  globalRules: () => configuration.entries('global_rules'),
+})
 
 const isMap = (value: unknown): value is Value =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -30,34 +46,34 @@ export class ResourceCheck {
   }
 
   /** `value` carries its id, and is left as it is. */
-  check(target: Target, value: Value, transaction: Transaction): Checked {
+  check(target: Target, value: Value, around: Surroundings): Checked {
     const input = copy(value)
-    const error = this.#errorOf(target, input, transaction)
+    const error = this.#errorOf(target, input, around)
     return error === undefined ? { input } : { error }
   }
 
-  #errorOf(target: Target, input: Value, transaction: Transaction): string | undefined {
+  #errorOf(target: Target, input: Value, around: Surroundings): string | undefined {
     switch (target.kind.name) {
       case 'routes':
-        return this.#routeError(input, transaction)
+        return this.#routeError(input, around)
       case 'services':
         return (
           invalid(schemaError(resourceSchemas.services, input)) ??
           this.#upstreamError(input.upstream) ??
-          references(input, ['upstream_id'], transaction) ??
+          references(input, ['upstream_id'], around) ??
           this.#plugins(input)
         )
       case 'upstreams':
         return this.#upstreamError(input)
       case 'consumers':
-        return this.#consumerError(target, input, transaction)
+        return this.#consumerError(target, input, around)
       case 'credentials':
-        return this.#credentialError(target, input, transaction)
+        return this.#credentialError(target, input, around)
       case 'global_rules':
         return (
           invalid(schemaError(resourceSchemas.global_rules, input)) ??
           this.#plugins(input) ??
-          ruleConflict(input as Inputs['global_rules'], transaction)
+          ruleConflict(input as Inputs['global_rules'], around)
         )
       case 'plugin_configs':
         return invalid(schemaError(resourceSchemas.plugin_configs, input)) ?? this.#plugins(input)
@@ -68,14 +84,14 @@ export class ResourceCheck {
       case 'contracts':
         return (
           invalid(schemaError(resourceSchemas.contracts, input)) ??
-          references(input, ['service_id', 'route_id'], transaction)
+          references(input, ['service_id', 'route_id'], around)
         )
       default:
         return undefined
     }
   }
 
-  #routeError(input: Value, transaction: Transaction): string | undefined {
+  #routeError(input: Value, around: Surroundings): string | undefined {
     for (const field of ['host', 'remote_addr']) {
       if (input[field] !== undefined && input[`${field}s`] !== undefined) {
         return `only one of ${field} or ${field}s is allowed`
@@ -84,7 +100,7 @@ export class ResourceCheck {
     return (
       invalid(schemaError(resourceSchemas.routes, input) ?? pathError(input)) ??
       this.#upstreamError(input.upstream) ??
-      references(input, ['upstream_id', 'service_id', 'plugin_config_id'], transaction) ??
+      references(input, ['upstream_id', 'service_id', 'plugin_config_id'], around) ??
       this.#plugins(input)
     )
   }
@@ -106,21 +122,21 @@ export class ResourceCheck {
     return undefined
   }
 
-  #consumerError({ id }: Target, input: Value, transaction: Transaction): string | undefined {
+  #consumerError({ id }: Target, input: Value, around: Surroundings): string | undefined {
     const fault = invalid(schemaError(resourceSchemas.consumers, input))
     if (fault !== undefined) return fault
     const { username, plugins } = input as Inputs['consumers']
     if (id !== undefined && id !== username) return 'wrong username'
-    if (plugins === undefined) return references(input, ['group_id'], transaction)
+    if (plugins === undefined) return references(input, ['group_id'], around)
     const pluginFault = pluginsError(plugins, 'consumer', this.#catalogue)
     if (pluginFault !== undefined) return `invalid plugins configuration: ${pluginFault}`
     return (
-      duplicateCredential(plugins, { username }, transaction.configuration, this.#catalogue) ??
-      references(input, ['group_id'], transaction)
+      duplicateCredential(plugins, { username }, around, this.#catalogue) ??
+      references(input, ['group_id'], around)
     )
   }
 
-  #credentialError({ id, consumer }: Target, input: Value, transaction: Transaction): string | undefined {
+  #credentialError({ id, consumer }: Target, input: Value, around: Surroundings): string | undefined {
     const fault = invalid(schemaError(credentialSchema, input))
     if (fault !== undefined) return fault
     const { plugins } = input as unknown as CredentialInput
@@ -132,7 +148,7 @@ export class ResourceCheck {
       }
     }
     const owner = { username: consumer!, credential: id! }
-    return duplicateCredential(plugins, owner, transaction.configuration, this.#catalogue)
+    return duplicateCredential(plugins, owner, around, this.#catalogue)
   }
 
   #metadataError(name: string | undefined, input: Value): string | undefined {
@@ -171,13 +187,13 @@ const referred = {
 function references(
   input: Value,
   fields: readonly (keyof typeof referred)[],
-  { configuration }: Transaction,
+  { exists }: Surroundings,
 ): string | undefined {
   for (const field of fields) {
     const id = input[field]
     if (id === undefined) continue
     const [kind, noun] = referred[field]
-    if (!configuration.has(kind, String(id))) {
+    if (!exists(kind, String(id))) {
       return `failed to fetch ${noun} info by ${noun} id [${id}], response code: 404`
     }
   }
@@ -186,9 +202,9 @@ function references(
 
 function ruleConflict(
   { id, plugins }: Inputs['global_rules'],
-  { configuration }: Transaction,
+  { globalRules }: Surroundings,
 ): string | undefined {
-  for (const [otherId, other] of configuration.entries('global_rules')) {
+  for (const [otherId, other] of globalRules()) {
     if (otherId === String(id)) continue
     const name = Object.keys(plugins).find((name) => Object.hasOwn(other.plugins, name))
     if (name !== undefined) return `plugin '${name}' already exists in global rule with id '${otherId}'`

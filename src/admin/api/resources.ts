@@ -1,16 +1,14 @@
 /** GET, PUT, POST, PATCH and DELETE of resources, with the answers of APISIX. */
-import type { Configuration, Undo } from '../../config/configuration.ts'
-import type { Inputs } from '../../config/declarations.ts'
-import type { ResourceKind } from '../../config/plan.ts'
-import type { CredentialInput } from '../../config/resources.ts'
+import type { Configuration } from '../../config/configuration.ts'
 import type { LiveConfiguration, Transaction } from '../live-configuration.ts'
 import { type Answer, failure, JsonText, keyNotFound } from './answer.ts'
 import type { Expiry } from './expiry.ts'
+import { hold, remove } from './holding.ts'
 import { applyJsonPatch, PatchProblem } from './json-patch.ts'
 import type { Verb } from './kinds.ts'
 import { fileResource, folderOf, keyOf, listResources, resourceText, withoutKeys } from './lists.ts'
 import { mergePatch, setAtPath } from './patch.ts'
-import type { ResourceCheck } from './resource-check.ts'
+import { type ResourceCheck, surroundingsIn } from './resource-check.ts'
 import type { StoredResource } from './store.ts'
 import type { Target } from './target.ts'
 import { useError } from './uses.ts'
@@ -126,8 +124,8 @@ export class ResourceHandler {
   /** Checks a value that is complete and carries its id, and puts it where it belongs. */
   #write(target: Target, value: Value, transaction: Transaction, query: URLSearchParams): Answer {
     const id = target.id!
-    const { store, writes, configuration } = transaction
-    const checked = this.#check.check(target, value, transaction)
+    const { store, configuration } = transaction
+    const checked = this.#check.check(target, value, surroundingsIn(configuration))
     if ('error' in checked) return failure(400, checked.error)
     if (target.consumer !== undefined && !configuration.has('consumers', target.consumer)) {
       return failure(404, 'consumer not found')
@@ -136,10 +134,9 @@ export class ResourceHandler {
     if (conflict !== undefined) return conflict
     const before = store.get(folderOf(target), id)
     if (target.kind.identity !== 'plugin') this.#stamp(value, before)
-    writes(setInput(target, checked.input, configuration))
     const ttl = query.get('ttl')
     const expires = ttl === null ? null : Math.ceil(this.#now() + Number(ttl))
-    store.put(folderOf(target), id, JSON.stringify(value), expires)
+    hold(target, { value, input: checked.input, expires }, transaction)
     if (expires !== null) this.#expiry.expect(expires)
     const created = before === undefined
     return {
@@ -158,19 +155,6 @@ export class ResourceHandler {
     if (kind.plan === undefined || id === undefined || !configuration.isFromFile(kind.plan, id))
       return undefined
     return failure(409, `${kind.noun} [${id}] is in a configuration file, and can only be changed there`)
-  }
-}
-
-/** Takes a resource away, and a consumer's credentials with it. */
-export function remove(target: Target, { store, writes, configuration }: Transaction): void {
-  const id = target.id!
-  writes(setInput(target, undefined, configuration))
-  store.remove(folderOf(target), id)
-  if (target.kind.name !== 'consumers') return
-  const folder = `consumers/${id}/credentials`
-  for (const credential of store.list(folder)) {
-    writes(configuration.setCredential(id, credential.id, undefined))
-    store.remove(folder, credential.id)
   }
 }
 
@@ -206,14 +190,6 @@ function forbiddenProperty(value: Value): string | undefined {
     }
   }
   return undefined
-}
-
-function setInput(target: Target, input: object | undefined, configuration: Configuration): Undo | undefined {
-  const { kind, id, consumer } = target
-  if (consumer !== undefined)
-    return configuration.setCredential(consumer, id!, input as CredentialInput | undefined)
-  if (kind.plan === undefined) return configuration.keep(kind.name, id!, input)
-  return configuration.set(kind.plan, id!, input as Inputs[ResourceKind] | undefined)
 }
 
 /** The three ways in which a resource is patched: at a path below it, by JSON Patch, and by merging. */

@@ -6,7 +6,7 @@ import type { AdminSettings } from '../../config/settings.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { type Answer, bodyText, failure } from './answer.ts'
 import type { AdminApi } from './api.ts'
-import { BodyTooLarge, readRequest } from './request.ts'
+import { readHead, readWhole } from './request.ts'
 
 /** See `admin/server.ts`. */
 const { createServer } = process.getBuiltinModule('node:http')
@@ -64,9 +64,9 @@ export class ApiServer {
   /** Undefined: the client is gone. */
   async #answer(incoming: IncomingMessage): Promise<Answer | undefined> {
     try {
-      return await this.#api.answer(await readRequest(incoming))
+      const head = readHead(incoming)
+      return await this.#api.answer(head, () => readWhole(incoming, head))
     } catch (err) {
-      if (err instanceof BodyTooLarge) return failure(400, `invalid request body: ${err.message}`)
       if (incoming.destroyed && !incoming.complete) return undefined
       this.#log.error({ err, path: incoming.url?.split('?')[0] }, 'the Admin API failed')
       return failure(500, 'this failed; the log says why')

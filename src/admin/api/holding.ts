@@ -1,0 +1,49 @@
+/** Puts resources where they belong, in the store and in the configuration, and takes them away. */
+import type { Configuration, Undo } from '../../config/configuration.ts'
+import type { Inputs } from '../../config/declarations.ts'
+import type { ResourceKind } from '../../config/plan.ts'
+import type { CredentialInput } from '../../config/resources.ts'
+import type { Transaction } from '../live-configuration.ts'
+import { folderOf } from './lists.ts'
+import type { StoredResource } from './store.ts'
+import type { Target } from './target.ts'
+
+export interface Held {
+  /** As it was written. */
+  value: Record<string, unknown>
+  /** Checked, with its defaults. */
+  input: object
+  /** Epoch seconds; null: never. */
+  expires: number | null
+}
+
+export function hold(
+  target: Target,
+  { value, input, expires }: Held,
+  transaction: Transaction,
+): StoredResource {
+  const { store, writes, configuration } = transaction
+  writes(setInput(target, input, configuration))
+  return store.put(folderOf(target), target.id!, JSON.stringify(value), expires)
+}
+
+/** A consumer's credentials go with it. */
+export function remove(target: Target, { store, writes, configuration }: Transaction): void {
+  const id = target.id!
+  writes(setInput(target, undefined, configuration))
+  store.remove(folderOf(target), id)
+  if (target.kind.name !== 'consumers') return
+  const folder = `consumers/${id}/credentials`
+  for (const credential of store.list(folder)) {
+    writes(configuration.setCredential(id, credential.id, undefined))
+    store.remove(folder, credential.id)
+  }
+}
+
+function setInput(target: Target, input: object | undefined, configuration: Configuration): Undo | undefined {
+  const { kind, id, consumer } = target
+  if (consumer !== undefined)
+    return configuration.setCredential(consumer, id!, input as CredentialInput | undefined)
+  if (kind.plan === undefined) return configuration.keep(kind.name, id!, input)
+  return configuration.set(kind.plan, id!, input as Inputs[ResourceKind] | undefined)
+}

@@ -1,0 +1,110 @@
+/** The whole configuration as one document, as the API-driven standalone mode of APISIX has it. */
+
+import { test } from 'node:test'
+import { parse } from 'yaml'
+import { adminKey, startAdminGateway, startNamed } from './gateway.ts'
+
+const digest = (value: string) => ({ 'x-digest': value })
+
+test('a document replaces what was there, section by section', async (t) => {
+  const { admin, traffic } = await startAdminGateway(t)
+  const upstream = { nodes: { [`127.0.0.1:${await startNamed(t, 'one')}`]: 1 } }
+  const empty = await admin('GET', '/configs')
+  t.assert.equal(empty.body.routes_conf_version, 0)
+  t.assert.equal(empty.headers.get('x-digest'), null)
+
+  const refused = await admin('PUT', '/configs', {})
+  t.assert.deepEqual([refused.status, refused.body], [400, { error_msg: 'missing digest header' }])
+
+  const first = {
+    routes: [{ id: 'r1', uri: '/r1', upstream_id: 'u', modifiedIndex: 7 }],
+    upstreams: [{ id: 'u', ...upstream }],
+    consumers: [
+      { username: 'jack' },
+      { id: 'jack/credentials/a', plugins: { 'key-auth': { key: 'key-of-jack' } } },
+    ],
+  }
+  const put = await admin('PUT', '/configs', first, digest('one'))
+  t.assert.deepEqual([put.status, put.text, put.headers.get('x-digest')], [202, '', 'one'])
+  t.assert.equal(await (await fetch(`${traffic}/r1`)).text(), 'one')
+  t.assert.equal((await admin('PUT', '/configs', {}, digest('one'))).status, 204)
+
+  const got = await admin('GET', '/configs')
+  const { routes, upstreams, consumers } = got.body
+  t.assert.deepEqual({ routes, upstreams, consumers }, first)
+  t.assert.deepEqual(
+    [got.body.routes_conf_version, got.body.services_conf_version, got.body['X-Digest']],
+    [1, 1, 'one'],
+  )
+  t.assert.equal((await admin('GET', '/routes/r1')).body.value.uri, '/r1')
+  t.assert.equal((await admin('GET', '/consumers/jack/credentials/a')).status, 200)
+
+  const second = {
+    routes_conf_version: 50,
+    routes: [{ uri: '/r2', upstream_id: 'u' }],
+    upstreams_conf_version: 1,
+  }
+  t.assert.equal((await admin('PUT', '/configs', second, digest('two'))).status, 202)
+  t.assert.equal((await fetch(`${traffic}/r1`)).status, 404)
+  t.assert.equal(await (await fetch(`${traffic}/r2`)).text(), 'one')
+  t.assert.equal((await admin('GET', '/consumers')).body.total, 0)
+  const back = await admin('PUT', '/configs', { routes_conf_version: 49 }, digest('three'))
+  t.assert.deepEqual(back.body, { error_msg: 'routes_conf_version must be greater than or equal to (50)' })
+})
+
+test('a document is whole or nothing', async (t) => {
+  const { admin } = await startAdminGateway(t)
+  const document = {
+    routes: [
+      { id: 'a', uri: '/a' },
+      { id: 'b', uri: 'b' },
+      { id: 'a', uri: '/c' },
+    ],
+  }
+  const put = await admin('PUT', '/configs', document, digest('d'))
+  t.assert.equal(put.status, 400)
+  t.assert.match(put.body.error_msg, /^invalid configuration: property "uri"/)
+  t.assert.equal((await admin('GET', '/routes')).body.total, 0)
+
+  const validated = await admin('POST', '/configs/validate', document)
+  t.assert.deepEqual([validated.status, validated.body.error_msg], [400, 'Configuration validation failed'])
+  t.assert.deepEqual(
+    validated.body.errors.map(({ resource_type: type, resource_id: id, index }: Record<string, unknown>) => [
+      type,
+      id,
+      index,
+    ]),
+    [
+      ['routes', 'b', 1],
+      ['routes', 'a', 2],
+    ],
+  )
+  const sound = await admin('POST', '/configs/validate', {
+    routes: [{ id: 'a', uri: '/a', service_id: 'x' }],
+  })
+  t.assert.deepEqual([sound.status, sound.text], [200, '{}\n'])
+  t.assert.equal((await admin('GET', '/routes')).body.total, 0)
+})
+
+test('a key moves from one consumer to another within a document, and is in no two', async (t) => {
+  const { admin } = await startAdminGateway(t)
+  const consumer = (username: string) => ({ username, plugins: { 'key-auth': { key: 'k' } } })
+  t.assert.equal((await admin('PUT', '/configs', { consumers: [consumer('a')] }, digest('1'))).status, 202)
+  t.assert.equal((await admin('PUT', '/configs', { consumers: [consumer('b')] }, digest('2'))).status, 202)
+  const both = await admin('PUT', '/configs', { consumers: [consumer('b'), consumer('c')] }, digest('3'))
+  t.assert.deepEqual(both.body, { error_msg: 'duplicate key of plugin key-auth found with consumer: c' })
+})
+
+test('YAML goes in and out', async (t) => {
+  const { admin } = await startAdminGateway(t)
+  const yaml = 'routes:\n  - id: r1\n    uri: /r1\n'
+  const type = { 'content-type': 'application/yaml' }
+  t.assert.equal((await admin('PUT', '/configs', yaml, { ...type, ...digest('y') })).status, 202)
+  const got = await admin('GET', '/configs', undefined, { accept: 'application/yaml' })
+  t.assert.equal(got.headers.get('content-type'), 'application/yaml')
+  t.assert.deepEqual(parse(got.text).routes, [{ id: 'r1', uri: '/r1' }])
+  const broken = await admin('PUT', '/configs', '- [', { ...type, ...digest('z') })
+  t.assert.deepEqual(broken.body, { error_msg: 'invalid request body: invalid yaml request body' })
+  const head = await admin('HEAD', '/configs', undefined, { 'x-api-key': adminKey })
+  t.assert.deepEqual([head.status, head.headers.get('x-digest')], [200, 'y'])
+})
