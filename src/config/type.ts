@@ -42,10 +42,7 @@ export const Type = {
     ({ const: value, ...options }) as unknown as TLiteral<Value>,
   /** A map. Its keys are strings of any form: the first argument is there because TypeBox has it. */
   Record: <Value extends TSchema>(_key: TString, value: Value, options?: Options) =>
-    ({ type: 'object', patternProperties: { '^.*$': value }, ...options }) as unknown as TRecord<
-      '^.*$',
-      Value
-    >,
+    ({ type: 'object', patternProperties: { '.*': value }, ...options }) as unknown as TRecord<'^.*$', Value>,
   Unsafe: <Value>(schema: Options) => schema as unknown as TUnsafe<Value>,
   Optional<Schema extends TSchema>(schema: Schema): TOptional<Schema> {
     optional.add(schema)

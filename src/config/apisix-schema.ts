@@ -1,0 +1,317 @@
+/**
+ * Our schemas as APISIX 3.18 has them: for its schema endpoints, and for the words in which the Admin API says what is
+ * wrong. Annotations of ours are left out, and where a resource takes more than APISIX does, the difference stands here.
+ */
+import {
+  consumerGroupSchema,
+  consumerSchema,
+  credentialSchema,
+  globalRuleSchema,
+  metaSchema,
+  pluginSetSchema,
+  routeSchema,
+  serviceSchema,
+  upstreamSchema,
+} from './resources.ts'
+import type { TSchema } from './type.ts'
+
+/** The keywords that APISIX's validator and ours have in common. */
+export interface JsonSchema {
+  type?: string | string[]
+  properties?: Record<string, JsonSchema | boolean>
+  patternProperties?: Record<string, JsonSchema | boolean>
+  additionalProperties?: JsonSchema | boolean
+  required?: string[]
+  dependencies?: Record<string, JsonSchema | string[]>
+  minProperties?: number
+  maxProperties?: number
+  items?: JsonSchema | boolean
+  minItems?: number
+  maxItems?: number
+  uniqueItems?: boolean
+  minLength?: number
+  maxLength?: number
+  pattern?: string
+  format?: string
+  minimum?: number
+  maximum?: number
+  exclusiveMinimum?: number
+  exclusiveMaximum?: number
+  multipleOf?: number
+  enum?: unknown[]
+  const?: unknown
+  allOf?: (JsonSchema | boolean)[]
+  anyOf?: (JsonSchema | boolean)[]
+  oneOf?: (JsonSchema | boolean)[]
+  not?: JsonSchema | boolean
+  if?: JsonSchema | boolean
+  then?: JsonSchema | boolean
+  else?: JsonSchema | boolean
+  default?: unknown
+  /** Properties with secrets, with dots between the names of a path. */
+  encrypt_fields?: string[]
+  title?: string
+  description?: string
+}
+
+const translated = new WeakMap<TSchema, JsonSchema>()
+
+/** One and the same object for one schema, not to be changed. */
+export function apisixSchema(schema: TSchema): JsonSchema {
+  let known = translated.get(schema)
+  if (known === undefined) {
+    known = translate(schema as Annotated)
+    const difference = differences.get(schema)
+    if (difference !== undefined) known = merged(known, difference())
+    const secrets = secretPaths(schema as Annotated)
+    if (secrets.length > 0) known.encrypt_fields = secrets
+    translated.set(schema, known)
+  }
+  return known
+}
+
+type Annotated = JsonSchema & { 'x-secret'?: boolean }
+
+function translate(schema: Annotated): JsonSchema {
+  const result: Record<string, unknown> = {}
+  for (const [keyword, setting] of Object.entries(schema)) {
+    if (!keyword.startsWith('x-')) result[keyword] = translateKeyword(keyword, setting)
+  }
+  const { enum: values } = schema
+  if (values !== undefined && schema.type === undefined) {
+    const types = new Set(values.map((value) => (Number.isInteger(value) ? 'integer' : typeof value)))
+    if (types.size === 1) result.type = [...types][0]
+  }
+  // APISIX fills in defaults after it has looked for what is required.
+  const required = schema.required?.filter((name) => !hasDefault(schema.properties?.[name]))
+  if (required?.length === 0) delete result.required
+  else if (required !== undefined) result.required = required
+  return result as JsonSchema
+}
+
+function translateKeyword(keyword: string, setting: unknown): unknown {
+  switch (keyword) {
+    case 'properties':
+    case 'patternProperties':
+      return Object.fromEntries(
+        Object.entries(setting as object).map(([name, inner]) => [name, translateInner(inner)]),
+      )
+    case 'allOf':
+    case 'anyOf':
+    case 'oneOf':
+      return (setting as unknown[]).map(translateInner)
+    case 'items':
+    case 'additionalProperties':
+    case 'not':
+    case 'if':
+    case 'then':
+    case 'else':
+      return translateInner(setting)
+    default:
+      return setting
+  }
+}
+
+const translateInner = (schema: unknown) =>
+  typeof schema === 'object' ? translate(schema as Annotated) : schema
+
+const hasDefault = (schema: JsonSchema | boolean | undefined) =>
+  typeof schema === 'object' && schema.default !== undefined
+
+function secretPaths(schema: Annotated, prefix = ''): string[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => {
+    if (typeof inner !== 'object') return []
+    if ((inner as Annotated)['x-secret'] === true) return [prefix + name]
+    return secretPaths(inner, `${prefix}${name}.`)
+  })
+}
+
+/** Maps are merged, everything else is replaced; undefined takes a keyword away. */
+function merged(schema: JsonSchema, difference: Difference): JsonSchema {
+  const result: Record<string, unknown> = { ...schema }
+  for (const [key, value] of Object.entries(difference)) {
+    if (value === undefined) delete result[key]
+    else if (isMap(value) && isMap(result[key])) result[key] = merged(result[key], value)
+    else result[key] = value
+  }
+  return result as JsonSchema
+}
+
+type Difference = { [keyword: string]: unknown }
+
+const isMap = (value: unknown): value is Difference =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Functions, because a start has no need of them, and some hold another schema. */
+const differences = new Map<TSchema, () => Difference>([
+  [routeSchema, route],
+  [serviceSchema, () => ({ properties: { ...named, plugins, ...upstreams(), ...hosts } })],
+  [upstreamSchema, upstream],
+  [consumerSchema, consumer],
+  [credentialSchema, credential],
+  [consumerGroupSchema, () => ({ ...pluginSet, properties: { ...named, plugins } })],
+  [pluginSetSchema, pluginConfig],
+  [globalRuleSchema, globalRule],
+  [metaSchema, () => ({ properties: { error_response: { anyOf: undefined, oneOf: messages } } })],
+])
+
+const id = {
+  anyOf: [
+    { type: 'string', minLength: 1, maxLength: 64, pattern: '^[a-zA-Z0-9-_.]+$' },
+    { type: 'integer', minimum: 1 },
+  ],
+}
+
+/** Lengths are those of APISIX, where API7 allows more. */
+const described = {
+  desc: { maxLength: 256 },
+  labels: { patternProperties: { '.*': { pattern: '^\\S+$', maxLength: 256 } } },
+}
+const named = { id, name: { maxLength: 256 }, ...described }
+
+/** Each configuration is looked at on its own, with words of its own. */
+const plugins = { additionalProperties: undefined }
+
+const host = { pattern: '^\\*$|^\\*?[0-9a-zA-Z-._\\[\\]:]+$', maxLength: undefined }
+const hosts = { hosts: { items: { type: 'string', pattern: host.pattern } } }
+
+const octet = '([0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])'
+const address = {
+  type: 'string',
+  format: undefined,
+  anyOf: [
+    { title: 'IPv4', type: 'string', format: 'ipv4' },
+    {
+      title: 'IPv4/CIDR',
+      type: 'string',
+      pattern: `^${Array(4).fill(octet).join('\\.')}/([12]?[0-9]|3[0-2])$`,
+    },
+    { title: 'IPv6', type: 'string', format: 'ipv6' },
+    {
+      title: 'IPv6/CIDR',
+      type: 'string',
+      pattern: '^([a-fA-F0-9]{0,4}:){1,8}(:[a-fA-F0-9]{0,4}){0,8}([a-fA-F0-9]{0,4})?/[0-9]{1,3}$',
+    },
+  ],
+}
+
+const needs = (...required: string[]) => ({ required })
+
+/** A field and its plural exclude each other, and neither has to be there. */
+const atMostOne = (field: string) => ({
+  oneOf: [{ not: { anyOf: [needs(field), needs(`${field}s`)] } }, needs(field), needs(`${field}s`)],
+})
+
+const upstreams = () => ({ upstream: apisixSchema(upstreamSchema), upstream_id: id })
+
+function route(): Difference {
+  const { format: _, ...item } = address
+  const targets = ['plugins', 'upstream', 'upstream_id', 'service_id']
+  return {
+    properties: {
+      ...named,
+      plugins,
+      ...upstreams(),
+      ...hosts,
+      host,
+      uri: { pattern: undefined },
+      uris: { items: { type: 'string' } },
+      remote_addr: address,
+      remote_addrs: { items: item },
+      service_id: id,
+      plugin_config_id: id,
+      filter_func: { type: 'string', minLength: 10, pattern: '^function' },
+      script: { type: 'string', minLength: 10, maxLength: 102_400 },
+      script_id: id,
+    },
+    allOf: [
+      { oneOf: [needs('uri'), needs('uris'), needs('paths')] },
+      atMostOne('host'),
+      atMostOne('remote_addr'),
+    ],
+    anyOf: [
+      ...['uri', 'uris'].flatMap((paths) => targets.map((target) => needs(target, paths))),
+      needs('script', 'uri'),
+      needs('script', 'uris'),
+      // In a form that the error does not list: it is that of APISIX, which has no `paths`.
+      { allOf: [needs('paths'), { anyOf: targets.map((target) => needs(target)) }] },
+    ],
+    not: { anyOf: [needs('script', 'plugins'), needs('script', 'plugin_config_id')] },
+  }
+}
+
+function upstream(): Difference {
+  return {
+    properties: {
+      ...named,
+      type: { type: 'string', enum: undefined },
+      scheme: {
+        type: undefined,
+        enum: ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'udp', 'kafka'],
+      },
+      nodes: { anyOf: nodes },
+      retries: { maximum: undefined },
+      upstream_host: host,
+    },
+  }
+}
+
+const weight = { description: 'weight of node', type: 'integer', minimum: 0 }
+const nodes = [
+  { type: 'object', patternProperties: { '.*': weight } },
+  {
+    type: 'array',
+    items: {
+      type: 'object',
+      properties: {
+        host: { type: 'string', pattern: host.pattern },
+        port: { description: 'port of node', type: 'integer', minimum: 1, maximum: 65_535 },
+        weight,
+        priority: { description: 'priority of node', type: 'integer', default: 0 },
+        metadata: { description: 'metadata of node', type: 'object' },
+      },
+      required: ['host', 'weight'],
+    },
+  },
+]
+
+function consumer(): Difference {
+  return { properties: { id, ...described, plugins, username: { maxLength: 256 }, group_id: id } }
+}
+
+function credential(): Difference {
+  return {
+    properties: {
+      ...named,
+      id: {
+        oneOf: [
+          id,
+          {
+            type: 'string',
+            minLength: 15,
+            maxLength: 128,
+            pattern: '^[a-zA-Z0-9-_]+/credentials/[a-zA-Z0-9-_.]+$',
+          },
+        ],
+        anyOf: undefined,
+      },
+      plugins: { ...plugins, maxProperties: 1 },
+    },
+    required: undefined,
+  }
+}
+
+function pluginConfig(): Difference {
+  return {
+    ...pluginSet,
+    properties: { id, ...described, name: { type: 'string', maxLength: undefined }, plugins },
+  }
+}
+
+function globalRule(): Difference {
+  return { ...pluginSet, properties: { id, plugins, name: undefined, desc: undefined, labels: undefined } }
+}
+
+const pluginSet = { required: ['id', 'plugins'] }
+
+const messages = [{ type: 'string' }, { type: 'object' }]
