@@ -36,11 +36,11 @@ test('what is in use is not deleted', async (t) => {
 
 test('a resource goes when its time is over', async (t) => {
   const { admin, traffic } = await startAdminGateway(t)
-  const bad = await admin('PUT', '/routes/1?ttl=soon', { uri: '/1' })
+  const bad = await admin('PUT', '/routes/1?ttl=soon', { uri: '/1', plugins: {} })
   t.assert.deepEqual([bad.status, bad.body.error_msg], [400, 'invalid argument ttl: should be a number'])
-  await admin('PUT', '/routes/1?ttl=1', { uri: '/1' })
-  await admin('PUT', '/routes/2?ttl=1', { uri: '/2' })
-  await admin('PUT', '/routes/2', { uri: '/2' })
+  await admin('PUT', '/routes/1?ttl=1', { uri: '/1', plugins: {} })
+  await admin('PUT', '/routes/2?ttl=1', { uri: '/2', plugins: {} })
+  await admin('PUT', '/routes/2', { uri: '/2', plugins: {} })
   // A route without an upstream answers 503.
   t.assert.equal((await fetch(`${traffic}/1`)).status, 503)
   while ((await admin('GET', '/routes/1')).status !== 404) await sleep(50)

@@ -11,6 +11,7 @@ test('lists', async (t) => {
   for (let index = 0; index < 24; index++) {
     await api.admin('PUT', `/routes/r${String(99 - index)}`, {
       name: `route ${index}`,
+      plugins: {},
       ...(index % 2 === 0 ? { uri: `/even/${index}` } : { uris: [`/odd/${index}`, '/also'] }),
       ...(index % 3 === 0 && { labels: { third: 'yes' }, service_id: 's' }),
     })

@@ -4,16 +4,16 @@ import { startAdminGateway, startNamed } from './gateway.ts'
 
 test('a resource is put, read, patched and deleted', async (t) => {
   const { admin } = await startAdminGateway(t)
-  const put = await admin('PUT', '/routes/1', { uri: '/a', labels: { team: 'x', tier: 'y' } })
+  const put = await admin('PUT', '/routes/1', { uri: '/a', plugins: {}, labels: { team: 'x', tier: 'y' } })
   t.assert.equal(put.status, 201)
   t.assert.equal(put.headers.get('x-api-version'), 'v3')
   const { create_time: created, update_time: updated, ...value } = put.body.value
-  t.assert.deepEqual(value, { uri: '/a', labels: { team: 'x', tier: 'y' }, id: '1' })
+  t.assert.deepEqual(value, { uri: '/a', plugins: {}, labels: { team: 'x', tier: 'y' }, id: '1' })
   t.assert.equal(created, updated)
   t.assert.equal(put.body.key, '/apisix/routes/1')
 
   t.assert.equal(
-    (await admin('PUT', '/routes/1', { uri: '/a', labels: { team: 'x', tier: 'y' } })).status,
+    (await admin('PUT', '/routes/1', { uri: '/a', plugins: {}, labels: { team: 'x', tier: 'y' } })).status,
     200,
   )
   const patched = await admin('PATCH', '/routes/1', { labels: { tier: null, zone: 'z' } })
@@ -36,7 +36,7 @@ test('a resource is put, read, patched and deleted', async (t) => {
 
 test('POST chooses the id', async (t) => {
   const { admin } = await startAdminGateway(t)
-  const posted = await admin('POST', '/routes', { uri: '/a' })
+  const posted = await admin('POST', '/routes', { uri: '/a', plugins: {} })
   t.assert.equal(posted.status, 201)
   t.assert.match(posted.body.value.id, /^\d{20}$/)
   t.assert.equal((await admin('GET', `/routes/${posted.body.value.id}`)).status, 200)
@@ -68,7 +68,11 @@ test('changes that come together each get their own answer', async (t) => {
   const { admin } = await startAdminGateway(t)
   const answers = await Promise.all(
     Array.from({ length: 100 }, (_, index) =>
-      admin('PUT', `/routes/${index}`, index % 10 === 0 ? { methods: ['GET'] } : { uri: `/${index}` }),
+      admin(
+        'PUT',
+        `/routes/${index}`,
+        index % 10 === 0 ? { methods: ['GET'] } : { uri: `/${index}`, plugins: {} },
+      ),
     ),
   )
   t.assert.deepEqual(
@@ -113,7 +117,7 @@ test('what stands in a file is changed there', async (t) => {
     'services: [{ id: s, upstream: { nodes: { "127.0.0.1:1": 1 } } }]\nroutes: [{ id: f, uri: /f, service_id: s }]\n',
   )
   for (const [method, body] of [
-    ['PUT', { uri: '/g' }],
+    ['PUT', { uri: '/g', plugins: {} }],
     ['PATCH', { uri: '/g' }],
     ['DELETE', undefined],
   ] as const) {

@@ -37,7 +37,7 @@ function configError(
 ): string | undefined {
   const { _meta: meta, ...own } = config
   const metaFault = meta === undefined ? undefined : schemaError(metaSchema, meta)
-  if (metaFault !== undefined) return metaFault
+  if (metaFault !== undefined) return `property "_meta" validation failed: ${metaFault}`
   // APISIX lets a configuration that is switched off be invalid.
   if (meta?.disable === true) return undefined
   const credentials = role === 'binding' || role === 'group' ? undefined : policy.credentialSchema

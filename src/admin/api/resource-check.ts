@@ -98,7 +98,7 @@ export class ResourceCheck {
       }
     }
     return (
-      invalid(schemaError(resourceSchemas.routes, input) ?? pathError(input)) ??
+      invalid(schemaError(resourceSchemas.routes, input)) ??
       this.#upstreamError(input.upstream) ??
       references(input, ['upstream_id', 'service_id', 'plugin_config_id'], around) ??
       this.#plugins(input)
@@ -167,14 +167,6 @@ export class ResourceCheck {
 }
 
 const invalid = (fault: string | undefined) => fault && `invalid configuration: ${fault}`
-
-/** Paths stand in one of three fields; the schema of files leaves that to a check that names them. */
-function pathError(input: Value): string | undefined {
-  const given = ['uri', 'uris', 'paths'].filter((field) => input[field] !== undefined)
-  if (given.length === 1) return undefined
-  const matches = given.length === 0 ? 'none' : 'both schemas 1 and 2'
-  return `allOf 1 failed: value should match only one schema, but matches ${matches}`
-}
 
 const referred = {
   upstream_id: ['upstreams', 'upstream'],

@@ -1,0 +1,46 @@
+/** What is refused is refused in APISIX's words, which its clients show to people and look into. */
+import { test } from 'node:test'
+import { startAdminGateway } from './gateway.ts'
+
+test('refusals are in the words of APISIX', async (t) => {
+  const { admin } = await startAdminGateway(t)
+  const nodes = { '127.0.0.1:1': 1 }
+  const refused: [path: string, body: unknown, error: string][] = [
+    ['/routes/1', { plugins: {} }, 'allOf 1 failed: value should match only one schema, but matches none'],
+    [
+      '/routes/1',
+      { uri: '/a', upstream: { nodes, retries: -1 } },
+      'property "upstream" validation failed: property "retries" validation failed: expected -1 to be at least 0',
+    ],
+    [
+      '/upstreams/1',
+      { nodes: [{ host: 'a' }] },
+      'property "nodes" validation failed: object matches none of the required',
+    ],
+    ['/consumers', { plugins: {} }, 'property "username" is required'],
+    // What APISIX lets pass, and this gateway does not.
+    [
+      '/routes/1',
+      { uri: 'a', plugins: {} },
+      'property "uri" validation failed: must be a path that starts with `/`',
+    ],
+  ]
+  for (const [path, body, error] of refused) {
+    const answer = await admin('PUT', path, body)
+    t.assert.deepEqual([answer.status, answer.body], [400, { error_msg: `invalid configuration: ${error}` }])
+  }
+  const plugins: [config: object, error: string][] = [
+    [{ header: 1 }, 'property "header" validation failed: wrong type: expected string, got number'],
+    [
+      { _meta: { disable: 'yes' } },
+      'property "_meta" validation failed: property "disable" validation failed: wrong type: expected boolean, got string',
+    ],
+  ]
+  for (const [config, error] of plugins) {
+    const answer = await admin('PUT', '/routes/1', { uri: '/a', plugins: { 'key-auth': config } })
+    t.assert.deepEqual(
+      [answer.status, answer.body],
+      [400, { error_msg: `failed to check the configuration of plugin key-auth err: ${error}` }],
+    )
+  }
+})
