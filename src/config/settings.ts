@@ -68,6 +68,8 @@ export interface Settings {
     via?: string
     /** Send RFC 7239 `Forwarded`. */
     forwarded: boolean
+    /** Tell clients every upstream status, not only those from 500 on. */
+    show_upstream_status: boolean
   }
   /** `Server` of the gateway's own answers; empty: none. */
   server: string
@@ -301,8 +303,15 @@ export const gatewaySchema = Type.Object(
           forwarded: Type.Optional(
             Type.Boolean({ default: false, description: 'Send `Forwarded` (RFC 7239).' }),
           ),
+          show_upstream_status: Type.Optional(
+            Type.Boolean({
+              default: false,
+              description:
+                'Send clients `X-APISIX-Upstream-Status` with every answer of an upstream. Without it they see it when the last status is from 500 to 599, as in APISIX.',
+            }),
+          ),
         },
-        { default: {}, description: 'Fields that upstreams see beyond those of APISIX.' },
+        { default: {}, description: 'Fields that upstreams and clients see beyond those of APISIX.' },
       ),
     ),
     server: Type.Optional(

@@ -36,7 +36,9 @@ export const errors = {
   versionNotSupported: define('version_not_supported', 505, 'client'),
   tooManyHeldBodies: define('too_many_held_bodies', 503, 'gateway'),
   noUpstream: define('no_upstream', 503, 'gateway'),
+  unknownUpstream: define('unknown_upstream', 502, 'gateway'),
   noEndpoint: define('no_endpoint', 503, 'upstream'),
+  nameUnresolved: define('upstream_name_unresolved', 503, 'upstream'),
   noEndpointWithWeight: define('no_endpoint_with_weight', 502, 'gateway'),
   allEndpointsTried: define('all_endpoints_tried', 502, 'upstream'),
   retryTimeout: define('upstream_retry_timeout', 502, 'upstream'),
@@ -53,11 +55,23 @@ const pages = new Map<number, string>()
 export function statusPage(status: number): string {
   let page = pages.get(status)
   if (page === undefined) {
-    const title = `${status} ${reasonPhrase(status)}`
+    const title = `${status} ${pageTitles[status] ?? reasonPhrase(status)}`
     page = `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n</body>\r\n</html>\r\n`
     pages.set(status, page)
   }
   return page
+}
+
+/** nginx's own titles where they differ from the registered phrases; clients of APISIX compare them. */
+const pageTitles: Readonly<Record<number, string>> = {
+  401: 'Authorization Required',
+  405: 'Not Allowed',
+  408: 'Request Time-out',
+  413: 'Request Entity Too Large',
+  414: 'Request-URI Too Large',
+  416: 'Requested Range Not Satisfiable',
+  503: 'Service Temporarily Unavailable',
+  504: 'Gateway Time-out',
 }
 
 /** The registered phrases (RFC 9110 15 and the IANA registry). `node:http` has them too, but costs each thread 40 ms to load. */

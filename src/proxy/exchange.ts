@@ -132,6 +132,10 @@ export interface UpstreamInfo {
   readonly attempts: number
   /** Status of the last upstream answer; 0 when there was none. */
   readonly status: number
+  /** As nginx has them: of every endpoint that was tried, in order, joined with `, `. */
+  readonly addresses: string
+  /** What each came to: the status of its answer, 504 when it took too long, else 502. */
+  readonly statuses: string
 }
 
 export interface BindingInfo {

@@ -10,6 +10,7 @@ import { clock } from './clock.ts'
 import type { Engine } from './engine.ts'
 import { errors, type GatewayError } from './errors.ts'
 import type { UpstreamInfo } from './exchange.ts'
+import { headerName } from './headers.ts'
 import type { BodyReader } from './http1/body.ts'
 import type { ClientFacts } from './http1/client-facts.ts'
 import type { Head } from './http1/head.ts'
@@ -26,6 +27,8 @@ import type { Upstream } from './upstream/upstream.ts'
 
 /** Body bytes kept while there is no connection to send them to; then the client waits. */
 const holdSize = 64 * 1024
+
+const upstreamStatusField = headerName('X-APISIX-Upstream-Status')
 
 const idempotent = new Set([
   'GET',
@@ -77,6 +80,9 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   private retriesLeft: number
   private readonly retryUntil: number
   private tried: Set<Endpoint<UpstreamConnection>> | null = null
+  /** Addresses and statuses of the attempts that failed, as nginx lists them. */
+  private failedAt = ''
+  private failures = ''
   /** The head of the current attempt is on its way, so that body bytes may follow. */
   private ready = false
   private headPassed = false
@@ -117,6 +123,15 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     const { retry_timeout: retryTimeout } = upstream.spec
     this.retryUntil = retryTimeout > 0 ? clock.now + retryTimeout * 1000 : Number.POSITIVE_INFINITY
     this.replay = idempotent.has(exchange.method) ? '' : null
+  }
+
+  get addresses(): string {
+    return this.failedAt === '' ? this.address : `${this.failedAt}, ${this.address}`
+  }
+
+  get statuses(): string {
+    if (this.status === 0) return this.failures
+    return this.failures === '' ? String(this.status) : `${this.failures}, ${this.status}`
   }
 
   get address(): string {
@@ -210,6 +225,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     exchange.upstreamHead = clock.now
     this.status = head.status
     this.headPassed = true
+    if (head.status >= 500 || this.engine.settings.forwarding.show_upstream_status) this.showStatuses()
     if (head.status === 101) {
       this.tunnelling = true
       ;(this.connection as UpstreamConnection).becomeTunnel()
@@ -281,12 +297,18 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       this.end(this.noneLeft())
       return
     }
+    if (this.endpoint !== null)
+      this.failedAt = this.failedAt === '' ? this.address : `${this.failedAt}, ${this.address}`
     this.try(endpoint, fresh)
   }
 
   private noneLeft(): GatewayError {
     if (this.tried !== null) return errors.allEndpointsTried
-    return this.upstream.endpoints.length === 0 ? errors.noEndpoint : errors.noEndpointWithWeight
+    const { endpoints } = this.upstream
+    if (endpoints.length === 0) return errors.noEndpoint
+    return endpoints.some((endpoint) => endpoint.isResolved)
+      ? errors.noEndpointWithWeight
+      : errors.nameUnresolved
   }
 
   private try(endpoint: Endpoint<UpstreamConnection>, fresh: boolean): void {
@@ -376,6 +398,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     if (fault === 'timeout' || fault === 'connect_timeout') counts.add(engineCounter.upstream_timeouts, 1)
     const stale = fault === 'closed' && this.reused && this.connection?.untouched === true
     this.leaveEndpoint(this.tunnelling ? 'complete' : stale ? 'abandoned' : fault)
+    if (!this.headPassed && !(stale && this.replay !== null)) this.noteFailure(fault)
     if (this.headPassed) {
       this.over = true
       if (this.tunnelling) this.client.tunnelEnd()
@@ -420,8 +443,19 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     return null
   }
 
+  private noteFailure(fault: UpstreamFault): void {
+    const status = errorOf(fault).status
+    this.failures = this.failures === '' ? String(status) : `${this.failures}, ${status}`
+  }
+
+  /** As APISIX does with every status from 500 to 599, or with all when that is set. */
+  private showStatuses(): void {
+    this.exchange.answer.set(upstreamStatusField, this.statuses)
+  }
+
   private end(error: GatewayError): void {
     this.over = true
+    if (this.failures !== '') this.showStatuses()
     this.client.fail(error)
   }
 

@@ -66,6 +66,11 @@ export class Binding implements BindingInfo {
     this.runtime = runtime
   }
 
+  /** It refers to an upstream, which may have gone. */
+  get namesUpstream(): boolean {
+    return this.route.upstream_id !== undefined || this.service?.upstream_id !== undefined
+  }
+
   /** This binding under the host and path pattern that a request matched. */
   matchedAs(uri: string, host: string): Binding {
     if (this.variants === null) return this

@@ -54,7 +54,15 @@ function exchange(changes: Record<string, unknown> = {}): Exchange {
     consumer: { username: 'jack', spec: { group_id: 'gold' } },
     outcome: 'complete',
     timings: { startedAt: 0, start: 1000, upstreamStart: 1010, upstreamHead: 1110, end: 1260 },
-    upstream: { address: '10.1.1.1:80', host: '10.1.1.1', port: 80, attempts: 1, status: 503 },
+    upstream: {
+      address: '10.1.1.1:80',
+      host: '10.1.1.1',
+      port: 80,
+      attempts: 2,
+      status: 503,
+      addresses: '10.1.1.2:80, 10.1.1.1:80',
+      statuses: '502, 503',
+    },
     ...changes,
   } as unknown as Exchange
 }
@@ -124,8 +132,8 @@ suite('a variable', () => {
     consumer_name: 'jack',
     balancer_ip: '10.1.1.1',
     balancer_port: '80',
-    upstream_addr: '10.1.1.1:80',
-    upstream_status: '503',
+    upstream_addr: '10.1.1.2:80, 10.1.1.1:80',
+    upstream_status: '502, 503',
     upstream_header_time: '0.100',
     upstream_response_time: '0.250',
     status: '200',

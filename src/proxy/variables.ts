@@ -116,8 +116,8 @@ const named: Record<VariableName, Variable> = {
   balancer_ip: (x) => x.upstream?.host,
   balancer_port: (x) => (x.upstream === null ? undefined : String(x.upstream.port)),
   upstream_unresolved_host: (x) => x.upstream?.host,
-  upstream_addr: (x) => x.upstream?.address,
-  upstream_status: (x) => status(x.upstream?.status),
+  upstream_addr: (x) => x.upstream?.addresses,
+  upstream_status: (x) => present(x.upstream?.statuses),
   upstream_header_time: (x) => seconds(x.timings.upstreamStart, x.timings.upstreamHead),
   upstream_response_time: (x) => seconds(x.timings.upstreamStart, x.timings.upstreamHead && x.timings.end),
 

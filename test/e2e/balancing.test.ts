@@ -9,11 +9,17 @@ import { HashRing } from '../../src/proxy/upstream/balancers/hash-ring.ts'
 import { freePort, type RunningGateway, startGateway } from '../harness/gateway.ts'
 import { startOrigins } from '../harness/origins.ts'
 
-async function gatewayWith(t: TestContext, upstream: string, workers = 2): Promise<RunningGateway> {
+async function gatewayWith(
+  t: TestContext,
+  upstream: string,
+  workers = 2,
+  settings = '',
+): Promise<RunningGateway> {
   const gateway = await startGateway(
     (port) => `
 gateway:
   workers: ${workers}
+  ${settings}
   listeners: [{ name: http, host: 127.0.0.1, port: ${port} }]
   metrics: { enabled: false }
   control: { enabled: false }
@@ -30,6 +36,8 @@ routes:
 interface Answer {
   status: number
   body: string
+  /** `X-APISIX-Upstream-Status`. */
+  upstreamStatus: string | undefined
 }
 
 /** Over a connection of its own, so that any thread may get it. */
@@ -41,11 +49,13 @@ async function ask(
   const response = await request(`http://127.0.0.1:${port}${path}`, {
     headers: { connection: 'close', ...headers },
   })
-  return { status: response.statusCode, body: await response.body.text() }
+  const upstreamStatus = response.headers['x-apisix-upstream-status'] as string | undefined
+  return { status: response.statusCode, body: await response.body.text(), upstreamStatus }
 }
 
-const page502 =
-  '<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n'
+function page(title: string): string {
+  return `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n</body>\r\n</html>\r\n`
+}
 
 suite('chash', () => {
   test('puts each key where the ring says, in every thread', async (t) => {
@@ -68,7 +78,8 @@ suite('chash', () => {
       `{ type: chash, key: arg_id, nodes: { "127.0.0.1:${await freePort()}": 1000, "127.0.0.1:${origin!.port}": 1 } }`,
     )
     for (const id of [1, 2, 3]) {
-      assert.deepEqual(await ask(gateway, `/?id=${id}`), { status: 200, body: String(origin!.port) })
+      const { status, body } = await ask(gateway, `/?id=${id}`)
+      assert.deepEqual([status, body], [200, String(origin!.port)])
     }
   })
 })
@@ -150,6 +161,78 @@ suite('an upstream without an endpoint for the request', () => {
       `{ retries: 5, nodes: { "127.0.0.1:${port}": 1, "127.0.0.2:${port}": 1 } }`,
       1,
     )
-    assert.deepEqual(await ask(gateway), { status: 502, body: page502 })
+    assert.deepEqual(await ask(gateway), {
+      status: 502,
+      body: page('502 Bad Gateway'),
+      upstreamStatus: '502, 502',
+    })
+  })
+})
+
+suite('what clients are told of upstreams', () => {
+  test('every status, when the last one is from 500 on', async (t) => {
+    const [origin] = await startOrigins(t, 1, (_, response) => response.writeHead(503).end())
+    const gateway = await gatewayWith(
+      t,
+      `{ type: chash, key: uri, nodes: { "127.0.0.1:${await freePort()}": 1000, "127.0.0.1:${origin!.port}": 1 } }`,
+      1,
+    )
+    const { status, upstreamStatus } = await ask(gateway)
+    assert.deepEqual([status, upstreamStatus], [503, '502, 503'])
+  })
+
+  test('nothing of statuses below 500, unless that is set', async (t) => {
+    const [origin] = await startOrigins(t, 1)
+    const nodes = `{ nodes: { "127.0.0.1:${origin!.port}": 1 } }`
+    assert.equal((await ask(await gatewayWith(t, nodes, 1))).upstreamStatus, undefined)
+    const open = await gatewayWith(t, nodes, 1, 'forwarding: { show_upstream_status: true }')
+    assert.equal((await ask(open)).upstreamStatus, '200')
+  })
+
+  test('504 for an upstream that is too slow, on the page of nginx', async (t) => {
+    const [origin] = await startOrigins(t, 1, () => {})
+    const gateway = await gatewayWith(
+      t,
+      `{ timeout: { connect: 1, send: 1, read: 0.1 }, nodes: { "127.0.0.1:${origin!.port}": 1 } }`,
+      1,
+    )
+    assert.deepEqual(await ask(gateway), {
+      status: 504,
+      body: page('504 Gateway Time-out'),
+      upstreamStatus: '504',
+    })
+  })
+
+  test('502 when the time for retries is over', async (t) => {
+    const origins = await startOrigins(t, 3, (request) => setTimeout(() => request.socket.destroy(), 60))
+    const nodes = origins.map(({ port }) => `"127.0.0.1:${port}": 1`).join(', ')
+    const gateway = await gatewayWith(t, `{ retries: 10, retry_timeout: 0.05, nodes: { ${nodes} } }`, 1)
+    const { status, upstreamStatus } = await ask(gateway)
+    assert.deepEqual([status, upstreamStatus], [502, '502'])
+    assert.equal(
+      origins.reduce((sum, { requests }) => sum + requests, 0),
+      1,
+    )
+  })
+
+  test('503 for names that lead nowhere; one that does is used alone', async (t) => {
+    const [origin] = await startOrigins(t, 1)
+    const dns = 'dns: { timeout: 500ms }'
+    const lost = await gatewayWith(t, '{ nodes: { "no-such-host.invalid:80": 1 } }', 1, dns)
+    assert.deepEqual(await ask(lost), {
+      status: 503,
+      body: page('503 Service Temporarily Unavailable'),
+      upstreamStatus: undefined,
+    })
+    const half = await gatewayWith(
+      t,
+      `{ nodes: { "no-such-host.invalid:80": 5, "127.0.0.1:${origin!.port}": 1 } }`,
+      1,
+      dns,
+    )
+    for (let n = 0; n < 3; n++) {
+      const { status, upstreamStatus } = await ask(half)
+      assert.deepEqual([status, upstreamStatus], [200, undefined])
+    }
   })
 })

@@ -78,6 +78,7 @@ const translations: Readonly<Record<string, Translation>> = {
   ),
   'graphql.max_size': into('limits', 'graphql', isNumber),
   'apisix.trusted_addresses': to('trusted_addresses', Array.isArray),
+  'apisix.show_upstream_status_in_response_header': into('forwarding', 'show_upstream_status', isBoolean),
   'apisix.enable_admin': into('admin', 'enabled', isBoolean),
   'deployment.admin.admin_key': into('admin', 'keys', isKeyList, fromKeyList),
   'deployment.admin.admin_key_required': into('admin', 'key_required', isBoolean),

@@ -139,7 +139,15 @@ export class FakeExchange implements Exchange {
     const [host = '', port = '0'] = upstream.split(':')
     if (!this.#planned.notProxied) {
       const upstreamStatus = errorCode === undefined ? status : 0
-      this.upstream = { address: upstream, host, port: Number(port), attempts: 1, status: upstreamStatus }
+      this.upstream = {
+        address: upstream,
+        host,
+        port: Number(port),
+        attempts: 1,
+        status: upstreamStatus,
+        addresses: upstream,
+        statuses: String(upstreamStatus),
+      }
     }
     this.errorCode = errorCode ?? ''
     this.#body = body

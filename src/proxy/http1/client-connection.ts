@@ -522,7 +522,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
   forward(binding: Binding): void {
     const { exchange, parsed } = this
     if (binding.upstream === null) {
-      this.fail(errors.noUpstream)
+      this.fail(binding.namesUpstream ? errors.unknownUpstream : errors.noUpstream)
       return
     }
     const target = this.target.forUpstream(binding.stripPrefix, this.engine.settings.paths)

@@ -71,6 +71,11 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
     return this.addresses.length === 1 ? hostPort(this.addresses[0]!, this.port) : this.label
   }
 
+  /** False: it is a name that leads nowhere. */
+  get isResolved(): boolean {
+    return this.addresses.length > 0
+  }
+
   /** Whether it takes traffic while others do. */
   get usable(): boolean {
     return true

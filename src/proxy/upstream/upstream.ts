@@ -86,9 +86,6 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
       this.setTracking(endpoint)
     }
     this.balance()
-    this.sole = this.endpoints.length === 1 ? this.endpoints[0]! : null
-    this.retries =
-      spec.retries ?? Math.max(0, this.endpoints.filter((endpoint) => endpoint.weight > 0).length - 1)
   }
 
   /** The endpoint for the next attempt; null when none takes traffic, or all that do are in `tried`. */
@@ -115,14 +112,15 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
   }
 
   setAddresses(host: string, addresses: readonly string[]): void {
-    let moved = false
+    const onRing = this.spec.type === 'chash'
+    let changed = false
     for (const endpoint of this.endpoints) {
       if (endpoint.host !== host) continue
-      const { ringId } = endpoint
+      const { ringId, isResolved } = endpoint
       endpoint.setAddresses(addresses)
-      moved ||= endpoint.ringId !== ringId
+      changed ||= endpoint.isResolved !== isResolved || (onRing && endpoint.ringId !== ringId)
     }
-    if (moved && this.spec.type === 'chash') this.balance()
+    if (changed) this.balance()
   }
 
   retire(): void {
@@ -130,9 +128,13 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
     this.releaseTurns()
   }
 
+  /** Among those that have addresses: as in APISIX, a name that leads nowhere is as if it was not there. */
   private balance(): void {
     this.releaseTurns()
-    const { spec, endpoints } = this
+    const { spec } = this
+    const endpoints = this.endpoints.filter((endpoint) => endpoint.isResolved)
+    this.sole = endpoints.length === 1 ? endpoints[0]! : null
+    this.retries = spec.retries ?? Math.max(0, endpoints.filter(({ weight }) => weight > 0).length - 1)
     switch (spec.type) {
       case 'chash':
         this.balancer = new ConsistentHash(endpoints, compileHashKey(spec.hash), spec.hash.balance_factor)
