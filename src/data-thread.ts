@@ -6,6 +6,7 @@ import { catalogue } from './policies/index.ts'
 import { PolicyResources } from './policy-resources.ts'
 import { buildPolicies, type PolicyServices } from './policy-runtime.ts'
 import { clock } from './proxy/clock.ts'
+import { compileCondition } from './proxy/expression.ts'
 import { RunTimeState } from './proxy/run-time-state.ts'
 import { ConnectionCounts } from './proxy/shared/connections.ts'
 import { Limiter, type LimitKey } from './proxy/shared/limiter.ts'
@@ -66,6 +67,7 @@ class DataThread {
       lines: (target) => this.#sinks.open(target),
       variable: compileVariable,
       template: compileTemplate,
+      condition: compileCondition,
       log: this.#log,
       consumers: () => this.#resources.consumers(),
       contracts: () => this.#resources.contracts(),

@@ -33,6 +33,7 @@ function services() {
     lines: unused,
     variable: unused,
     template: unused,
+    condition: unused,
     log: { debug() {}, info() {}, warn() {}, error() {} },
     consumers: () => consumers,
     contracts: () => contracts,

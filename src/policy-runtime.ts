@@ -14,6 +14,7 @@ export interface PolicyServices {
   lines(target: LineTarget): LineSink
   variable(name: string): (exchange: Exchange) => string | undefined
   template(text: string): (exchange: Exchange) => string
+  condition(vars: unknown): (exchange: Exchange) => boolean
   readonly log: PolicyLog
   consumers(): ReadonlyMap<string, ConsumerSpec>
   contracts(): ReadonlyMap<string, ContractSpec>
@@ -59,6 +60,7 @@ function hostOf(
     lines: (target) => services.lines(target),
     variable: (name) => services.variable(name),
     template: (text) => services.template(text),
+    condition: (vars) => services.condition(vars),
     log: services.log,
     now: () => services.now(),
   }

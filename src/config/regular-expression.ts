@@ -24,6 +24,9 @@ export interface TextPattern {
 const shortText = 1024
 /** Characters of an expression whose repetitions were written out. */
 const largestSource = 20_000
+const ambiguous =
+  'repeats what repeats itself, beside a lookahead or a reference back: a text could keep it busy for ever'
+
 /** V8's own bound for the copies that its linear engine makes. */
 const mostCopies = 16
 
@@ -49,6 +52,32 @@ export function matchesPattern(pattern: TextPattern, text: string): boolean {
   return true
 }
 
+/** An expression whose groups are counted as they stand in its source, for what takes the place of a match. */
+export interface CapturingPattern {
+  /** Finds every match, one after the other (flag `g`). */
+  readonly expression: RegExp
+  /** The longest text that is looked at; nothing is found in a longer one. */
+  readonly longest: number
+}
+
+/** As `compilePattern`, for expressions whose groups are used. */
+export function compileCapturing(
+  source: string,
+  ignoreCase: boolean,
+): CapturingPattern | { problem: string } {
+  try {
+    const { part, refersBack } = readPattern(inBytes(source), ignoreCase)
+    const plain = write(part, Number.POSITIVE_INFINITY)
+    const expression = regExp(plain, refersBack && ignoreCase ? 'gi' : 'g')
+    if (!refersBack && isLinear(plain)) return { expression, longest: Number.POSITIVE_INFINITY }
+    if (repeatsRepetition(part)) throw new PatternProblem(ambiguous)
+    return { expression, longest: shortText }
+  } catch (error) {
+    if (error instanceof PatternProblem) return { problem: error.message }
+    throw error
+  }
+}
+
 /** A text of the configuration as it compares with what came in: one character a byte. */
 export function inBytes(text: string): string {
   return /^[\0-\x7f]*$/.test(text) ? text : Buffer.from(text).toString('latin1')
@@ -68,9 +97,7 @@ function compilePart(whole: Part, flags: string | null): TextPattern {
   }
   const expression = regExp(plain, flags ?? '')
   if (repeatsRepetition(part)) {
-    throw new PatternProblem(
-      'repeats what repeats itself, beside a lookahead or a reference back: a text could keep it busy for ever',
-    )
+    throw new PatternProblem(ambiguous)
   }
   return { expression, longest: shortText, also }
 }

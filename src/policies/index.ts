@@ -7,6 +7,8 @@ import { type PolicySchema, policySchema } from './kit/schema.ts'
 import limitCount from './limit-count/policy.ts'
 import messageLogging from './message-logging/policy.ts'
 import prometheus from './prometheus/policy.ts'
+import proxyRewrite from './proxy-rewrite/policy.ts'
+import responseRewrite from './response-rewrite/policy.ts'
 import slaRateLimiting from './sla-rate-limiting/policy.ts'
 
 export type { AnyPolicy } from './kit/policy.ts'
@@ -21,6 +23,8 @@ export const catalogue: readonly AnyPolicy[] = [
   limitCount,
   messageLogging,
   prometheus,
+  proxyRewrite,
+  responseRewrite,
   slaRateLimiting,
 ]
 

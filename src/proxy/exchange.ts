@@ -12,6 +12,8 @@ export interface HeaderName {
   readonly lower: string
   /** The hash that head parsers compute for this name; see `nameHash`. */
   readonly hash: number
+  /** The engine writes it, and nobody else. */
+  readonly isReserved: boolean
 }
 
 /** Complete, validated field lines (`Name: value\r\n...`) with the names they set. Made by `headerBlock`. */
@@ -72,6 +74,15 @@ export interface ExchangeRequest {
    * still to come is asked again when it is there.
    */
   heldBody(limit: number): string | null
+  /**
+   * Changes the path that the upstream gets, percent-encoded and from the root; the query stays. Routing, logs and other
+   * policies go on with the path that the client asked for. @throws InvalidTargetError
+   */
+  setPath(path: string): void
+  /** Changes the method that the upstream gets. @throws InvalidTargetError when it is none that is known */
+  setMethod(method: string): void
+  /** Changes the Host field that the upstream gets where it would be the client's own (`pass_host: pass`). */
+  setHost(host: string): void
 }
 
 export interface ExchangeResponse {
@@ -85,6 +96,8 @@ export interface ExchangeResponse {
   readonly bodyBytes: number
   /** Bytes of the head that went to the client. */
   readonly headBytes: number
+  /** Changes the status that the client gets: 200 to 599, in `respond` only. */
+  setStatus(status: number): void
 }
 
 /** Who is calling, once an `identify` policy found out. */
@@ -198,10 +211,23 @@ export interface PolicyHandlers {
   send?(exchange: Exchange): void
   /** Each piece of the request body on its way; a verdict stops the upload. */
   requestBody?(exchange: Exchange, chunk: Buffer): Verdict | undefined
-  /** The response head, before it is written; also of the gateway's own answers. Edits through `exchange.answer`. */
-  respond?(exchange: Exchange): void
+  /**
+   * The response head, before it is written; also of the gateway's own answers. Edits through `exchange.answer`. A filter
+   * that it returns sees the body, unless there is none; then the length is not known beforehand and is not announced.
+   */
+  respond?(exchange: Exchange): BodyFilter | void
   /** Exactly once, after the last byte. */
   observe?(exchange: Exchange): void
+}
+
+/**
+ * Changes a body on its way, piece by piece. What is returned goes on; nothing holds it back. A filter that takes its
+ * time makes the sender wait, so that no more than one read's worth of bytes waits for it. A throw breaks the answer off.
+ */
+export interface BodyFilter {
+  write(piece: Buffer): Buffer | undefined | Promise<Buffer | undefined>
+  /** After the last piece. */
+  end?(): Buffer | undefined | Promise<Buffer | undefined>
 }
 
 /** Where a policy runs. identify and transform run in the first pass, authorize and limit in the second (after the consumer is known). */

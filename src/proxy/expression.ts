@@ -1,5 +1,11 @@
 /** Conditions on variables (`vars`, `filter`) as functions of an exchange. Nothing is parsed or looked up when they run. */
-import { type Combination, type Expression, luaNumber, type Test } from '../config/expression.ts'
+import {
+  type Combination,
+  type Expression,
+  luaNumber,
+  parseExpression,
+  type Test,
+} from '../config/expression.ts'
 import { matchesPattern } from '../config/regular-expression.ts'
 import { AddressSet } from './addresses.ts'
 import type { Exchange } from './exchange.ts'
@@ -13,6 +19,13 @@ export function compileExpression(expression: Expression): Condition {
   const variable = compileValue(expression.variable)
   const holds = compileTest(expression.test)
   return expression.negated ? (x) => !holds(variable(x)) : (x) => holds(variable(x))
+}
+
+/** A condition as it stands in a configuration that was checked. @throws when it is none */
+export function compileCondition(vars: unknown): Condition {
+  const parsed = parseExpression(vars)
+  if ('problem' in parsed) throw new Error(parsed.problem)
+  return compileExpression(parsed.expression)
 }
 
 function compileCombination({ logic, members }: Combination): Condition {

@@ -47,6 +47,8 @@ const idempotent = new Set([
 export interface ClientSide {
   readonly facts: ClientFacts
   readonly wire: Wire
+  /** The client, or a filter of the answer's body, is slower than the upstream: it should wait until `clientWritable`. */
+  readonly isFull: boolean
   /** Bytes of the request body may flow again. */
   resumeRequestBody(): void
   interim(head: Head): void
@@ -117,12 +119,12 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     this.upstream = upstream
     this.client = client
     this.engine = engine
-    this.requestMethod = exchange.method
+    this.requestMethod = exchange.upstreamMethod
     this.bodyDone = bodyDone
     this.retriesLeft = upstream.retries
     const { retry_timeout: retryTimeout } = upstream.spec
     this.retryUntil = retryTimeout > 0 ? clock.now + retryTimeout * 1000 : Number.POSITIVE_INFINITY
-    this.replay = idempotent.has(exchange.method) ? '' : null
+    this.replay = idempotent.has(exchange.upstreamMethod) ? '' : null
   }
 
   get addresses(): string {
@@ -242,7 +244,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   onContent(from: Wire, bytes: Buffer, start: number, end: number): void {
     this.armRead()
     this.client.content(from, bytes, start, end)
-    if (this.client.wire.isFull) from.pause()
+    if (this.client.isFull) from.pause()
   }
 
   onReadOver(): void {

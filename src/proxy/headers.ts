@@ -42,9 +42,32 @@ export function headerName(text: string): HeaderName {
   if (known) return known
   if (!isToken(text)) throw new InvalidHeaderError(`invalid header name ${JSON.stringify(text)}`)
   const lower = text.toLowerCase()
-  const name = { text, lower, hash: nameHash(lower) }
+  const name = { text, lower, hash: nameHash(lower), isReserved: reserved.has(lower) }
   if (names.size < namesKept) names.set(text, name)
   return name
+}
+
+/**
+ * Fields that frame a message, belong to one connection, or say where a request goes: the engine writes them, and one
+ * that a policy added could make two readers see two messages (RFC 9112 11.2).
+ */
+const reserved = new Set([
+  'connection',
+  'content-length',
+  'host',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** A name that a policy may write. @throws InvalidHeaderError */
+export function writableName(name: HeaderName | string): HeaderName {
+  const known = typeof name === 'string' ? headerName(name) : name
+  if (known.isReserved) throw new InvalidHeaderError(`the header ${known.text} is the gateway’s own to write`)
+  return known
 }
 
 /** The value as it may be written. @throws InvalidHeaderError on CR, LF, NUL and other controls (RFC 9110 5.5). */
@@ -61,7 +84,7 @@ export class NumberFields {
 
   /** @throws InvalidHeaderError */
   constructor(names: readonly string[]) {
-    this.names = names.map(headerName)
+    this.names = names.map(writableName)
     this.#leads = this.names.map(({ text }) => `${text}: `)
   }
 
@@ -78,7 +101,7 @@ export function headerBlock(fields: readonly (readonly [name: string, value: str
   let text = ''
   const blockNames: HeaderName[] = []
   for (const [fieldName, value] of fields) {
-    const name = headerName(fieldName)
+    const name = writableName(fieldName)
     text += `${name.text}: ${checkedValue(name, value)}\r\n`
     if (!blockNames.some((known) => known.lower === name.lower)) blockNames.push(name)
   }

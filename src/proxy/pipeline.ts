@@ -10,6 +10,7 @@ import { clock } from './clock.ts'
 import { errors, type GatewayError } from './errors.ts'
 import type { Exchange, PolicyHandlers, Stage, Verdict } from './exchange.ts'
 import type { Condition } from './expression.ts'
+import type { PolicyFilter } from './filtered-body.ts'
 
 export interface ChainEntry {
   readonly policy: string
@@ -235,6 +236,33 @@ export function runHooks(
     }
   }
   return sound
+}
+
+/**
+ * Runs the handlers of the response head.
+ * @returns the filters for the body, null for none, false when a handler failed and the exchange must not go on
+ */
+export function runRespond(
+  turns: Turns<'respond'>,
+  exchange: Exchange,
+  events: PipelineEvents,
+): PolicyFilter[] | null | false {
+  let sound = true
+  let filters: PolicyFilter[] | null = null
+  for (let i = 0; i < turns.length; i++) {
+    const { entry, run } = turns[i] as Turn<Handler<'respond'>>
+    try {
+      const filter = run.call(entry.handlers, exchange)
+      if (filter) {
+        filters ??= []
+        filters.push({ policy: entry.policy, filter })
+      }
+    } catch (error) {
+      events.policyFailed(entry.policy, error)
+      if (!entry.continueOnError) sound = false
+    }
+  }
+  return sound && filters
 }
 
 /** Shows a piece of the request body to the policies that read it. */

@@ -25,6 +25,8 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
   variable(name: string): (exchange: Exchange) => string | undefined
   /** A text with `$name` and `${name}` references; absent variables become empty. */
   template(text: string): (exchange: Exchange) => string
+  /** A condition as `vars` of a route has it; the check has said that it is one, see `conditionFinding`. */
+  condition(vars: unknown): (exchange: Exchange) => boolean
   readonly log: PolicyLog
   /** Wall clock, epoch milliseconds. */
   now(): number

@@ -3,6 +3,7 @@
 export { type Static, Type } from '../../config/type.ts'
 export type {
   BindingInfo,
+  BodyFilter,
   Consumer,
   Exchange,
   ExchangeRequest,
@@ -15,6 +16,7 @@ export type {
 } from '../../proxy/exchange.ts'
 export { headerBlock, headerName, InvalidHeaderError, NumberFields, nameHash } from '../../proxy/headers.ts'
 export { type BasicCredentials, readBasicCredentials } from './basic-credentials.ts'
+export { conditionFinding } from './condition.ts'
 export type { FoundCredential } from './credentials.ts'
 export { anonymousConsumer, realm } from './fields.ts'
 export type {
@@ -35,3 +37,6 @@ export type {
 } from './host.ts'
 export { definePolicy, type Policy, type PolicyDefinition } from './policy.ts'
 export { queryValues, withoutQueryParameter } from './query.ts'
+export { compileSubstitution, type Substitution } from './substitution.ts'
+export { compileText } from './text.ts'
+export { wholeBody } from './whole-body.ts'

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type {
   BindingInfo,
+  BodyFilter,
   ClientInfo,
   Consumer,
   Exchange,
@@ -16,6 +17,7 @@ import type {
   UpstreamInfo,
   Verdict,
 } from '../../proxy/exchange.ts'
+import { InvalidTargetError, isForwardablePath } from '../../proxy/forwarded-target.ts'
 import { headerBlock, headerName } from '../../proxy/headers.ts'
 
 /** A request as a test writes it down; everything has a default. */
@@ -50,6 +52,14 @@ export interface FakeResponse {
   notProxied?: boolean
 }
 
+/** A request as it goes to the upstream. Header names in lower case. */
+export interface UpstreamCopy {
+  method: string
+  host: string
+  target: string
+  headers: Record<string, string>
+}
+
 type Field = readonly [name: string, value: string]
 
 /** An `Exchange` over plain lists. Only tests use it. */
@@ -69,7 +79,7 @@ export class FakeExchange implements Exchange {
   filterDecisions = null
   readonly #request: FakeRequestView
   readonly #planned: FakeResponse
-  #response = { status: 0, fromUpstream: false, headers: new FakeFields([]), bodyBytes: 0, headBytes: 0 }
+  #response = new FakeResponseView(0, false, [])
   #body = ''
 
   constructor(binding: BindingInfo, request: FakeRequest, response: FakeResponse, now: number) {
@@ -124,13 +134,7 @@ export class FakeExchange implements Exchange {
     this.rejectedBy = 'policy'
     const { body = '', headers } = verdict
     this.#body = typeof body === 'string' ? body : `${JSON.stringify(body)}\n`
-    this.#response = {
-      status: verdict.status,
-      fromUpstream: false,
-      headers: new FakeFields([]),
-      bodyBytes: Buffer.byteLength(this.#body),
-      headBytes: 0,
-    }
+    this.#response = new FakeResponseView(verdict.status, false, [])
     if (headers) this.answer.setBlock(headers)
   }
 
@@ -151,13 +155,16 @@ export class FakeExchange implements Exchange {
     }
     this.errorCode = errorCode ?? ''
     this.#body = body
-    this.#response = {
-      status,
-      fromUpstream: errorCode === undefined && !this.#planned.notProxied,
-      headers: new FakeFields(fieldsOf(headers)),
-      bodyBytes: 0,
-      headBytes: 0,
-    }
+    const fromUpstream = errorCode === undefined && !this.#planned.notProxied
+    this.#response = new FakeResponseView(status, fromUpstream, fieldsOf(headers))
+  }
+
+  /** The whole body in one piece. */
+  async filterBody(filter: BodyFilter): Promise<void> {
+    const pieces: (Buffer | undefined)[] = []
+    if (this.#body !== '') pieces.push(await filter.write(Buffer.from(this.#body)))
+    pieces.push(await filter.end?.())
+    this.#body = Buffer.concat(pieces.filter((piece) => piece !== undefined)).toString()
   }
 
   finish(): void {
@@ -170,10 +177,13 @@ export class FakeExchange implements Exchange {
     return { status: this.#response.status, headers: recordOf(fields), body: this.#body }
   }
 
-  upstreamCopy(): { target: string; headers: Record<string, string> } {
-    const { path, query } = this.#request
+  upstreamCopy(): UpstreamCopy {
+    const { path, newPath, query, method, newMethod, host, newHost } = this.#request
+    const forwarded = newPath === '' ? path : newPath
     return {
-      target: query === '' ? path : `${path}?${query}`,
+      method: newMethod === '' ? method : newMethod,
+      host: newHost === '' ? host : newHost,
+      target: query === '' ? forwarded : `${forwarded}?${query}`,
       headers: recordOf(this.#request.headers.fields),
     }
   }
@@ -213,6 +223,9 @@ class FakeRequestView implements ExchangeRequest {
   readonly bodyBytes: number
   readonly headBytes = 0
   readonly body: string
+  newPath = ''
+  newMethod = ''
+  newHost = ''
 
   constructor(request: FakeRequest) {
     this.method = request.method ?? 'GET'
@@ -234,6 +247,37 @@ class FakeRequestView implements ExchangeRequest {
 
   heldBody(limit: number): string | null {
     return this.bodyBytes > limit ? null : Buffer.from(this.body).toString('latin1')
+  }
+
+  setPath(path: string): void {
+    if (!isForwardablePath(path)) throw new InvalidTargetError('the new path cannot stand in a request line')
+    this.newPath = path
+  }
+
+  setMethod(method: string): void {
+    this.newMethod = method
+  }
+
+  setHost(host: string): void {
+    this.newHost = host
+  }
+}
+
+class FakeResponseView implements ExchangeResponse {
+  status: number
+  readonly fromUpstream: boolean
+  readonly headers: FakeFields
+  readonly headBytes = 0
+  bodyBytes = 0
+
+  constructor(status: number, fromUpstream: boolean, fields: readonly Field[]) {
+    this.status = status
+    this.fromUpstream = fromUpstream
+    this.headers = new FakeFields(fields)
+  }
+
+  setStatus(status: number): void {
+    this.status = status
   }
 }
 

@@ -51,7 +51,12 @@ const request = { method: 'POST', body: 'body', headers: { 'X-Secret': 's' } }
 test('a request runs through every phase to the upstream and back', async () => {
   const bound = bindPolicy(everyPhase)
   const run = await bound.run(request, { status: 201, headers: { 'X-Internal': 'i', A: 'b' }, body: 'made' })
-  assert.deepEqual(run.upstream, { target: '/', headers: { 'x-request': 'r' } })
+  assert.deepEqual(run.upstream, {
+    method: 'POST',
+    host: 'api.example',
+    target: '/',
+    headers: { 'x-request': 'r' },
+  })
   assert.deepEqual(run.answer, { status: 201, headers: { a: 'b', 'x-respond': '1' }, body: 'made' })
   assert.deepEqual(bound.lines, ['201 complete'])
   assert.equal(bound.counters().seen_total, 5)

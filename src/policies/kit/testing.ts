@@ -6,12 +6,13 @@ import type { Static, TObject } from 'typebox'
 import type { ConsumerSpec, ContractSpec, CredentialSpec, PluginConfig, Plugins } from '../../config/plan.ts'
 import { checkSchema } from '../../config/schema.ts'
 import type { BindingInfo, Exchange, PolicyHandlers, Verdict } from '../../proxy/exchange.ts'
+import { compileCondition } from '../../proxy/expression.ts'
 import { ConsumerDirectory } from './consumers.ts'
 import { ContractIndex } from './contracts.ts'
 import { CredentialIndex } from './credentials.ts'
 import type { LimitKey, LimitState, LimitWindow, LineTarget, PolicyHost } from './host.ts'
 import type { AnyPolicy, Policy } from './policy.ts'
-import { FakeExchange, type FakeRequest, type FakeResponse } from './testing-exchange.ts'
+import { FakeExchange, type FakeRequest, type FakeResponse, type UpstreamCopy } from './testing-exchange.ts'
 
 export type { FakeRequest, FakeResponse } from './testing-exchange.ts'
 
@@ -39,8 +40,8 @@ export interface Run {
   readonly verdict: Verdict | undefined
   /** What the client got: the policy's answer or the upstream's, with the fields that the policy set. Names in lower case. */
   readonly answer: { status: number; headers: Record<string, string>; body: string }
-  /** What the upstream got; undefined when the request did not reach it. Header names in lower case. */
-  readonly upstream: { target: string; headers: Record<string, string> } | undefined
+  /** What the upstream got; undefined when the request did not reach it. */
+  readonly upstream: UpstreamCopy | undefined
   /** Username of the caller, once identified. */
   readonly consumer: string | undefined
   readonly exchange: Exchange
@@ -115,6 +116,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     lines: (_target: LineTarget) => ({ write: (line) => lines.push(line) }),
     variable: (name) => (exchange) => options.variables?.[name] ?? (exchange as FakeExchange).variable(name),
     template: (text) => (exchange) => expand(text, exchange as FakeExchange, options.variables),
+    condition: (vars) => compileCondition(vars),
     log: {
       debug() {},
       info() {},
@@ -171,7 +173,8 @@ async function runPhases(handlers: PolicyHandlers, exchange: FakeExchange): Prom
   }
   if (verdict) exchange.reject(verdict)
   else exchange.receiveUpstream()
-  handlers.respond?.(exchange)
+  const filter = handlers.respond?.(exchange)
+  if (filter) await exchange.filterBody(filter)
   exchange.finish()
   handlers.observe?.(exchange)
   return verdict

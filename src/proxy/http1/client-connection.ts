@@ -10,10 +10,11 @@ import { type Conduct, dispatch } from '../dispatch.ts'
 import type { Engine } from '../engine.ts'
 import { errors, type GatewayError } from '../errors.ts'
 import type { Outcome, Verdict } from '../exchange.ts'
+import { FilteredBody, type PolicyFilter } from '../filtered-body.ts'
 import { type ClientSide, Forward } from '../forward.ts'
 import { headerBlock, knownHash } from '../headers.ts'
 import type { HeldBody } from '../held-body.ts'
-import { type Chain, emptyChain, runHooks, runRequestBody } from '../pipeline.ts'
+import { type Chain, emptyChain, runHooks, runRequestBody, runRespond } from '../pipeline.ts'
 import type { Binding } from '../runtime.ts'
 import { withoutParameters } from '../target.ts'
 import { BodyReader } from './body.ts'
@@ -31,7 +32,14 @@ import {
 } from './own-answer.ts'
 import { cleanRequest } from './request-head.ts'
 import { RequestTarget } from './request-target.ts'
-import { type ClientFraming, cleanResponse, interimHead, passedHead, upgradeHead } from './response-head.ts'
+import {
+  type ClientFraming,
+  cleanResponse,
+  dropLength,
+  interimHead,
+  passedHead,
+  upgradeHead,
+} from './response-head.ts'
 import { trailerLines } from './trailers.ts'
 import type { Wire, WireOwner } from './wire.ts'
 
@@ -82,6 +90,10 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
   private answered = false
   private keepAlive = false
   private framing: ClientFraming = 'none'
+  /** The answer's body on its way through filters of policies; null when nobody filters it. */
+  private filtered: FilteredBody | null = null
+  /** The upstream is done, and the filters are not yet: what is to be said at the end, and to be done after it. */
+  private held: { readonly last: string; readonly before: () => void } | null = null
   /** Body content that arrived before it was known where to send it, as latin1 text. */
   private early = ''
   /** The body on which the route depends, while it is being read. */
@@ -168,7 +180,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     const { state } = this
     this.state = 'over'
     if (this.current !== null && (state === 'exchange' || state === 'tunnel')) {
-      this.forwarding?.abandon()
+      this.letGoOfUpstream()
       if (state === 'exchange') this.engine.counts.add(engineCounter.client_aborts, 1)
       this.finish(state === 'tunnel' ? 'complete' : 'client_abort')
     }
@@ -261,6 +273,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     this.emptyBytes = 0
     this.answered = false
     this.forwarding = null
+    this.filtered = null
     this.chain = emptyChain
     this.early = ''
     this.holding = null
@@ -486,7 +499,38 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
   private writeOwn(status: number, lines: string, content: AnswerContent): void {
     const { exchange } = this
     exchange.status = status
-    if (this.chain.respond !== null) runHooks(this.chain.respond, exchange, this.engine)
+    // A policy that fails here has nothing to protect any more: the answer is the gateway's own.
+    const filters = this.chain.respond === null ? null : runRespond(this.chain.respond, exchange, this.engine)
+    this.forwarding = null
+    const bodiless = exchange.method === 'HEAD' || hasNoContent(exchange.status)
+    if (filters === null || filters === false || bodiless) this.writeNow(lines, content)
+    else {
+      this.answered = true
+      this.filterOwn(content.body, filters, (body) => this.writeNow(lines, { ...content, body }))
+    }
+  }
+
+  private filterOwn(body: string, filters: readonly PolicyFilter[], done: (body: string) => void): void {
+    const { exchange } = this
+    const pieces: Buffer[] = []
+    this.filtered = new FilteredBody(filters, {
+      piece: (bytes) => pieces.push(bytes),
+      idle: () => {},
+      end: () => {
+        if (this.current === exchange) done(Buffer.concat(pieces).toString('latin1'))
+      },
+      failed: (policy, error) => {
+        this.engine.policyFailed(policy, error)
+        if (this.current === exchange) done('')
+      },
+    })
+    if (body !== '') this.filtered.write(Buffer.from(body, 'latin1'))
+    this.filtered.end()
+  }
+
+  private writeNow(lines: string, content: AnswerContent): void {
+    const { exchange } = this
+    const { status } = exchange
     // What is left of a small body is read and forgotten; a client that may or may not send it is not waited for.
     if (
       !this.body.done &&
@@ -494,14 +538,13 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     ) {
       this.keepAlive = false
     }
-    const withBody = exchange.method !== 'HEAD' && status !== 204 && status !== 304
+    const withBody = exchange.method !== 'HEAD' && !hasNoContent(status)
     const { server } = this.engine.settings
     const text = ownAnswer(status, content, server, this.connectionLine(), lines, exchange.edits, withBody)
     if (withBody) exchange.responseBodyBytes = content.body.length
     exchange.responseHeadBytes = text.length - exchange.responseBodyBytes
     this.wire.send(text)
     this.answered = true
-    this.forwarding = null
     if (this.body.done || !this.keepAlive) this.endExchange('complete', null)
     else this.wire.setDeadline(clock.now + this.engine.settings.timeouts.body_idle)
     if (!this.reading) this.wire.flush()
@@ -525,7 +568,10 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
       this.fail(binding.namesUpstream ? errors.unknownUpstream : errors.noUpstream)
       return
     }
-    const target = this.target.forUpstream(binding.stripPrefix, this.engine.settings.paths)
+    const target =
+      exchange.newPath === ''
+        ? this.target.forUpstream(binding.stripPrefix, this.engine.settings.paths)
+        : withQuery(exchange.newPath, exchange.query)
     if (target === null) {
       this.fail(errors.badTarget)
       return
@@ -572,37 +618,87 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     exchange.status = head.status
     exchange.fromUpstream = true
     exchange.answerHead = head
-    const bodiless = head.status === 204 || head.status < 200
-    const noContent = bodiless || exchange.method === 'HEAD' || head.status === 304
-    const dated = cleanResponse(head, !bodiless && !head.chunked)
-    if (this.chain.respond !== null && !runHooks(this.chain.respond, exchange, this.engine)) {
+    const dated = cleanResponse(head, head.status !== 204 && head.status >= 200 && !head.chunked)
+    const filters = this.chain.respond === null ? null : runRespond(this.chain.respond, exchange, this.engine)
+    if (filters === false) {
       exchange.fromUpstream = false
       exchange.answerHead = null
       this.fail(errors.policyFailed)
       return false
     }
     if (!this.body.done) this.keepAlive = false
-    if (noContent) this.framing = 'none'
-    else if (!body.endsWithConnection && !head.chunked) this.framing = 'length'
+    const knownLength = this.knowsLength(head, body, filters !== null)
+    if (!knownLength) dropLength(head)
+    if (exchange.method === 'HEAD' || hasNoContent(exchange.status)) this.framing = 'none'
+    else if (knownLength) this.framing = 'length'
     else if (this.parsed.minor === 1) this.framing = 'chunked'
     else {
       this.framing = 'close'
       this.keepAlive = false
     }
+    if (filters !== null && this.framing !== 'none') this.filterAnswer(filters)
     this.answered = true
     const { via } = this.engine.settings.forwarding
     let lines =
       via === undefined ? this.connectionLine() : `${this.connectionLine()}Via: 1.${head.minor} ${via}\r\n`
     // An answer without a date gets the one of its arrival (RFC 9110 6.6.1).
     if (!dated) lines += `Date: ${httpDate()}\r\n`
-    const text = passedHead(head, this.framing, lines, exchange.edits)
+    const text = passedHead(head, exchange.status, this.framing, lines, exchange.edits)
     exchange.responseHeadBytes = text.length
     this.wire.send(text)
     return true
   }
 
+  /** The body that the client gets has the length that the upstream announced. */
+  private knowsLength(head: Head, body: BodyReader, filtered: boolean): boolean {
+    if (filtered || body.endsWithConnection || head.chunked) return false
+    const { exchange } = this
+    // A method or a status that a policy changed can make a body of none, or none of a body.
+    return (
+      exchange.upstreamMethod === exchange.method &&
+      hasNoContent(exchange.status) === hasNoContent(head.status)
+    )
+  }
+
+  private filterAnswer(filters: readonly PolicyFilter[]): void {
+    const { exchange } = this
+    this.filtered = new FilteredBody(filters, {
+      piece: (bytes) => {
+        exchange.responseBodyBytes += bytes.length
+        const text = bytes.toString('latin1')
+        this.wire.send(this.framing === 'chunked' ? `${bytes.length.toString(16)}\r\n${text}\r\n` : text)
+      },
+      idle: () => {
+        clock.tick()
+        this.flush()
+        this.forwarding?.clientWritable()
+      },
+      end: () => {
+        clock.tick()
+        const { held } = this
+        this.held = null
+        if (held !== null) this.completeNow(held.last, held.before)
+      },
+      failed: (policy, error) => {
+        clock.tick()
+        this.engine.policyFailed(policy, error)
+        this.letGoOfUpstream()
+        this.abort()
+      },
+    })
+  }
+
+  /** The client is slower than its answer, or a filter of the answer is. */
+  get isFull(): boolean {
+    return this.wire.isFull || this.filtered?.isBusy === true
+  }
+
   content(from: Wire, bytes: Buffer, start: number, end: number): void {
     if (this.framing === 'none') return
+    if (this.filtered !== null) {
+      this.filtered.write(Buffer.from(bytes.subarray(start, end)))
+      return
+    }
     this.exchange.responseBodyBytes += end - start
     if (this.framing === 'chunked') {
       this.wire.send(`${(end - start).toString(16)}\r\n`)
@@ -612,12 +708,30 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
   }
 
   complete(trailers: Head | null, before: () => void): void {
-    if (this.framing === 'chunked') this.wire.send(`0\r\n${trailerLines(trailers)}\r\n`)
+    const last = this.framing === 'chunked' ? `0\r\n${trailerLines(trailers)}\r\n` : ''
+    if (this.filtered === null) this.completeNow(last, before)
+    else {
+      this.held = { last, before }
+      this.filtered.end()
+    }
+  }
+
+  private completeNow(last: string, before: () => void): void {
+    this.wire.send(last)
     this.flush()
     this.endExchange('complete', before)
   }
 
+  /** Nobody wants the rest of the answer. */
+  private letGoOfUpstream(): void {
+    this.filtered?.cancel()
+    this.forwarding?.abandon()
+    this.held?.before()
+    this.held = null
+  }
+
   abort(): void {
+    this.filtered?.cancel()
     this.wire.flush()
     this.finish('upstream_abort')
     this.current = null
@@ -701,6 +815,11 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     const { write_stall: stall } = this.engine.settings.timeouts
     this.wire.setDeadline(clock.now + (this.wire.queued > 0 ? stall : lingerTime))
   }
+}
+
+/** Answers of these statuses end with their head (RFC 9110 6.4.1). */
+function hasNoContent(status: number): boolean {
+  return status === 204 || status === 304 || status < 200
 }
 
 /** Requests may be preceded by empty lines (RFC 9112 2.2). */

@@ -58,13 +58,15 @@ for (let byte = 0x21; byte < 0x7f; byte++) targetByte[byte] = 1
 for (const char of '%\\;') targetByte[char.charCodeAt(0)] = 2
 targetByte['#'.charCodeAt(0)] = 0
 
-const isKnownMethod = new Set(
+const knownMethods = new Set(
   (
     'GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH PURGE QUERY ACL BIND CHECKOUT COPY LINK LOCK M-SEARCH MERGE ' +
     'MKACTIVITY MKCALENDAR MKCOL MOVE NOTIFY PROPFIND PROPPATCH REBIND REPORT SEARCH SOURCE SUBSCRIBE UNBIND UNLINK ' +
     'UNLOCK UNSUBSCRIBE'
   ).split(' '),
 )
+
+export const isKnownMethod = (method: string): boolean => knownMethods.has(method)
 
 /** One parsed head. Made once per connection and filled again for each message. */
 export class Head {
@@ -157,7 +159,7 @@ export class Head {
     if (next <= 0) return next
     this.text = latin1(bytes, start, next)
     this.method = isGet(bytes, start, methodEnd) ? 'GET' : this.text.slice(0, methodEnd - start)
-    if (this.method !== 'GET' && !isKnownMethod.has(this.method)) return Parse.unknownMethod
+    if (this.method !== 'GET' && !knownMethods.has(this.method)) return Parse.unknownMethod
     this.target = this.text.slice(targetStart - start, targetEnd - start)
     this.pathNeedsWork = marks > 1
     return this.checkRequest() || next

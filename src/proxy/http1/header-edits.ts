@@ -1,6 +1,6 @@
 /** Changes to a head that is still to be written: whole lines, with the names that they replace. */
 import type { HeaderEdits as Edits, HeaderBlock, HeaderName } from '../exchange.ts'
-import { checkedValue, headerName } from '../headers.ts'
+import { checkedValue, headerName, writableName } from '../headers.ts'
 import type { Head } from './head.ts'
 
 interface Lines {
@@ -19,17 +19,19 @@ export class HeaderEdits implements Edits {
   private readonly entries: Lines[] = []
 
   set(name: HeaderName | string, value: string | number): void {
-    const field = typeof name === 'string' ? headerName(name) : name
+    const field = writableName(name)
     this.put(field, true, line(field, value))
   }
 
   add(name: HeaderName | string, value: string | number): void {
-    const field = typeof name === 'string' ? headerName(name) : name
+    const field = writableName(name)
     this.entries.push({ name: field, names: noNames, replaces: false, text: line(field, value) })
   }
 
+  /** A field that the engine writes stays. */
   remove(name: HeaderName | string): void {
-    this.put(typeof name === 'string' ? headerName(name) : name, true, '')
+    const field = typeof name === 'string' ? headerName(name) : name
+    if (!field.isReserved) this.put(field, true, '')
   }
 
   setBlock(block: HeaderBlock): void {
@@ -47,6 +49,12 @@ export class HeaderEdits implements Edits {
       })
     }
     return found
+  }
+
+  /** Whether these edits set, add or remove a field of that name. */
+  speaksOf(lower: string): boolean {
+    for (const entry of this.entries) if (speaksOf(entry, lower)) return true
+    return false
   }
 
   /** Visits every line that will be written. */

@@ -1,6 +1,6 @@
 /** Fields of a parsed head as policies see them, with edits on top for the request's upstream copy. */
 import type { HeaderBlock, HeaderName, HeaderView, RequestHeaders } from '../exchange.ts'
-import { knownHash } from '../headers.ts'
+import { headerName, knownHash } from '../headers.ts'
 import type { Head } from './head.ts'
 import { HeaderEdits } from './header-edits.ts'
 
@@ -82,9 +82,12 @@ export class RequestFields extends HeadFields implements RequestHeaders {
     this.edit().add(name, value)
   }
 
+  /** A field that the engine writes stays. */
   remove(name: HeaderName | string): void {
-    this.edits?.remove(name)
-    this.dropSent(name)
+    const field = typeof name === 'string' ? headerName(name) : name
+    if (field.isReserved) return
+    this.edits?.remove(field)
+    this.dropSent(field)
   }
 
   setBlock(block: HeaderBlock): void {

@@ -13,11 +13,12 @@ import type {
   UpstreamInfo,
 } from '../exchange.ts'
 import type { FilterDecision } from '../filter.ts'
-import { headerBlock } from '../headers.ts'
+import { InvalidTargetError, isForwardablePath } from '../forwarded-target.ts'
+import { checkedValue, headerBlock, headerName } from '../headers.ts'
 import { HeldBody } from '../held-body.ts'
 import type { Binding } from '../runtime.ts'
 import type { Target } from '../target.ts'
-import type { Head } from './head.ts'
+import { type Head, isKnownMethod } from './head.ts'
 import { HeaderEdits } from './header-edits.ts'
 import { HeadFields, noFields, RequestFields } from './header-view.ts'
 
@@ -32,6 +33,8 @@ function nextId(): string {
   idCount++
   return idPrefix + idCount.toString(16).padStart(12, '0')
 }
+
+const hostName = headerName('Host')
 
 /** What the upstream is told of a consumer, made once for each of its credentials. */
 const identities = new WeakMap<Consumer, Map<string, HeaderBlock>>()
@@ -67,6 +70,10 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   forwardTarget = ''
   /** A policy replaced the query. */
   queryChanged = false
+  /** What policies put in place of the client's path, method and host for the upstream; empty: they did not. */
+  newPath = ''
+  newMethod = ''
+  newHost = ''
   /** The authority of an absolute-form target, which replaces the Host field; else empty. */
   authority = ''
   /** The client asked for a WebSocket and its route allows one. */
@@ -126,6 +133,26 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
     if (this.contentLength === 0) return ''
     this.held ??= new HeldBody(this.contentLength)
     return this.held.ask(limit)
+  }
+
+  setPath(path: string): void {
+    if (!isForwardablePath(path)) throw new InvalidTargetError('the new path cannot stand in a request line')
+    this.newPath = path
+  }
+
+  setMethod(method: string): void {
+    if (!isKnownMethod(method)) throw new InvalidTargetError('the new method is not known')
+    this.newMethod = method
+  }
+
+  setHost(host: string): void {
+    checkedValue(hostName, host)
+    this.newHost = host
+  }
+
+  /** The method of the upstream's copy. */
+  get upstreamMethod(): string {
+    return this.newMethod === '' ? this.method : this.newMethod
   }
 
   get id(): string {
@@ -204,5 +231,12 @@ class ResponseView implements ExchangeResponse {
 
   get headBytes(): number {
     return this.exchange.responseHeadBytes
+  }
+
+  setStatus(status: number): void {
+    if (!(Number.isInteger(status) && status >= 200 && status <= 599)) {
+      throw new RangeError(`a response cannot have the status ${status}`)
+    }
+    this.exchange.status = status
   }
 }

@@ -41,8 +41,11 @@ export function ownAnswer(
 ): string {
   const bodiless = status === 204 || status === 304
   let text = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\nDate: ${httpDate()}\r\n`
-  if (!bodiless) text += `Content-Type: ${content.contentType}\r\nContent-Length: ${content.body.length}\r\n`
-  if (server !== '') text += `Server: ${server}\r\n`
+  if (!bodiless) {
+    if (!edits?.speaksOf('content-type')) text += `Content-Type: ${content.contentType}\r\n`
+    text += `Content-Length: ${content.body.length}\r\n`
+  }
+  if (server !== '' && !edits?.speaksOf('server')) text += `Server: ${server}\r\n`
   text += connection + lines
   if (edits !== null) text += edits.text()
   return withBody && !bodiless ? `${text}\r\n${content.body}` : `${text}\r\n`

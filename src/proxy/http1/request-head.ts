@@ -92,7 +92,7 @@ export function requestHead(
   const host = hostLine(exchange, upstream, endpoint)
   if (exchange.forwardedLines === '') exchange.forwardedLines = facts.forwardedLines(exchange)
   const edits = exchange.requestFields?.edits ?? null
-  let text = `${exchange.method} ${exchange.forwardTarget} HTTP/1.1\r\n${host}${head.keptLines()}${exchange.forwardedLines}`
+  let text = `${exchange.upstreamMethod} ${exchange.forwardTarget} HTTP/1.1\r\n${host}${head.keptLines()}${exchange.forwardedLines}`
   if (head.chunked) text += 'Transfer-Encoding: chunked\r\n'
   else if (head.contentLength >= 0 && !hasContentLengthLine(head))
     text += `Content-Length: ${head.contentLength}\r\n`
@@ -108,6 +108,10 @@ function hostLine(exchange: Http1Exchange, upstream: Upstream, endpoint: Endpoin
   const { head } = exchange
   const { pass_host: mode, upstream_host: rewritten } = upstream.spec
   if (mode === 'pass') {
+    if (exchange.newHost !== '') {
+      dropHost(head)
+      return `Host: ${exchange.newHost}\r\n`
+    }
     if (exchange.authority === '' && head.hostField >= 0) return ''
     dropHost(head)
     return `Host: ${exchange.authority === '' ? endpoint.label : exchange.authority}\r\n`

@@ -1,4 +1,5 @@
 /** Writes the heads of upstreams' answers for clients (RFC 9110 7.6, RFC 9112 6). */
+import { reasonPhrase } from '../errors.ts'
 import { type Head, ID_SHIFT } from './head.ts'
 import type { HeaderEdits } from './header-edits.ts'
 import { Field } from './known-fields.ts'
@@ -40,16 +41,23 @@ export function cleanResponse(head: Head, keepContentLength: boolean): boolean {
 /** The final head of an upstream's answer. `lines` are complete lines of the gateway's own. */
 export function passedHead(
   head: Head,
+  status: number,
   framing: ClientFraming,
   lines: string,
   edits: HeaderEdits | null,
 ): string {
   edits?.dropFrom(head)
-  let text = `HTTP/1.1 ${head.status} ${head.reason}\r\n${head.keptLines()}${lines}`
+  const reason = status === head.status ? head.reason : reasonPhrase(status)
+  let text = `HTTP/1.1 ${status} ${reason}\r\n${head.keptLines()}${lines}`
   if (framing === 'chunked') text += 'Transfer-Encoding: chunked\r\n'
   else if (framing === 'length' && !keepsLength(head)) text += `Content-Length: ${head.contentLength}\r\n`
   if (edits !== null) text += edits.text()
   return `${text}\r\n`
+}
+
+/** The body will not have the length that the upstream announced. */
+export function dropLength(head: Head): void {
+  for (let n = 0; n < head.count; n++) if (head.id(n) === Field.contentLength) head.drop(n)
 }
 
 function keepsLength(head: Head): boolean {

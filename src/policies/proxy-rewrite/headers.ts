@@ -1,0 +1,73 @@
+import { compileText, type Exchange, type HeaderName, headerName, type PolicyHost } from '../kit/index.ts'
+
+type Value = string | number
+type Values = Readonly<Record<string, Value | readonly Value[]>>
+
+/** What is done to the fields of a request. Without one of these words, a map sets the fields that it names. */
+export interface HeaderOperations {
+  add?: Values
+  set?: Values
+  remove?: readonly string[]
+}
+
+export type Captures = readonly (string | undefined)[] | null
+
+interface Operation {
+  readonly name: HeaderName
+  readonly values: readonly ((exchange: Exchange, captures: Captures) => string)[]
+}
+
+export function operationsOf(headers: Readonly<Record<string, unknown>>): HeaderOperations {
+  const structured = ['add', 'set', 'remove'].some((word) => typeof headers[word] === 'object')
+  return structured ? (headers as HeaderOperations) : { set: headers as Values }
+}
+
+/** Adds, then sets, then removes, as APISIX does. */
+export function compileHeaders(
+  { add = {}, set = {}, remove = [] }: HeaderOperations,
+  host: PolicyHost,
+): (exchange: Exchange, captures: Captures) => void {
+  const added = compile(add, host)
+  const replaced = compile(set, host)
+  const removed = remove.map((name) => headerName(name))
+  return (exchange, captures) => {
+    const { request } = exchange
+    for (const { name, values } of added) {
+      for (const value of values) request.headers.add(name, value(exchange, captures))
+    }
+    for (const { name, values } of replaced) {
+      if (name.lower === 'host') {
+        request.setHost(values[0]?.(exchange, captures) ?? '')
+        continue
+      }
+      for (const [index, value] of values.entries()) {
+        if (index === 0) request.headers.set(name, value(exchange, captures))
+        else request.headers.add(name, value(exchange, captures))
+      }
+    }
+    for (const name of removed) request.headers.remove(name)
+  }
+}
+
+function compile(values: Values, host: PolicyHost): Operation[] {
+  return Object.entries(values).map(([name, value]) => ({
+    name: headerName(name),
+    values: [value].flat().map((one) => compileValue(String(one), host)),
+  }))
+}
+
+/** References to groups of `regex_uri` come before those to variables. */
+function compileValue(text: string, host: PolicyHost): (exchange: Exchange, captures: Captures) => string {
+  const group = /(?<!\\)\$\{?(\d+)\}?/g
+  if (!group.test(text)) {
+    const plain = compileText(text, host)
+    return (exchange) => plain(exchange)
+  }
+  const pieces = text.split(/(?<!\\)\$\{?(\d+)\}?/)
+  const parts = pieces.map((piece, index) => (index % 2 === 0 ? compileText(piece, host) : Number(piece)))
+  return (exchange, captures) => {
+    let filled = ''
+    for (const part of parts) filled += typeof part === 'number' ? (captures?.[part] ?? '') : part(exchange)
+    return filled
+  }
+}

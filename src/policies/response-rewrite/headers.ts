@@ -1,0 +1,44 @@
+import { compileText, type Exchange, type HeaderName, headerName, type PolicyHost } from '../kit/index.ts'
+
+type Values = Readonly<Record<string, string | number>>
+
+/** What is done to the fields of an answer. Without one of these words, a map sets the fields that it names. */
+export interface HeaderOperations {
+  /** Lines: `Set-Cookie: a=b`. */
+  add?: readonly string[]
+  set?: Values
+  remove?: readonly string[]
+}
+
+type Field = readonly [name: HeaderName, value: (exchange: Exchange) => string]
+
+export function operationsOf(headers: Readonly<Record<string, unknown>>): HeaderOperations {
+  const structured = ['add', 'set', 'remove'].some((word) => typeof headers[word] === 'object')
+  return structured ? (headers as HeaderOperations) : { set: headers as Values }
+}
+
+/** Name and value of a line to add; undefined when it is none. */
+export function splitLine(line: string): readonly [name: string, value: string] | undefined {
+  const match = /^([^:\s]+)\s*:\s*([^:]+)$/.exec(line)
+  return match === null ? undefined : [match[1]!, match[2]!]
+}
+
+/** Adds, then sets, then removes, as APISIX does. */
+export function compileHeaders(
+  { add = [], set = {}, remove = [] }: HeaderOperations,
+  host: PolicyHost,
+): (exchange: Exchange) => void {
+  const field = (name: string, value: string): Field => [headerName(name), compileText(value, host)]
+  const added = add.flatMap((line) => {
+    const parts = splitLine(line)
+    return parts === undefined ? [] : [field(...parts)]
+  })
+  const replaced = Object.entries(set).map(([name, value]) => field(name, String(value)))
+  const removed = remove.map((name) => headerName(name))
+  return (exchange) => {
+    const { answer } = exchange
+    for (const [name, value] of added) answer.add(name, value(exchange))
+    for (const [name, value] of replaced) answer.set(name, value(exchange))
+    for (const name of removed) answer.remove(name)
+  }
+}
