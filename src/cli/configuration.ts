@@ -1,6 +1,6 @@
 /** Reads a configuration for commands that look at it without running it. */
 import { type CheckResult, check } from '../config/check.ts'
-import { chooseSources, load } from '../config/load.ts'
+import { chooseSources, type Loaded, load } from '../config/load.ts'
 import type { Plan } from '../config/plan.ts'
 import { formatFinding } from '../config/problem.ts'
 import { catalogue, policySchemas } from '../policies/index.ts'
@@ -8,9 +8,14 @@ import { version } from '../version.ts'
 import { type CliIo, UsageError } from './command.ts'
 
 /** `named`: files and folders; none: those that `start` would take. */
-export async function readConfiguration(named: readonly string[], io: CliIo): Promise<CheckResult> {
+export async function readConfiguration(
+  named: readonly string[],
+  io: CliIo,
+): Promise<CheckResult & Pick<Loaded, 'documents'>> {
   const sources = await chooseSources(named, io.cwd)
-  return check(await load(sources, io.env, io.cwd), policySchemas(catalogue), { gatewayVersion: version })
+  const loaded = await load(sources, io.env, io.cwd)
+  const { documents } = loaded
+  return { documents, ...check(loaded, policySchemas(catalogue), { gatewayVersion: version }) }
 }
 
 /** The plan; undefined when there is none, after its errors were printed. */

@@ -264,12 +264,12 @@ suite('no phantom drift', () => {
   for (const name of configurations) {
     test(`${name}, with every default written out and everything in another order`, async (t: TestContext) => {
       const loaded = await load([root + name], { ORDERS_KEY: 'k' })
-      const { declarations, findings } = check(loaded, policySchemas(catalogue), { gatewayVersion: '0' })
-      if (declarations === undefined) throw new Error(JSON.stringify(findings))
+      const { configuration, findings } = check(loaded, policySchemas(catalogue), { gatewayVersion: '0' })
+      if (configuration === undefined) throw new Error(JSON.stringify(findings))
       const written = Object.fromEntries(
         resourceKinds.map((kind) => [
           kind,
-          [...declarations[kind].values()].map(({ id, input }) =>
+          [...configuration.entries(kind)].map(([id, input]) =>
             kind === 'consumers' ? input : { ...input, id },
           ),
         ]),

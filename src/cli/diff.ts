@@ -65,11 +65,11 @@ interface Side {
 /** Undefined after its findings were printed. */
 async function readSide(source: string, io: CliIo): Promise<Side | undefined> {
   if (/^https?:/i.test(source)) return readGateway(source)
-  const { plan, configuration, declarations, findings } = await readConfiguration([source], io)
-  if (plan !== undefined && configuration !== undefined && declarations !== undefined) {
+  const { plan, configuration, documents, findings } = await readConfiguration([source], io)
+  if (plan !== undefined && configuration !== undefined) {
     return {
       configuration: comparedConfiguration(plan.settings, configuration),
-      provenance: new Provenance(declarations),
+      provenance: new Provenance(documents),
     }
   }
   for (const finding of findings) if (finding.severity === 'error') io.stderr.write(formatFinding(finding))

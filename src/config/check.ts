@@ -46,8 +46,6 @@ export interface CheckResult {
   plan?: Plan
   /** What the plan was made from. */
   configuration?: Configuration
-  /** The same with where it stands. */
-  declarations?: Declarations
   /** Errors first, then by file and line. */
   findings: Finding[]
 }
@@ -95,7 +93,6 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   return {
     plan,
     configuration: new Configuration(declarations, held, catalogue),
-    declarations,
     findings,
   }
 }

@@ -92,7 +92,7 @@ function declare(
   } else known.set(id, withLua || problems.length > 0 ? { id, place } : { id, place, input: value })
 }
 
-function identity(kind: ResourceKind, { value, fallbackId }: Item): string {
+export function identity(kind: ResourceKind, { value, fallbackId }: Item): string {
   const id = kind === 'consumers' ? value.username : value.id
   return typeof id === 'string' || typeof id === 'number' ? String(id) : fallbackId
 }
@@ -140,7 +140,9 @@ const isMap = (value: unknown): value is Record<string, unknown> =>
 const isPlugins = (value: unknown): value is Plugins => isMap(value) && Object.values(value).every(isMap)
 
 /** APISIX's files hold credentials beside consumers, with the id `USERNAME/credentials/ID`. */
-function credentialPath({ id }: Record<string, unknown>): { username: string; id: string } | undefined {
+export function credentialPath({
+  id,
+}: Record<string, unknown>): { username: string; id: string } | undefined {
   const match = typeof id === 'string' ? /^([^/]+)\/credentials\/([^/]+)$/.exec(id) : null
   return match === null ? undefined : { username: match[1]!, id: match[2]! }
 }

@@ -2,7 +2,7 @@
  * What `JSON.parse` does not tell: where things stand in a text, which keys come twice, and what is wrong with the
  * syntax without quoting the text (it may hold secrets).
  */
-import type { WantedNode } from './position.ts'
+import { reportAll, type WantedNode } from './position.ts'
 
 export interface JsonScan {
   syntaxError?: { offset: number; message: string }
@@ -187,14 +187,5 @@ class JsonScanner {
 
   #fail(message: string): never {
     throw new JsonSyntaxError(message, this.#at)
-  }
-}
-
-/** A value stands for itself and, until they turn up, for everything that is wanted below it. */
-function reportAll(node: WantedNode, offset: number, found: (index: number, offset: number) => void): void {
-  for (const index of node.values) found(index, offset)
-  for (const child of node.children.values()) {
-    for (const index of child.keys) found(index, offset)
-    reportAll(child, offset, found)
   }
 }

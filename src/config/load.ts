@@ -2,12 +2,13 @@
  * Files and folders -> documents with positions and expanded variables. Nothing is checked here beyond the syntax;
  * `check` does that for all documents at once.
  */
+import { hash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { readAdminKey } from './admin-key.ts'
 import { type Environment, expandVariables, mayReferToVariables } from './environment.ts'
 import { scanJson } from './json-text.ts'
-import { readPlainYaml } from './plain-yaml.ts'
+import { locatePlainYaml, readPlainYaml } from './plain-yaml.ts'
 import { LineIndex, type Position, type Wanted, wantedTree } from './position.ts'
 import { type Finding, formatPath, type PathSegment } from './problem.ts'
 import { locateYaml, readYaml } from './yaml-text.ts'
@@ -24,6 +25,8 @@ export interface SourceDocument {
 export interface Loaded {
   documents: SourceDocument[]
   findings: Finding[]
+  /** Digests of the files that were read, to tell later whether they are still the same. */
+  digests?: Map<string, string>
   /** Of the Admin API, from the environment. */
   adminKey?: string
 }
@@ -56,14 +59,17 @@ export async function load(
   env: Environment,
   cwd: string = process.cwd(),
 ): Promise<Loaded> {
-  const loaded: Loaded = { documents: [], findings: [] }
+  const digests = new Map<string, string>()
+  const loaded: Loaded = { documents: [], findings: [], digests }
   const { key, finding } = await readAdminKey(env, cwd)
   if (key !== undefined) loaded.adminKey = key
   if (finding !== undefined) loaded.findings.push(finding)
   for (const source of sources) {
     try {
       for (const file of await sourceFiles(source, cwd)) {
-        readText(file, await readFile(resolve(cwd, file), 'utf8'), env, loaded)
+        const text = await readFile(resolve(cwd, file), 'utf8')
+        digests.set(file, hash('sha256', text))
+        readText(file, text, env, loaded)
       }
     } catch (error) {
       loaded.findings.push(unreadable(source, error as NodeJS.ErrnoException))
@@ -150,7 +156,8 @@ function addJsonSyntaxError(file: string, text: string, loaded: Loaded): void {
 
 function addYaml(file: string, text: string, env: Environment, loaded: Loaded): void {
   const value = readPlainYaml(text)
-  const { values, problems } = value === undefined ? readYaml(text) : { values: [value], problems: [] }
+  const isPlain = value !== undefined
+  const { values, problems } = isPlain ? { values: [value], problems: [] } : readYaml(text)
   const lines = new LineIndex(text)
   for (const { code, offset, message } of problems) {
     const prefix = code === 'syntax' ? 'not well-formed YAML: ' : ''
@@ -166,9 +173,11 @@ function addYaml(file: string, text: string, env: Environment, loaded: Loaded): 
   values.forEach((value, documentIndex) => {
     const locate = (wanted: readonly Wanted[]) => {
       const positions = new Array<Position | undefined>(wanted.length)
-      locateYaml(text, documentIndex, wantedTree(wanted), (index, offset) => {
+      const tree = wantedTree(wanted)
+      const found = (index: number, offset: number) => {
         positions[index] = lines.position(offset)
-      })
+      }
+      if (!isPlain || !locatePlainYaml(text, tree, found)) locateYaml(text, documentIndex, tree, found)
       return positions
     }
     addDocument({ file, value, locate }, text, env, loaded)

@@ -3,7 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { parseAllDocuments } from 'yaml'
-import { readPlainYaml } from './plain-yaml.ts'
+import { locatePlainYaml, readPlainYaml } from './plain-yaml.ts'
+import { LineIndex, type Wanted, type WantedNode, wantedTree } from './position.ts'
+import type { PathSegment } from './problem.ts'
+import { locateYaml } from './yaml-text.ts'
 
 /** What the library makes of a text; undefined when it is not one document without mistakes. */
 function byLibrary(text: string): unknown {
@@ -248,3 +251,56 @@ function generator(seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
   }
 }
+
+suite('places in plain YAML', () => {
+  /** Every path of a value, and some that are not there. */
+  function pathsIn(value: unknown, path: PathSegment[] = []): PathSegment[][] {
+    const entries =
+      typeof value !== 'object' || value === null
+        ? []
+        : Array.isArray(value)
+          ? [...value.entries()]
+          : Object.entries(value)
+    return [path, [...path, 'missing', 3], ...entries.flatMap(([key, item]) => pathsIn(item, [...path, key]))]
+  }
+
+  function positions(
+    text: string,
+    wanted: readonly Wanted[],
+    locate: (tree: WantedNode, found: (index: number, offset: number) => void) => void,
+  ): string[] {
+    const lines = new LineIndex(text)
+    const found: string[] = []
+    locate(wantedTree(wanted), (index, offset) => {
+      const { line, column } = lines.position(offset)
+      found[index] = `${line}:${column}`
+    })
+    return found
+  }
+
+  const root = new URL('../../', import.meta.url).pathname
+  const files = ['examples', 'test/golden'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.yaml'))
+      .map((name) => join(root, folder, name)),
+  )
+  const texts = files
+    .map((file) => [file.slice(root.length), readFileSync(file, 'utf8')] as const)
+    .filter(([, text]) => readPlainYaml(text) !== undefined)
+
+  for (const [name, text] of texts) {
+    test(`are where the library finds them: ${name}`, (t) => {
+      const wanted = pathsIn(readPlainYaml(text)).flatMap((path) => [
+        { path, at: 'key' as const },
+        { path, at: 'value' as const },
+      ])
+      const ours = positions(text, wanted, (tree, found) => void locatePlainYaml(text, tree, found))
+      const theirs = positions(text, wanted, (tree, found) => locateYaml(text, 0, tree, found))
+      const told = (list: string[]) =>
+        list.map((place, index) => `${JSON.stringify(wanted[index]!.path)} ${wanted[index]!.at} ${place}`)
+      t.assert.deepEqual(told(ours), told(theirs))
+    })
+  }
+
+  test('and there are some', (t) => t.assert.ok(texts.length > 10))
+})

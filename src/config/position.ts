@@ -40,6 +40,19 @@ export function wantedTree(wanted: readonly Wanted[]): WantedNode {
 
 const wantedNode = (): WantedNode => ({ keys: [], values: [], children: new Map() })
 
+/** A value stands for itself and, until they turn up, for everything that is wanted below it. */
+export function reportAll(
+  node: WantedNode,
+  offset: number,
+  found: (index: number, offset: number) => void,
+): void {
+  for (const index of node.values) found(index, offset)
+  for (const child of node.children.values()) {
+    for (const index of child.keys) found(index, offset)
+    reportAll(child, offset, found)
+  }
+}
+
 /** Turns offsets into lines and columns. */
 export class LineIndex {
   readonly #starts: number[] = [0]

@@ -1,8 +1,11 @@
 /** Where the parts of a configuration were written. */
-import type { Declarations } from './declarations.ts'
+import { credentialPath, identity } from './declarations.ts'
+import { readSections } from './documents.ts'
+import type { SourceDocument } from './load.ts'
 import { nodeEntries, writtenAs } from './normal-form.ts'
+import { resourceKinds } from './plan.ts'
 import { formatPath, type PathSegment } from './problem.ts'
-import type { Place } from './report.ts'
+import { type Place, Report } from './report.ts'
 import type { Configured } from './secret-fields.ts'
 
 export interface SourcePosition {
@@ -20,16 +23,28 @@ export interface WantedProperty extends Configured {
 }
 
 export class Provenance {
-  readonly #declarations: Declarations
+  /** By `KIND/ID`. */
+  readonly #places = new Map<string, Place>()
 
-  constructor(declarations: Declarations) {
-    this.#declarations = declarations
+  constructor(documents: readonly SourceDocument[]) {
+    // What is wrong with them is nobody's question here.
+    const { items } = readSections(documents, new Report([]))
+    for (const kind of resourceKinds) {
+      for (const item of items[kind]) {
+        const credential = kind === 'consumers' ? credentialPath(item.value) : undefined
+        const name =
+          credential === undefined
+            ? `${kind}/${identity(kind, item)}`
+            : credentialName(credential.username, credential.id)
+        if (!this.#places.has(name)) this.#places.set(name, item)
+      }
+    }
   }
 
   /**
-   * Where each was written, in their order; undefined for what nobody wrote: defaults, and resources
-   * that do not exist. Settings of the gateway are merged from many places and have none.
-   * Reads the documents a second time, so it is asked once for everything that is wanted.
+   * Where each was written, in their order; undefined for what nobody wrote: defaults, and resources that do not exist.
+   * Settings of the gateway are merged from many places and have none. Reads the documents a second time, so it is asked
+   * once for everything that is wanted.
    */
   locate(wanted: readonly WantedProperty[]): (SourcePosition | undefined)[] {
     const positions = new Array<SourcePosition | undefined>(wanted.length)
@@ -45,11 +60,18 @@ export class Provenance {
   }
 
   #placeOf({ kind, id, path }: WantedProperty): Place | undefined {
-    const place = kind === 'gateway' ? undefined : this.#declarations[kind].get(id)?.place
-    if (place === undefined) return undefined
-    const written = writtenPath(valueAt(place.document.value, place.path), path)
-    return written && { document: place.document, path: [...place.path, ...written] }
+    const own = placeBelow(this.#places.get(`${kind}/${id}`), path)
+    if (own !== undefined || kind !== 'consumers' || path[0] !== 'credentials') return own
+    return placeBelow(this.#places.get(credentialName(id, String(path[1]))), path.slice(2))
   }
+}
+
+const credentialName = (username: string, id: string) => `consumers/${username}/credentials/${id}`
+
+function placeBelow(place: Place | undefined, path: readonly PathSegment[]): Place | undefined {
+  if (place === undefined) return undefined
+  const written = writtenPath(valueAt(place.document.value, place.path), path)
+  return written && { document: place.document, path: [...place.path, ...written] }
 }
 
 function valueAt(value: unknown, path: readonly PathSegment[]): unknown {

@@ -47,8 +47,10 @@ export function locateYaml(
   found: (index: number, offset: number) => void,
 ): void {
   const document = parseDocuments(text).filter((candidate) => !isEmpty(candidate))[documentIndex]
-  if (document?.contents)
-    locate(document, document.contents, wanted, document.contents.range?.[0] ?? 0, found)
+  if (!document?.contents) return
+  const start = document.contents.range?.[0] ?? 0
+  for (const index of wanted.keys) found(index, start)
+  locate(document, document.contents, wanted, start, found)
 }
 
 /** Nothing but comments, or a lone `null`. */
