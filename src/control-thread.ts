@@ -9,6 +9,7 @@ import { controlEndpoints } from './admin/control.ts'
 import { exportEndpoints } from './admin/exported-configuration.ts'
 import { refuseForeign } from './admin/foreign-requests.ts'
 import { healthEndpoints } from './admin/health.ts'
+import { healthcheckEndpoints } from './admin/healthcheck.ts'
 import { LiveConfiguration } from './admin/live-configuration.ts'
 import { metricsEndpoints } from './admin/metrics.ts'
 import { resourceEndpoints } from './admin/resources.ts'
@@ -26,6 +27,8 @@ import type { SpareThreads } from './proxy/spare-threads.ts'
 import { Supervisor } from './proxy/supervisor.ts'
 import type { Ports } from './proxy/thread-protocol.ts'
 import { Discovery } from './proxy/upstream/discovery/discovery.ts'
+import { healthFamilies } from './proxy/upstream/health/families.ts'
+import { HealthMonitor } from './proxy/upstream/health/monitor.ts'
 import { Resolver } from './proxy/upstream/resolver.ts'
 import { Exposition } from './telemetry/exposition.ts'
 import { DescriptorDestination, LineSink } from './telemetry/line-sink.ts'
@@ -63,6 +66,7 @@ export class Gateway {
   readonly #supervisor: Supervisor
   readonly #resolver: Resolver
   readonly #discovery: Discovery
+  readonly #health: HealthMonitor
   readonly #exposition: Exposition
   readonly #pulse: ThreadPulse
   readonly #stdout: LineSink
@@ -83,11 +87,17 @@ export class Gateway {
     this.#stdout = new LineSink(new DescriptorDestination(process.stdout.fd), {
       onError: (err) => log.error({ err }, 'log lines cannot be written to standard output'),
     })
+    this.#health = new HealthMonitor({
+      log,
+      addressesOf: (host) => this.#resolver.addressesOf(host),
+      nodesOf: (service) => this.#discovery.nodesOf(service),
+    })
     this.#supervisor = new Supervisor({
       plan,
       threads,
       addressBook: this.#resolver,
       nodeBook: this.#discovery,
+      health: this.#health,
       log,
       observer: {
         threadStarted: (threadId, memory) => this.#exposition.addThread(threadId, memory),
@@ -99,6 +109,10 @@ export class Gateway {
     const { state } = this.#supervisor
     // The threads count their own series.
     state.add({ kind: 'metrics', count: () => 0, clear: () => this.#exposition.clearPolicyMetrics() })
+    for (const keeper of this.#health.keepers) state.add(keeper)
+    this.#exposition.addSource(() =>
+      healthFamilies(this.#health.status(), this.#health.totals, (key) => this.#upstreamName(key)),
+    )
     state.add({ kind: 'caches', count: () => this.#resolver.size, clear: () => this.#resolver.refresh() })
     this.#live = new LiveConfiguration(this.#supervisor, store, configuration)
   }
@@ -216,7 +230,19 @@ export class Gateway {
       }),
       ...resourceEndpoints(source, secrets),
       ...exportEndpoints(source, secrets),
+      ...healthcheckEndpoints(source.plan, this.#health, (kind, id) => this.#resourceName(kind, id)),
     }
+  }
+
+  /** What APISIX calls a resource: those of the Admin API otherwise than those of files. */
+  #resourceName(kind: ResourceKind, id: string): string {
+    return this.#store.get(kind, id) === undefined ? `/${kind}/${id}` : `/apisix/${kind}/${id}`
+  }
+
+  /** @param key of an upstream: `route:1` */
+  #upstreamName(key: string): string {
+    const colon = key.indexOf(':')
+    return this.#resourceName(`${key.slice(0, colon)}s` as ResourceKind, key.slice(colon + 1))
   }
 
   async #serve(
@@ -246,6 +272,7 @@ export class Gateway {
   async #close(): Promise<void> {
     this.#discovery.close()
     this.#resolver.close()
+    this.#health.close()
     this.#pulse.stop()
     await Promise.all([...this.#servers.map((server) => server.close()), this.#stdout.close()])
     await this.#live.settle()

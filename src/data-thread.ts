@@ -21,6 +21,8 @@ import type {
   ToDataThread,
 } from './proxy/thread-protocol.ts'
 import type { DiscoveredNode } from './proxy/upstream/discovery/discovered-node.ts'
+import { HealthRegister } from './proxy/upstream/health/health-register.ts'
+import type { UpstreamSlots } from './proxy/upstream/health/slots.ts'
 import { compileTemplate, compileVariable } from './proxy/variables.ts'
 import { Worker } from './proxy/worker.ts'
 import { EngineCounters } from './telemetry/engine-counters.ts'
@@ -81,6 +83,7 @@ class DataThread {
       connections: new ConnectionCounts(memory.connections, threadId),
       loads: new LoadTable(memory.loads, threadId),
       counts: new EngineCounters(memory.counters),
+      health: new HealthRegister(memory.health),
       log: this.#log,
     })
     this.#pulse = new ThreadPulse(memory.gauges)
@@ -110,6 +113,10 @@ class DataThread {
     }
     if (delta.settings !== undefined) this.#log.level = delta.settings.log.level
     this.#post({ type: 'applied', version })
+  }
+
+  setSlots(slots: UpstreamSlots): void {
+    this.#worker.setSlots(slots)
   }
 
   setAddresses(host: string, addresses: readonly string[]): void {
@@ -148,6 +155,7 @@ function begin(start: ThreadStart): DataThread {
   const begun = new DataThread(start, (message) => port.postMessage(message))
   for (const [host, addresses] of start.addresses) begun.setAddresses(host, addresses)
   for (const [service, nodes] of start.nodes) begun.setNodes(service, nodes)
+  for (const slots of start.health) begun.setSlots(slots)
   begun.apply(start.delta)
   return begun
 }
@@ -159,6 +167,9 @@ port.on('message', (message: ToDataThread) => {
       break
     case 'plan':
       thread?.apply(message.delta)
+      break
+    case 'health':
+      thread?.setSlots(message.slots)
       break
     case 'addresses':
       thread?.setAddresses(message.host, message.addresses)

@@ -466,8 +466,10 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     this.atEndpoint = false
     const endpoint = this.endpoint as Endpoint<UpstreamConnection>
     endpoint.leave()
-    if (this.attemptStart !== 0)
-      this.upstream.ended(endpoint, end, this.headPassed ? this.status : 0, clock.now - this.attemptStart)
+    if (this.attemptStart === 0) return
+    const status = this.headPassed ? this.status : 0
+    const elapsed = clock.now - this.attemptStart
+    this.upstream.ended(endpoint, end, status, elapsed, this.connection?.address ?? '')
   }
 }
 

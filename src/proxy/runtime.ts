@@ -14,6 +14,8 @@ import { Router, type RouterMode } from './router/router.ts'
 import type { StateKeeper } from './run-time-state.ts'
 import type { LoadTable } from './shared/load-table.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
+import type { HealthRegister } from './upstream/health/health-register.ts'
+import type { UpstreamSlots } from './upstream/health/slots.ts'
 import { Upstream } from './upstream/upstream.ts'
 
 /** A route at run time. */
@@ -113,6 +115,7 @@ export class Runtime {
   private readonly upstreams = new Map<string, Upstream<UpstreamConnection>>()
   private readonly addresses = new Map<string, readonly string[]>()
   private readonly nodes = new Map<string, readonly DiscoveredNode[]>()
+  private readonly health: HealthRegister
 
   private readonly loads: LoadTable | null
 
@@ -121,8 +124,10 @@ export class Runtime {
     policies: ReadonlyMap<string, PolicyFactory>,
     mode: RouterMode,
     policyFailed: (policy: string, error: unknown) => void,
+    health: HealthRegister,
     loads: LoadTable | null = null,
   ) {
+    this.health = health
     this.loads = loads
     this.chains = new PolicyChains(policies, this.resources, policyFailed)
     this.mode = mode
@@ -144,6 +149,13 @@ export class Runtime {
         upstream.setNodes(nodes ?? [], (host) => this.addressesOf(host))
       }
     }
+  }
+
+  /** Where the health of an upstream's endpoints stands. Comes before the plan or the addresses that need it. */
+  setSlots(slots: UpstreamSlots): void {
+    this.health.setSlots(slots)
+    const upstream = this.upstreams.get(slots.upstream)
+    upstream?.watch(this.health.of(upstream.spec))
   }
 
   /** `path` is the request's own, or a reading of it that is to be compared. */
@@ -208,9 +220,10 @@ export class Runtime {
     for (const [key, spec] of wanted) {
       const known = this.upstreams.get(key)
       const discovered = spec.discovery && (this.nodes.get(spec.discovery.key) ?? [])
-      if (known === undefined)
-        this.upstreams.set(key, new Upstream(spec, addressesOf, this.loads, discovered))
+      const upstream = known ?? new Upstream<UpstreamConnection>(spec, addressesOf, this.loads, discovered)
+      if (known === undefined) this.upstreams.set(key, upstream)
       else known.update(spec, addressesOf, discovered)
+      upstream.watch(this.health.of(spec))
     }
     const gone = [
       ...(delta.remove.upstreams ?? []).map((id) => `upstream:${id}`),
@@ -222,6 +235,7 @@ export class Runtime {
     for (const key of gone) {
       this.upstreams.get(key)?.retire()
       this.upstreams.delete(key)
+      this.health.forget(key)
     }
   }
 

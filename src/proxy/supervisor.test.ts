@@ -3,9 +3,12 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { planOf } from '../../test/threads/plan.ts'
+import type { UpstreamSpec } from '../config/plan.ts'
 import { SpareThreads } from './spare-threads.ts'
-import { Supervisor, type ThreadObserver } from './supervisor.ts'
+import { type HealthWatch, Supervisor, type ThreadObserver } from './supervisor.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
+import type { UpstreamSlots } from './upstream/health/slots.ts'
+import { createHealthTable } from './upstream/health/table.ts'
 import type { AddressBook, NodeBook } from './whereabouts.ts'
 
 const stub = new URL('../../test/threads/stub-data-thread.ts', import.meta.url)
@@ -70,6 +73,38 @@ class FixedNodes implements NodeBook {
   }
 }
 
+/** Remembers what it is told, and gives every upstream of a plan a slot. */
+class RecordedHealth implements HealthWatch {
+  readonly memory = createHealthTable(16)
+  readonly calls: string[] = []
+  #listener: (slots: UpstreamSlots) => void = () => {}
+
+  prepare(added: readonly UpstreamSpec[]): void {
+    this.calls.push(`prepare ${keys(added)}`)
+    for (const { key } of added) this.#listener({ upstream: key, slot: 2, endpoints: [] })
+  }
+
+  follow(added: readonly UpstreamSpec[], gone: readonly UpstreamSpec[]): void {
+    this.calls.push(`follow ${keys(added)} instead of ${keys(gone)}`)
+  }
+
+  moved({ type }: { type: string }): void {
+    this.calls.push(type)
+  }
+
+  slots() {
+    return [{ upstream: 'upstream:1', slot: 1, endpoints: [['127.0.0.1', 80, 2] as const] }]
+  }
+
+  onSlots(listener: (slots: UpstreamSlots) => void): void {
+    this.#listener = listener
+  }
+}
+
+function keys(upstreams: readonly UpstreamSpec[]): string {
+  return upstreams.map(({ key }) => key).join()
+}
+
 async function startedSupervisor(t: TestContext, first = plan(['a'])) {
   const lines: LogLine[] = []
   const output: string[] = []
@@ -85,11 +120,13 @@ async function startedSupervisor(t: TestContext, first = plan(['a'])) {
   }
   const addressBook = new FixedAddresses()
   const nodeBook = new FixedNodes()
+  const health = new RecordedHealth()
   const supervisor = new Supervisor({
     plan: first,
     threads: new SpareThreads(stub, 1),
     addressBook,
     nodeBook,
+    health,
     observer,
     log,
     limitTableBytes: 512,
@@ -99,7 +136,7 @@ async function startedSupervisor(t: TestContext, first = plan(['a'])) {
     await until(() => lines.filter((line) => line.message === message).length >= times, message)
   }
   await supervisor.start()
-  return { supervisor, addressBook, nodeBook, lines, output, events, logged }
+  return { supervisor, addressBook, nodeBook, health, lines, output, events, logged }
 }
 
 interface StubState {
@@ -109,6 +146,7 @@ interface StubState {
   bodyLimit: number
   addresses: Record<string, string[]>
   nodes: string[]
+  slots: [string, number][]
 }
 
 async function ask(supervisor: Supervisor): Promise<StubState> {
@@ -338,6 +376,29 @@ test('nodes that are names come after their addresses', async (t) => {
   for (const { nodes, addresses } of await askBoth(supervisor)) {
     assert.deepEqual([nodes, addresses], [['node.test'], { 'node.test': ['10.0.0.9'] }])
   }
+})
+
+test('slots of health reach the threads at their start, and before a plan that needs them', async (t) => {
+  const { supervisor, addressBook, health } = await startedSupervisor(t)
+  for (const state of await askBoth(supervisor)) assert.deepEqual(state.slots, [['upstream:1', 1]])
+  await supervisor.apply(plan(['b']))
+  for (const state of await askBoth(supervisor)) {
+    assert.deepEqual(state.slots, [
+      ['upstream:1', 1],
+      ['route:b', 2],
+    ])
+  }
+  await supervisor.apply(plan(['b', 'refused-by-2']))
+  addressBook.change('users.internal', ['10.0.0.1'])
+  assert.deepEqual(health.calls, [
+    'prepare route:a',
+    'follow route:a instead of ',
+    'prepare route:b',
+    'follow route:b instead of route:a',
+    'prepare route:refused-by-2',
+    'follow  instead of route:refused-by-2',
+    'addresses',
+  ])
 })
 
 test('a drain lets what is in flight finish, refuses new connections, and passes on the last lines', async (t) => {

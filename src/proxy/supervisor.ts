@@ -4,7 +4,13 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { applyInPlace, diffPlans, invertDelta, isEmptyDelta } from '../config/diff.ts'
-import { type Plan, type PlanChanges, type PlanDelta, resourceKinds } from '../config/plan.ts'
+import {
+  type Plan,
+  type PlanChanges,
+  type PlanDelta,
+  resourceKinds,
+  type UpstreamSpec,
+} from '../config/plan.ts'
 import { createEngineCounterMemory } from '../telemetry/engine-counters.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Announcement, createMetricMemory } from '../telemetry/metrics.ts'
@@ -19,7 +25,23 @@ import { createLoadTable, reclaimLoads } from './shared/load-table.ts'
 import type { SpareThreads } from './spare-threads.ts'
 import { ThreadHandle, type ThreadReport } from './thread-handle.ts'
 import type { Ports, QuestionName, Questions, ThreadMemory, ToDataThread } from './thread-protocol.ts'
-import { type AddressBook, type NodeBook, Whereabouts } from './whereabouts.ts'
+import type { UpstreamSlots } from './upstream/health/slots.ts'
+import { type AddressBook, type NodeBook, type Whereabout, Whereabouts } from './whereabouts.ts'
+
+/** Who keeps watch over the endpoints of upstreams; the health monitor of the control thread. */
+export interface HealthWatch {
+  /** Shared by all threads. */
+  readonly memory: SharedArrayBuffer
+  /** Makes room for the endpoints of upstreams that are about to be put to work. */
+  prepare(added: readonly UpstreamSpec[]): void
+  /** These upstreams are in use now, and those of `gone` that are not among them no longer. */
+  follow(added: readonly UpstreamSpec[], gone: readonly UpstreamSpec[]): void
+  /** What a name leads to has changed, or the nodes of a service. */
+  moved(change: Whereabout): void
+  /** For a thread that starts. */
+  slots(): readonly UpstreamSlots[]
+  onSlots(listener: (slots: UpstreamSlots) => void): void
+}
 
 /** Who wants to know what the threads report. */
 export interface ThreadObserver {
@@ -35,6 +57,7 @@ export interface SupervisorOptions {
   threads: SpareThreads
   addressBook: AddressBook
   nodeBook: NodeBook
+  health: HealthWatch
   observer: ThreadObserver
   log: Log
   /** Bytes of the rate limit table; pages that are never used cost nothing. */
@@ -155,14 +178,23 @@ export class Supervisor {
 
   /** Resolves when every thread runs the plan and listens. Rejects when one cannot; then none is left. */
   async start(): Promise<void> {
+    const { health } = this.#options
     try {
       await assertPortsFree(this.#plan.settings.listeners)
       this.#whereabouts.use(this.#plan)
-      await this.#whereabouts.add(planUpstreams(this.#plan))
-      this.#whereabouts.tell((message) => this.#broadcast(message))
+      const upstreams = planUpstreams(this.#plan)
+      await this.#whereabouts.add(upstreams)
+      this.#whereabouts.tell((change) => {
+        // First, so that threads know the slots of endpoints before the endpoints.
+        health.moved(change)
+        this.#broadcast(change)
+      })
       const delta = diffPlans(null, this.#plan)
+      health.prepare(upstreams)
+      health.onSlots((slots) => this.#broadcast({ type: 'health', slots }))
       await Promise.all(this.#slots.map((slot) => this.#spawn(slot, delta).started))
       await this.#listenAll()
+      health.follow(upstreams, [])
     } catch (error) {
       await this.#terminateAll()
       throw error
@@ -274,18 +306,22 @@ export class Supervisor {
     const delta = diffPlans(current, next)
     if (isEmptyDelta(delta)) return { outcome: 'unchanged', version: current.version }
 
+    const { health } = this.#options
     const { added, gone } = changedUpstreams(current, delta)
     this.#whereabouts.use(next)
     await this.#whereabouts.add(added)
+    health.prepare(added)
     const reason = await this.#applyEverywhere(delta)
     if (reason !== undefined) {
       await this.#goBack(invertDelta(current, delta))
+      health.follow(gone, added)
       this.#whereabouts.use(current)
       await this.#whereabouts.remove(added)
       return { outcome: 'refused', reason }
     }
     this.#plan = next
     this.#appliedAt = Date.now()
+    health.follow(added, gone)
     await this.#whereabouts.remove(gone)
     return { outcome: 'applied', version: next.version, changes: countChanges(delta) }
   }
@@ -294,16 +330,20 @@ export class Supervisor {
     const { version } = this.#plan
     const delta: PlanDelta = { ...changes, version: version + 1 }
     if (isEmptyDelta(delta)) return { outcome: 'unchanged', version }
+    const { health } = this.#options
     const { added, gone } = changedUpstreams(this.#plan, delta)
     await this.#whereabouts.add(added)
+    health.prepare(added)
     const reason = await this.#applyEverywhere(delta)
     if (reason !== undefined) {
       await this.#goBack(invertDelta(this.#plan, delta))
+      health.follow(gone, added)
       await this.#whereabouts.remove(added)
       return { outcome: 'refused', reason }
     }
     applyInPlace(this.#plan, delta)
     this.#appliedAt = Date.now()
+    health.follow(added, gone)
     this.#whereabouts.use(this.#plan)
     await this.#whereabouts.remove(gone)
     return { outcome: 'applied', version: delta.version, changes: countChanges(delta) }
@@ -356,12 +396,13 @@ export class Supervisor {
   }
 
   #spawn(slot: Slot, delta: PlanDelta): ThreadHandle {
-    const { threads, observer } = this.#options
+    const { health, threads, observer } = this.#options
     const { threadId } = slot
     const memory: ThreadMemory = {
       limits: this.#limits,
       connections: this.#connections,
       loads: this.#loads,
+      health: health.memory,
       metrics: createMetricMemory(),
       counters: createEngineCounterMemory(),
       gauges: createThreadGaugeMemory(),
@@ -372,6 +413,7 @@ export class Supervisor {
       delta,
       addresses: this.#whereabouts.addresses(),
       nodes: this.#whereabouts.nodes(),
+      health: health.slots(),
       memory,
     }
     const handle = new ThreadHandle(threads.take(), start, {

@@ -5,12 +5,14 @@ import type { Announcement } from '../telemetry/metrics.ts'
 import type { LogMessage } from '../telemetry/thread-log.ts'
 import type { ClearedState, StateCounts } from './run-time-state.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
+import type { UpstreamSlots } from './upstream/health/slots.ts'
 
-/** Shared memory of a data thread. The first three are the same in all threads, the others its own. */
+/** Shared memory of a data thread. The first four are the same in all threads, the others its own. */
 export interface ThreadMemory {
   limits: SharedArrayBuffer
   connections: SharedArrayBuffer
   loads: SharedArrayBuffer
+  health: SharedArrayBuffer
   metrics: SharedArrayBuffer
   counters: SharedArrayBuffer
   gauges: SharedArrayBuffer
@@ -33,6 +35,7 @@ export interface ThreadStart {
   delta: PlanDelta
   addresses: Addresses
   nodes: ServiceNodes
+  health: readonly UpstreamSlots[]
   memory: ThreadMemory
 }
 
@@ -55,6 +58,8 @@ export type ToDataThread =
   | { type: 'addresses'; host: string; addresses: readonly string[] }
   /** Null: nothing is known of the service any more. */
   | { type: 'nodes'; service: string; nodes: readonly DiscoveredNode[] | null }
+  /** Before the plan or the addresses that need it. */
+  | { type: 'health'; slots: UpstreamSlots }
   /** `ports` names the ports that were chosen for port 0. */
   | { type: 'listen'; ports?: Ports }
   | { type: 'reopen-logs' }

@@ -38,6 +38,9 @@ export interface NodeBook {
   onChange(listener: (service: string, nodes: readonly DiscoveredNode[] | null) => void): void
 }
 
+/** A change that data threads are told. */
+export type Whereabout = Extract<ToDataThread, { type: 'addresses' | 'nodes' }>
+
 /** How many upstreams need what stands under a key. */
 interface Need<T> {
   readonly item: T
@@ -54,7 +57,7 @@ export class Whereabouts {
   #timeout = 0
   /** Something is to be followed, or not any more, that was not or was. */
   #stale = false
-  #tell: (message: ToDataThread) => void = () => {}
+  #tell: (change: Whereabout) => void = () => {}
 
   constructor(addressBook: AddressBook, nodeBook: NodeBook) {
     this.#addressBook = addressBook
@@ -64,7 +67,7 @@ export class Whereabouts {
   }
 
   /** Who is told of changes from now on. */
-  tell(listener: (message: ToDataThread) => void): void {
+  tell(listener: (change: Whereabout) => void): void {
     this.#tell = listener
   }
 

@@ -17,6 +17,8 @@ import type { LoadTable } from './shared/load-table.ts'
 import { TimerWheel } from './timer-wheel.ts'
 import { TrustedAddresses } from './trust.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
+import type { HealthRegister } from './upstream/health/health-register.ts'
+import type { UpstreamSlots } from './upstream/health/slots.ts'
 
 /** The open client connections of the whole process, of which this thread adds and takes its own. */
 export interface ConnectionCounts {
@@ -37,6 +39,7 @@ export interface WorkerOptions {
   /** What threads know together about upstreams. */
   loads: LoadTable
   counts: Counts
+  health: HealthRegister
   log: WorkerLog
 }
 
@@ -59,7 +62,7 @@ export class Worker {
     this.engine = {
       settings,
       trusted: new TrustedAddresses(settings.trusted_addresses),
-      runtime: new Runtime(options.policies, settings.router, policyFailed, options.loads),
+      runtime: new Runtime(options.policies, settings.router, policyFailed, options.health, options.loads),
       wheel: new TimerWheel(),
       counts: options.counts,
       heldBytes: 0,
@@ -83,6 +86,10 @@ export class Worker {
 
   get balancerState(): StateKeeper {
     return this.engine.runtime.balancerState
+  }
+
+  setSlots(slots: UpstreamSlots): void {
+    this.engine.runtime.setSlots(slots)
   }
 
   setAddresses(host: string, addresses: readonly string[]): void {

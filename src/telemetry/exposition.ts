@@ -38,6 +38,7 @@ export class Exposition {
   readonly #controlGauges: SharedArrayBuffer
   readonly #totals = new MetricTotals()
   readonly #threads = new Map<number, ThreadTelemetry>()
+  readonly #sources: (() => MetricFamily[])[] = []
   /** Engine counts of threads that are gone. */
   readonly #retired = new EngineCounters()
 
@@ -54,6 +55,11 @@ export class Exposition {
 
   announce(threadId: number, announcement: Announcement): void {
     this.#totals.announce(threadId, announcement)
+  }
+
+  /** More of what the control thread knows. Asked at each scrape. */
+  addSource(families: () => MetricFamily[]): void {
+    this.#sources.push(families)
   }
 
   /** A dead thread's counts stay in the totals; its gauges go. */
@@ -86,6 +92,7 @@ export class Exposition {
       ...this.#engineFamilies(),
       ...this.#threadFamilies(),
       ...(await processFamilies()),
+      ...this.#sources.flatMap((families) => families()),
       ...this.#policyFamilies(),
     ]
   }

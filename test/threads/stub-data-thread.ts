@@ -22,6 +22,9 @@ const registry = new Registry(memory.metrics, (announcement) => post({ type: 'an
 const answers = registry.counter('stub_answers', 'Answers of the stub.', ['kind'])
 const addresses = new Map(start.addresses)
 const nodes = new Map(start.nodes)
+const slots = new Map(start.health.map(({ upstream, slot }) => [upstream, slot]))
+/** What there was to know of health when the plan came. */
+let slotsOfPlan = [...slots]
 let plan = applyDelta(null, start.delta)
 let open = 0
 
@@ -37,6 +40,7 @@ const server = createServer((socket) => {
     bodyLimit: plan.settings.limits.body,
     addresses: Object.fromEntries(addresses),
     nodes: [...nodes.values()].flat().map(({ host }) => host),
+    slots: slotsOfPlan,
   }
   socket.on('error', () => {})
   socket.on('close', () => {
@@ -52,6 +56,7 @@ function apply(delta: PlanDelta): void {
   if (next.routes.has(`refused-by-${threadId}`)) throw new Error('this plan cannot be compiled')
   if (next.routes.has(`mute-and-die-in-${threadId}`)) process.exit(3)
   plan = next
+  slotsOfPlan = [...slots]
   crashSoonIfToldTo()
 }
 
@@ -92,6 +97,9 @@ parentPort!.on('message', (message: ToDataThread) => {
       } catch (error) {
         post({ type: 'refused', version: message.delta.version, message: (error as Error).message })
       }
+      break
+    case 'health':
+      slots.set(message.slots.upstream, message.slots.slot)
       break
     case 'addresses':
       addresses.set(message.host, message.addresses)

@@ -26,6 +26,7 @@ export interface AttemptObserver<E> {
   /**
    * @param status of the final answer, which may still have broken off after its head; 0 when none came
    * @param elapsed milliseconds since the attempt began
+   * @param address that was connected to; empty when there was none
    */
-  ended(endpoint: E, end: AttemptEnd, status: number, elapsed: number): void
+  ended(endpoint: E, end: AttemptEnd, status: number, elapsed: number, address: string): void
 }

@@ -3,6 +3,8 @@ import type { NodeSpec } from '../../config/plan.ts'
 import { clock } from '../clock.ts'
 import { sharedTime } from '../shared/clock.ts'
 import { type LoadCell, loadSum } from '../shared/load-table.ts'
+import { noSlot } from './health/table.ts'
+import type { UpstreamHealth } from './health/upstream-health.ts'
 
 /** What a pool needs of a connection; the engines know more. */
 export interface PooledConnection {
@@ -48,6 +50,9 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
   private nextAddress = 0
   private readonly idle: C[] = []
   private retired = false
+  private health: UpstreamHealth | null = null
+  /** Of each address, in the table of health. */
+  private slots: readonly number[] = []
   /** On the clock of all threads; 0: it was there from the start. */
   private readonly joinedAt: number
 
@@ -78,13 +83,33 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
 
   /** Whether it takes traffic while others do. */
   get usable(): boolean {
-    return true
+    return this.health === null || this.health.panicking || this.isUp
+  }
+
+  /** Whether any of its addresses is neither unhealthy nor ejected. */
+  get isUp(): boolean {
+    const { health, slots } = this
+    if (health === null) return true
+    for (let i = 0; i < slots.length; i++) if (health.isUsable(slots[i]!)) return true
+    return false
+  }
+
+  /** Whose word counts for whether it is usable; null: it always is. */
+  watch(health: UpstreamHealth | null): void {
+    this.health = health
+    this.slots = health === null ? [] : this.addresses.map((address) => health.slotOf(address, this.port))
+  }
+
+  /** In the table of health; `noSlot` for an address that it has not any more. */
+  slotOf(address: string): number {
+    return this.retired ? noSlot : (this.slots[this.addresses.indexOf(address)] ?? noSlot)
   }
 
   /** Share of its weight that it takes, from 0 to 1. */
   get warmth(): number {
     if (this.slowStart === 0) return 1
-    const age = sharedTime(clock.now) - this.joinedAt
+    const began = this.health === null ? this.joinedAt : this.health.upSince(this.slots, this.joinedAt)
+    const age = sharedTime(clock.now) - began
     return age >= this.slowStart ? 1 : Math.max(leastWarmth, age / this.slowStart)
   }
 
@@ -111,16 +136,28 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
     load.add(loadSum.requests, this.active)
   }
 
-  /** The address for the next connection, in turn; undefined when the name does not resolve. */
+  /**
+   * The address for the next connection: in turn, those that are not unhealthy before those that are. Undefined when the
+   * name does not resolve.
+   */
   address(): string | undefined {
-    if (this.addresses.length === 0) return undefined
-    this.nextAddress = (this.nextAddress + 1) % this.addresses.length
-    return this.addresses[this.nextAddress]
+    const { addresses, health, slots } = this
+    if (addresses.length === 0) return undefined
+    this.nextAddress = (this.nextAddress + 1) % addresses.length
+    if (health === null || addresses.length === 1) return addresses[this.nextAddress]
+    for (let looked = 0; looked < addresses.length; looked++) {
+      const at = (this.nextAddress + looked) % addresses.length
+      if (!health.isUsable(slots[at] ?? noSlot)) continue
+      this.nextAddress = at
+      break
+    }
+    return addresses[this.nextAddress]
   }
 
   /** Idle connections to addresses that are gone are closed; those in use finish. */
   setAddresses(addresses: readonly string[]): void {
     this.addresses = addresses
+    this.watch(this.health)
     for (let i = this.idle.length - 1; i >= 0; i--) {
       const connection = this.idle[i] as C
       if (addresses.includes(connection.address)) continue

@@ -72,6 +72,11 @@ export class Resolver {
     return Array.from(this.#names.values(), ({ host, addresses }) => [host, addresses])
   }
 
+  /** What a host leads to now: itself when it is an address, nothing when its name does not resolve. */
+  addressesOf(host: string): readonly string[] {
+    return isIP(host) !== 0 ? [host] : (this.#names.get(host)?.addresses ?? [])
+  }
+
   /** Called when the addresses of a name are others than before, not when they only come in another order. */
   onChange(listener: (host: string, addresses: readonly string[]) => void): void {
     this.#listeners.push(listener)

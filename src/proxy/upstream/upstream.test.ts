@@ -58,7 +58,7 @@ suite('an upstream in several threads', () => {
   test('knows how fast an endpoint answered the others', () => {
     const [one, other] = twoThreads('type: ewma, nodes: { "a:1": 1, "b:1": 1 }')
     const [slow] = one.endpoints
-    one.ended(slow!, 'complete', 200, 50)
+    one.ended(slow!, 'complete', 200, 50, '')
     for (let n = 0; n < 10; n++) assert.equal(other.pick(null, exchange)!.host, 'b')
   })
 
@@ -113,7 +113,7 @@ suite('a changed upstream', () => {
 
   test('forgets response times when it is told to', () => {
     const [one] = twoThreads('type: ewma, nodes: { "a:1": 1, "b:1": 1 }')
-    one.ended(one.endpoints[0]!, 'complete', 200, 50)
+    one.ended(one.endpoints[0]!, 'complete', 200, 50, '')
     one.forget()
     assert.equal(one.endpoints[0]!.load!.value, 0)
   })

@@ -14,6 +14,7 @@ import { SlowStart } from './balancers/slow-start.ts'
 import type { DiscoveredNode } from './discovery/discovered-node.ts'
 import { Endpoint, endpointIdentity, type PooledConnection } from './endpoint.ts'
 import { compileHashKey } from './hash-key.ts'
+import type { UpstreamHealth } from './health/upstream-health.ts'
 
 /** What a host name leads to now. */
 type AddressesOf = (host: string) => readonly string[]
@@ -28,6 +29,9 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
   private balancer: Balancer<Endpoint<C>>
   /** The only endpoint, which is used without balancing, as in APISIX. */
   private sole: Endpoint<C> | null = null
+  private health: UpstreamHealth | null = null
+  /** The balancer, where it wants to hear of attempts. */
+  private learner: AttemptObserver<Endpoint<C>> | null = null
   /** Null: what this thread knows, no other does. */
   private readonly loads: LoadTable | null
   private turns: LoadCell[] = []
@@ -83,6 +87,7 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
     for (const endpoint of left.values()) this.dismiss(endpoint)
     for (const endpoint of this.endpoints) {
       endpoint.slowStart = spec.slow_start * 1000
+      endpoint.watch(this.health)
       this.setTracking(endpoint)
     }
     this.balance()
@@ -90,7 +95,20 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
 
   /** The endpoint for the next attempt; null when none takes traffic, or all that do are in `tried`. */
   pick(tried: ReadonlySet<Endpoint<C>> | null, exchange: Exchange): Endpoint<C> | null {
-    return this.sole ?? this.balancer.pick(tried, exchange)
+    if (this.sole !== null) return this.sole
+    if (this.health !== null) {
+      this.health.look(this.endpoints)
+      if (this.health.onlySparesUsable && this.spec.type === 'roundrobin') return this.pickSpare(tried)
+    }
+    return this.balancer.pick(tried, exchange)
+  }
+
+  /** Whose word counts for whether endpoints are usable; null: all are. To be called after each update. */
+  watch(health: UpstreamHealth | null): void {
+    this.health = health
+    health?.configure(this.spec)
+    for (const endpoint of this.endpoints) endpoint.watch(health)
+    this.observe()
   }
 
   /**
@@ -98,11 +116,12 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
    * were some.
    * @param status of the final answer; 0 when none came
    * @param elapsed milliseconds since the attempt began
+   * @param address that was connected to; empty when there was none
    */
-  ended(endpoint: Endpoint<C>, end: AttemptEnd, status: number, elapsed: number): void {
+  ended(endpoint: Endpoint<C>, end: AttemptEnd, status: number, elapsed: number, address: string): void {
     const observers = this.observers
     if (observers === null) return
-    for (let i = 0; i < observers.length; i++) observers[i]!.ended(endpoint, end, status, elapsed)
+    for (let i = 0; i < observers.length; i++) observers[i]!.ended(endpoint, end, status, elapsed, address)
   }
 
   /** Lets the balancer begin anew. */
@@ -131,6 +150,7 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
   /** Among those that have addresses: as in APISIX, a name that leads nowhere is as if it was not there. */
   private balance(): void {
     this.releaseTurns()
+    this.learner = null
     const { spec } = this
     const endpoints = this.endpoints.filter((endpoint) => endpoint.isResolved)
     this.sole = endpoints.length === 1 ? endpoints[0]! : null
@@ -138,22 +158,30 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
     switch (spec.type) {
       case 'chash':
         this.balancer = new ConsistentHash(endpoints, compileHashKey(spec.hash), spec.hash.balance_factor)
-        this.observers = null
         break
       case 'least_conn':
         this.balancer = new LeastConnections(endpoints)
-        this.observers = null
         break
       case 'ewma': {
         const ewma = new Ewma(endpoints)
         this.balancer = this.warmed(ewma)
-        this.observers = [ewma]
+        this.learner = ewma
         break
       }
       default:
         this.balancer = this.warmed(new RoundRobin(endpoints, (priority) => this.claimTurns(priority)))
-        this.observers = null
     }
+    this.observe()
+  }
+
+  private observe(): void {
+    const observers = [this.learner, this.health].filter((observer) => observer !== null)
+    this.observers = observers.length === 0 ? null : observers
+  }
+
+  /** As APISIX does, one that takes no traffic comes in when none that does is usable. */
+  private pickSpare(tried: ReadonlySet<Endpoint<C>> | null): Endpoint<C> | null {
+    return this.endpoints.find((endpoint) => endpoint.usable && tried?.has(endpoint) !== true) ?? null
   }
 
   private warmed(balancer: Balancer<Endpoint<C>>): Balancer<Endpoint<C>> {

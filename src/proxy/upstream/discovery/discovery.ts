@@ -104,6 +104,11 @@ export class Discovery implements NodeBook {
     return known
   }
 
+  /** Empty: nothing is known of it. */
+  nodesOf(service: string): readonly DiscoveredNode[] {
+    return this.#services.get(service)?.nodes ?? []
+  }
+
   onChange(listener: (service: string, nodes: readonly DiscoveredNode[] | null) => void): void {
     this.#listeners.push(listener)
   }
