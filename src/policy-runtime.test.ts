@@ -31,9 +31,9 @@ function services() {
     limiter: { key: unused, acquire: unused },
     metrics: { counter: unused, histogram: unused },
     lines: unused,
-    variable: unused,
-    template: unused,
-    condition: unused,
+    variable: () => () => undefined,
+    template: (text) => () => text,
+    condition: () => () => true,
     log: { debug() {}, info() {}, warn() {}, error() {} },
     consumers: () => consumers,
     contracts: () => contracts,
@@ -56,6 +56,27 @@ test('a factory stands for each policy and hands the binding to create', () => {
   factory.create({}, place)
   assert.equal(hosts.at(-1)!.binding, place)
   assert.deepEqual(hosts.at(-1)!.metadata, { x: 1 })
+})
+
+test('what is read from the body has it held', () => {
+  const asked: number[] = []
+  const reader = {
+    ...probe,
+    create(_config: PluginConfig, host: PolicyHost) {
+      for (const text of ['$uri', 'a $post_arg_x', '$graphql_name']) host.template(text)
+      host.variable('http_x')
+      host.variable('request_body')
+      host.condition([['arg_a', '==', 'b']])
+      host.condition([['OR', ['arg_a', '==', 'b'], ['post_arg.a', '==', 'b']]])
+      host.holdBody(7)
+      return {}
+    },
+  }
+  buildPolicies([reader], services().offered)
+    .get('probe')!
+    .create({}, place, (limit) => asked.push(limit))
+  const [postArgs, graphql] = [64 << 20, 1 << 20]
+  assert.deepEqual(asked, [postArgs, graphql, postArgs, postArgs, 7])
 })
 
 test('all bindings share one index, which follows the plan', () => {

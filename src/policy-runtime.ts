@@ -1,4 +1,5 @@
 /** Turns the catalogue into what the proxy runs: policies that are bound to the services of one data thread. */
+import { expressionVariables, parseExpression } from './config/expression.ts'
 import type { ConsumerSpec, ContractSpec, PluginConfig, ResourceKind } from './config/plan.ts'
 import { ConsumerDirectory } from './policies/kit/consumers.ts'
 import { ContractIndex } from './policies/kit/contracts.ts'
@@ -6,6 +7,8 @@ import { CredentialIndex } from './policies/kit/credentials.ts'
 import type { Limiter, LineSink, LineTarget, Metrics, PolicyHost, PolicyLog } from './policies/kit/host.ts'
 import type { AnyPolicy } from './policies/kit/policy.ts'
 import type { Exchange, PolicyBindingContext, PolicyFactory } from './proxy/exchange.ts'
+import { bodyLimitOf } from './proxy/held-body.ts'
+import { templateVariables } from './proxy/variables.ts'
 
 /** What a data thread has to offer. The three resource functions answer for the current plan, whenever they are asked. */
 export interface PolicyServices {
@@ -37,7 +40,8 @@ export function buildPolicies(
       stage: policy.stage,
       priority: policy.priority,
       yieldsToRoute: policy.yieldsToRoute ?? false,
-      create: (config, binding) => policy.create(config, hostOf(policy, binding, services, indices)),
+      create: (config, binding, holdBody = () => {}) =>
+        policy.create(config, hostOf(policy, binding, services, indices, holdBody)),
     })
   }
   return factories
@@ -48,7 +52,12 @@ function hostOf(
   binding: PolicyBindingContext,
   services: PolicyServices,
   indices: ResourceIndices,
+  holdBody: (limit: number) => void,
 ): PolicyHost {
+  const holdFor = (variables: readonly string[]) => {
+    const limit = bodyLimitOf(variables)
+    if (limit > 0) holdBody(limit)
+  }
   return {
     binding,
     metadata: services.metadata(policy.name),
@@ -58,12 +67,27 @@ function hostOf(
     limiter: services.limiter,
     metrics: services.metrics,
     lines: (target) => services.lines(target),
-    variable: (name) => services.variable(name),
-    template: (text) => services.template(text),
-    condition: (vars) => services.condition(vars),
+    variable(name) {
+      holdFor([name])
+      return services.variable(name)
+    },
+    template(text) {
+      holdFor(templateVariables(text))
+      return services.template(text)
+    },
+    condition(value) {
+      holdFor(conditionVariables(value))
+      return services.condition(value)
+    },
+    holdBody,
     log: services.log,
     now: () => services.now(),
   }
+}
+
+function conditionVariables(value: unknown): string[] {
+  const result = parseExpression(value)
+  return 'expression' in result ? expressionVariables(result.expression) : []
 }
 
 /** Lookups over consumers and contracts, rebuilt when a plan changed what they were built from. */

@@ -1,5 +1,5 @@
 /** The chains of a plan: of its global rules, of each route, and of each consumer on a route. Compiled at first use. */
-import { parseExpression } from '../config/expression.ts'
+import { type Expression, expressionVariables, parseExpression } from '../config/expression.ts'
 import type {
   ConsumerSpec,
   PlanDelta,
@@ -10,8 +10,9 @@ import type {
 } from '../config/plan.ts'
 import { errors, type GatewayError } from './errors.ts'
 import type { Consumer, PolicyBindingContext, PolicyFactory, PolicyHandlers } from './exchange.ts'
-import { type Condition, compileExpression } from './expression.ts'
+import { compileExpression } from './expression.ts'
 import { filtered } from './filter.ts'
+import { bodyLimitOf } from './held-body.ts'
 import {
   consumerContributions,
   globalContributions,
@@ -145,10 +146,14 @@ export class PolicyChains {
 
   private entryOf(factory: PolicyFactory, { name, owner, config }: MergedPolicy, place: Place): ChainEntry {
     const meta = config._meta
-    const created = this.create(factory, config, { policy: name, ...place, owner })
+    let heldBody = 0
+    const created = this.create(factory, config, { policy: name, ...place, owner }, (limit) => {
+      heldBody = Math.max(heldBody, limit)
+    })
     // A policy that cannot be set up denies what it should have guarded.
     const handlers = created ?? denying(errors.policyFailed)
-    const filter = meta?.filter === undefined ? null : conditionOf(meta.filter)
+    const expression = meta?.filter === undefined ? null : expressionOf(meta.filter)
+    const filter = expression === null ? null : compileExpression(expression)
     return {
       policy: name,
       stage: factory.stage,
@@ -157,6 +162,8 @@ export class PolicyChains {
       unavailable: created === null,
       yieldsToRoute: factory.yieldsToRoute,
       filter,
+      heldBody:
+        expression === null ? heldBody : Math.max(heldBody, bodyLimitOf(expressionVariables(expression))),
       shadow: meta?.mode === 'shadow',
       continueOnError: meta?.on_error === 'continue',
       errorResponse: meta?.error_response,
@@ -168,9 +175,10 @@ export class PolicyChains {
     factory: PolicyFactory,
     config: PluginConfig,
     context: PolicyBindingContext,
+    holdBody: (limit: number) => void,
   ): PolicyHandlers | null {
     try {
-      return factory.create(config, context)
+      return factory.create(config, context, holdBody)
     } catch (error) {
       this.policyFailed(factory.name, error)
       return null
@@ -179,9 +187,9 @@ export class PolicyChains {
 }
 
 /** Null, which is everywhere, for one that the check would have refused: a policy is not left out for a mistake. */
-function conditionOf(filter: unknown): Condition | null {
+function expressionOf(filter: unknown): Expression | null {
   const read = parseExpression(filter)
-  return 'expression' in read ? compileExpression(read.expression) : null
+  return 'expression' in read ? read.expression : null
 }
 
 function withLatecomers(base: Chain, own: readonly ChainEntry[], latecomers: readonly ChainEntry[]): Chain {
@@ -207,6 +215,7 @@ function denial(error: GatewayError): ChainEntry {
     unavailable: true,
     yieldsToRoute: false,
     filter: null,
+    heldBody: 0,
     shadow: false,
     continueOnError: false,
     errorResponse: undefined,

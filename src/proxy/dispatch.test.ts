@@ -15,6 +15,7 @@ function entry(stage: Stage, request: () => PhaseResult, options: Partial<ChainE
     unavailable: false,
     yieldsToRoute: false,
     filter: null,
+    heldBody: 0,
     shadow: false,
     continueOnError: false,
     errorResponse: undefined,

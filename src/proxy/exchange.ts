@@ -241,7 +241,12 @@ export interface PolicyFactory {
   readonly priority: number
   /** Bound by a global rule it stays silent where the route binds it too, so that nothing is counted twice. */
   readonly yieldsToRoute: boolean
-  create(config: PluginConfig, binding: PolicyBindingContext): PolicyHandlers
+  /** `holdBody` asks for the body to be there, as `request.heldBody`, before the policy runs; in bytes. */
+  create(
+    config: PluginConfig,
+    binding: PolicyBindingContext,
+    holdBody?: (limit: number) => void,
+  ): PolicyHandlers
 }
 
 /** What the runtime tells a policy about the place it is bound to. */

@@ -13,6 +13,16 @@ export function setBodyLimits({ limits }: Settings): void {
   bodyLimits.graphql = limits.graphql || Number.POSITIVE_INFINITY
 }
 
+/** The largest limit of those variables that are read from the body; 0 when none is. */
+export function bodyLimitOf(variables: readonly string[]): number {
+  let limit = 0
+  for (const name of variables) {
+    if (/^post_arg[._]|^request_body$/.test(name)) limit = Math.max(limit, bodyLimits.post_args)
+    else if (name.startsWith('graphql_')) limit = Math.max(limit, bodyLimits.graphql)
+  }
+  return limit
+}
+
 export class HeldBody {
   /** The whole body, one character a byte; null while it is not there. */
   text: string | null = null

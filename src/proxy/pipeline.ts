@@ -23,6 +23,8 @@ export interface ChainEntry {
   readonly yieldsToRoute: boolean
   /** Where it runs; null: everywhere. Its handlers ask by themselves. */
   readonly filter: Condition | null
+  /** Bytes of the request's body that it wants to have before it; 0: it does not. */
+  readonly heldBody: number
   /** Shadow: the verdict is recorded and the request passes. */
   readonly shadow: boolean
   /** on_error: continue. */
@@ -60,6 +62,8 @@ export class Chain {
   /** In reverse. */
   readonly respond: Turns<'respond'> | null
   readonly observe: Turns<'observe'> | null
+  /** Bytes of the request's body that one of them wants to have before it; 0: nobody does. */
+  readonly heldBody: number
 
   /**
    * Either group is sorted by itself, as APISIX does.
@@ -93,6 +97,7 @@ export class Chain {
     this.requestBody = turns(all, 'requestBody')
     this.respond = turns(all.toReversed(), 'respond')
     this.observe = turns(all, 'observe')
+    this.heldBody = Math.max(0, ...all.map((entry) => entry.heldBody))
   }
 }
 

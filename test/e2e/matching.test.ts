@@ -51,6 +51,10 @@ ${route('anything', 'uri: /body*, priority: -1')}\
 ${route('mutation', 'uri: /graphql, vars: [[graphql_operation, "==", mutation]]')}\
 ${route('query', 'uri: /graphql, vars: [[graphql_root_fields, has, owner]]')}\
 ${route('graphs', 'uri: /graphql*, priority: -1')}\
+  - id: filtered
+    uri: /filtered
+    upstream_id: origin
+    plugins: { cors: { expose_headers: filtered, _meta: { filter: [[post_arg.tell, "==", true]] } } }
 ${route('checked', 'uri: /only, vars: [[http_x_a, "==", "1"], [post_arg.a, "==", 1]]')}`,
   )
 })
@@ -180,6 +184,13 @@ suite('a body that decides', () => {
     const document = `mutation { a } #${'x'.repeat(1 << 20)}`
     const chunked = await send('/graphql', { method: 'POST', body: inPieces(document) })
     assert.deepEqual([chunked.served, chunked.echo!.body], ['graphs', document])
+  })
+
+  test('can decide about a policy too', async () => {
+    const { served, echo } = await post('/filtered', 'application/json', '{"tell":true}')
+    assert.deepEqual([served, echo!.body], ['filtered', '{"tell":true}'])
+    assert.equal((await post('/filtered', 'application/json', '{"tell":false}')).served, 'none, 200')
+    assert.equal((await send('/filtered')).served, 'none, 200')
   })
 
   test('keeps its trailers', async () => {

@@ -23,6 +23,13 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
   lines(target: LineTarget): LineSink
   /** A getter for one APISIX variable (`remote_addr`, `http_user_agent`, `arg_page`); undefined: not there. */
   variable(name: string): (exchange: Exchange) => string | undefined
+  /**
+   * Has the body of each request read before the policy runs; then `request.heldBody(limit)` gives it, or null when it is
+   * larger. Variables and conditions that are read from the body ask for it by themselves. A policy that comes with a
+   * consumer gets a body only where the route has one held too.
+   * @param limit bytes
+   */
+  holdBody(limit: number): void
   /** A text with `$name` and `${name}` references; absent variables become empty. */
   template(text: string): (exchange: Exchange) => string
   /** A condition as `vars` of a route has it; the check has said that it is one, see `conditionFinding`. */

@@ -2,6 +2,7 @@
  * Runs a policy without a socket, a clock or a shared table: one binding, as many exchanges as a test wants.
  * The fakes keep the rules of the engine that a policy can notice; they do not stand in for tests through the wire.
  */
+
 import type { Static, TObject } from 'typebox'
 import type { ConsumerSpec, ContractSpec, CredentialSpec, PluginConfig, Plugins } from '../../config/plan.ts'
 import { checkSchema } from '../../config/schema.ts'
@@ -115,6 +116,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     metrics,
     lines: (_target: LineTarget) => ({ write: (line) => lines.push(line) }),
     variable: (name) => (exchange) => options.variables?.[name] ?? (exchange as FakeExchange).variable(name),
+    holdBody() {},
     template: (text) => (exchange) => expand(text, exchange as FakeExchange, options.variables),
     condition: (vars) => compileCondition(vars),
     log: {

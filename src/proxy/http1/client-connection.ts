@@ -324,6 +324,8 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     const { engine } = this
     const binding = engine.runtime.match(exchange, exchange.path)
     const sound = !this.target.hasParameters || this.sameWithoutParameters(exchange, binding)
+    const { heldBody } = binding === null ? engine.runtime.chains.global : binding.chain()
+    if (heldBody > 0) exchange.heldBody(heldBody)
     if (exchange.held !== null && exchange.held.wanted > 0) this.holdBody(exchange.held)
     else if (!sound) this.fail(errors.badTarget)
     else {
@@ -332,7 +334,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     }
   }
 
-  /** A condition asked for the body: it is read to its end, or to where it is too large, before routes are compared again. */
+  /** A condition or a policy asked for the body: it is read to its end, or to where it is too large, before routes are compared again. */
   private holdBody(held: HeldBody): void {
     this.holding = held
     this.chain = this.engine.runtime.chains.global
