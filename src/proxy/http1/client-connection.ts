@@ -16,7 +16,7 @@ import { headerBlock, knownHash } from '../headers.ts'
 import type { HeldBody } from '../held-body.ts'
 import { type Chain, emptyChain, runHooks, runRequestBody, runRespond } from '../pipeline.ts'
 import type { Binding } from '../runtime.ts'
-import { withoutParameters } from '../target.ts'
+import { asksForWebSocket, forwardedTarget, refusalOf, sameWithoutParameters } from './admission.ts'
 import { BodyReader } from './body.ts'
 import type { ClientFacts } from './client-facts.ts'
 import { Head, Parse } from './head.ts'
@@ -290,7 +290,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     else body.beginNone()
     engine.counts.add(engineCounter.requests, 1)
 
-    const refused = this.refusal()
+    const refused = refusalOf(parsed, this.target, engine.settings)
     const exchange = new Http1Exchange(this.facts, parsed, this.target, clock.now)
     this.current = exchange
     exchange.host = this.target.host
@@ -299,18 +299,6 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
       this.fail(refused)
     } else this.route(exchange)
     return body.done || !this.is('exchange') ? at : this.readBody(bytes, at, end)
-  }
-
-  /** What is refused before anything else looks at a request. */
-  private refusal(): GatewayError | null {
-    const { parsed } = this
-    const { limits, paths } = this.engine.settings
-    // TRACE would show a client what trusted hops add; CONNECT would make a tunnel of us (RFC 9110 9.3.6, 9.3.8).
-    if (parsed.method === 'CONNECT' || parsed.method === 'TRACE') return errors.methodNotAllowed
-    const fault = this.target.read(parsed, paths)
-    if (fault !== null) return fault
-    if (parsed.expectUnknown && parsed.minor === 1) return errors.unknownExpectation
-    return limits.body > 0 && parsed.contentLength > limits.body ? errors.bodyTooLarge : null
   }
 
   private route(exchange: Http1Exchange): void {
@@ -323,7 +311,9 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
   private match(exchange: Http1Exchange): void {
     const { engine } = this
     const binding = engine.runtime.match(exchange, exchange.path)
-    const sound = !this.target.hasParameters || this.sameWithoutParameters(exchange, binding)
+    const sound =
+      !this.target.hasParameters ||
+      sameWithoutParameters(exchange, binding, engine.runtime, engine.settings.paths)
     const { heldBody } = binding === null ? engine.runtime.chains.global : binding.chain()
     if (heldBody > 0) exchange.heldBody(heldBody)
     if (exchange.held !== null && exchange.held.wanted > 0) this.holdBody(exchange.held)
@@ -360,13 +350,6 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     if (this.early.length > held.wanted) held.exceeded(this.early.length)
     else held.complete(this.early)
     this.match(this.exchange)
-  }
-
-  /** `/guarded;x` must not pass as an open path to an origin that reads `/guarded`. */
-  private sameWithoutParameters(exchange: Http1Exchange, binding: Binding | null): boolean {
-    const { runtime, settings } = this.engine
-    const path = withoutParameters(exchange.path, settings.paths)
-    return path !== null && runtime.match(exchange, path)?.routeId === binding?.routeId
   }
 
   private readDuringExchange(bytes: Buffer, length: number): void {
@@ -570,10 +553,8 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
       this.fail(binding.namesUpstream ? errors.unknownUpstream : errors.noUpstream)
       return
     }
-    const target =
-      exchange.newPath === ''
-        ? this.target.forUpstream(binding.stripPrefix, this.engine.settings.paths)
-        : withQuery(exchange.newPath, exchange.query)
+    const { paths } = this.engine.settings
+    const target = forwardedTarget(exchange, this.target, binding.stripPrefix, paths)
     if (target === null) {
       this.fail(errors.badTarget)
       return
@@ -584,7 +565,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
       return
     }
     if (this.early !== '' && !this.showBody(Buffer.from(this.early, 'latin1'))) return
-    exchange.forwardTarget = exchange.queryChanged ? withQuery(target, exchange.query) : target
+    exchange.forwardTarget = target
     exchange.authority = this.target.authority
     exchange.upgrade = binding.webSocket && asksForWebSocket(parsed) && this.body.done
     this.forwarding = new Forward(
@@ -829,19 +810,4 @@ function afterEmptyLines(bytes: Buffer, at: number, end: number): number {
   let i = at
   while (i + 1 < end && bytes[i] === CR && bytes[i + 1] === LF) i += 2
   return i
-}
-
-function withQuery(target: string, query: string): string {
-  const path = target.split('?', 1)[0] as string
-  return query === '' ? path : `${path}?${query}`
-}
-
-function asksForWebSocket(head: Head): boolean {
-  return (
-    head.upgradeField >= 0 &&
-    head.connectionUpgrade &&
-    head.minor === 1 &&
-    head.method === 'GET' &&
-    head.value(head.upgradeField).toLowerCase() === 'websocket'
-  )
 }
