@@ -82,6 +82,22 @@ export function canonicalPath(path: string, rules: PathRules): CanonicalPath {
   return { path: withoutDotSegments(merged), fault: null }
 }
 
+/**
+ * A canonical path as routes and policies compare it: characters that mean the same to every parser whether they are
+ * escaped or not stand as themselves, `:` and `@` for instance. RFC 3986 (section 2.2) keeps them apart, servers do not:
+ * a route for `/docs:delete` has to take `/docs%3Adelete` too. The upstream gets the spelling of the client.
+ */
+export function comparablePath(canonical: string): string {
+  return canonical.includes('%')
+    ? canonical.replace(/%[2-7][0-9A-F]/g, (escaped) => plainOf.get(escaped) ?? escaped)
+    : canonical
+}
+
+/** Escapes of visible ASCII, but for what structures a target. */
+const plainOf: ReadonlyMap<string, string> = new Map(
+  Array.from('!"$&\'()*+,:<=>@[]^`{|}', (character) => [percentEncoded(character.charCodeAt(0)), character]),
+)
+
 /** True for a path with `;x` in a segment, also where the semicolon is escaped. */
 export function hasParameters(path: string): boolean {
   return path.includes(';') || path.includes('%3B')

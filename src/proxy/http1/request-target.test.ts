@@ -29,6 +29,14 @@ suite('the target of a request', () => {
     assert.deepEqual(read('/api/b', {}, '/api'), ['/api/b', '/b'])
   })
 
+  test('is compared without escapes that mean nothing, and goes on with them', () => {
+    assert.deepEqual(read('/docs%3adelete'), ['/docs:delete', '/docs%3Adelete'])
+    assert.deepEqual(read('/a%2Bb//%40x'), ['/a+b/@x', '/a%2Bb/%40x'])
+    assert.deepEqual(read('/%7Bid%7D/%22'), ['/{id}/"', '/%7Bid%7D/%22'])
+    assert.deepEqual(read('/a%20b%25%3F%23%C3%A9'), ['/a%20b%25%3F%23%C3%A9', '/a%20b%25%3F%23%C3%A9'])
+    assert.deepEqual(read('/a%3Ab', { parameters: 'keep' }), ['/a:b', '/a%3Ab'])
+  })
+
   test('may leave its last slash to the upstream', () => {
     const ignored = { trailing_slash: 'ignore' } as const
     assert.deepEqual(read('/a/?x', ignored), ['/a', '/a/?x'])

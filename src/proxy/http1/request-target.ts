@@ -2,6 +2,7 @@
 import type { Settings } from '../../config/settings.ts'
 import { errors, type GatewayError } from '../errors.ts'
 import {
+  comparablePath,
   hasParameters,
   parseHost,
   plainWithoutParameters,
@@ -23,7 +24,7 @@ export class RequestTarget implements Target {
   host = ''
   /** The authority of an absolute-form target, which replaces the Host field; else empty. */
   authority = ''
-  /** The path with what `path` leaves out on request of the settings; what the upstream gets. */
+  /** The path as the upstream gets it: with escapes, and what the settings leave out of `path`. */
   private canonical = ''
   /** Origin-form, or `*`. */
   private origin = ''
@@ -46,6 +47,7 @@ export class RequestTarget implements Target {
     const asterisk = this.origin === '*'
     if (readTarget(asterisk ? '/' : this.origin, rules, this, plain) !== null) return errors.badTarget
     this.canonical = this.path
+    if (!plain) this.path = comparablePath(this.path)
     this.hasParameters = !plain && rules.parameters === 'check' && hasParameters(this.path)
     if (!plain && rules.parameters === 'ignore' && hasParameters(this.path)) {
       const path = plainWithoutParameters(this.path, rules)

@@ -2,7 +2,7 @@
  * Path patterns of routes, as Apache APISIX reads them: `/a` exact, `/a/*` and `/a*` by prefix, a `*` elsewhere for a gap
  * of any length, `/user/:name` for a segment where the router's mode has parameters.
  */
-import { canonicalPattern } from '../target.ts'
+import { canonicalPattern, comparablePath } from '../target.ts'
 
 export interface PathPattern {
   /** As configured. */
@@ -61,13 +61,18 @@ function split(pattern: string, parameters: boolean): Piece[] {
   let copied = 0
   for (const match of pattern.matchAll(parameters ? withParameters : plain)) {
     const { parameter, gap } = match.groups!
-    if (match.index > copied) pieces.push({ kind: 'text', text: pattern.slice(copied, match.index) })
+    if (match.index > copied) pieces.push(textPiece(pattern.slice(copied, match.index)))
     if (parameter !== undefined) pieces.push({ kind: 'parameter', name: parameter })
     else pieces.push({ kind: 'gap', name: gap === undefined ? INNER : gap || UNNAMED })
     copied = match.index + match[0].length
   }
-  if (copied < pattern.length) pieces.push({ kind: 'text', text: pattern.slice(copied) })
+  if (copied < pattern.length) pieces.push(textPiece(pattern.slice(copied)))
   return pieces
+}
+
+/** An escaped `*` or `:` is none of the pattern's own. */
+function textPiece(text: string): Piece {
+  return { kind: 'text', text: comparablePath(text) }
 }
 
 const plain = /(?<=\/)\*(?<gap>[^/*.]*)(?=\/|$)|\*/g

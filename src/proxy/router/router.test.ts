@@ -202,6 +202,17 @@ suite('parameters', () => {
   })
 })
 
+test('a pattern is compared without escapes that mean nothing', () => {
+  const { find } = table(
+    { encoded: { uris: ['/docs%3Adelete'] }, star: { uris: ['/%2A/%3Aid'] }, plain: { uris: ['/a{b'] } },
+    'radixtree_uri_with_parameter',
+  )
+  assert.equal(find('h', '/docs:delete'), 'encoded')
+  assert.equal(find('h', '/*/:id'), 'star')
+  assert.equal(find('h', '/x/y'), null)
+  assert.equal(find('h', '/a{b'), 'plain')
+})
+
 suite('changes', () => {
   test('a replaced route keeps its place among equals, and its old paths are gone', () => {
     const { router, find } = table({ a: { uris: ['/x', '/y'] }, b: { uris: ['/x'] } })
