@@ -9,14 +9,6 @@ import type { Settings } from './settings.ts'
 /** A sound `discovery` section at its place. */
 export function checkRegistries(input: DiscoveryInput, place: Place, report: Report): void {
   const { dns, kubernetes } = input
-  for (const type of ['kubernetes', 'nacos'] as const) {
-    if (input[type] === undefined) continue
-    report.add(below(place, type), {
-      code: 'unsupported-field',
-      at: 'key',
-      message: `the field ${type} is not supported by this version yet`,
-    })
-  }
   if (dns?.servers !== undefined && dns.resolv_conf !== undefined) {
     exclusive(below(place, 'dns', 'resolv_conf'), 'servers and resolv_conf', report)
   }
@@ -115,10 +107,6 @@ export function checkDiscovery(
 }
 
 function checkServiceRegistry(input: ServiceRegistryInput, place: Place, report: Report): void {
-  report.add(place, {
-    code: 'unsupported-resource',
-    message: 'service_registries are not supported by this version yet',
-  })
   const field = `${input.type}_config` as const
   const other = input.type === 'nacos' ? 'kubernetes_config' : 'nacos_config'
   if (input[field] === undefined) {

@@ -5,12 +5,18 @@ import { Agent, request } from 'undici'
 import { instance, startConsul } from '../harness/consul-server.ts'
 import { startDnsServer, type Zone } from '../harness/dns-server.ts'
 import { startGateway } from '../harness/gateway.ts'
+import { slice, startKubernetes } from '../harness/kubernetes-server.ts'
+import { nacosInstance, startNacos } from '../harness/nacos-server.ts'
 import { startOrigin } from '../harness/named-origin.ts'
 
 /** A registry that says what a test wants it to. */
 interface FakeRegistry {
   /** Under `gateway.discovery`, in one line. */
-  settings: string
+  settings?: string
+  /** Beside `gateway`. */
+  resources?: string
+  /** Default: the name of the case. */
+  type?: string
   /** `service_name` of the only service. */
   service: string
   /** Nodes of the service, all on 127.0.0.1. */
@@ -46,9 +52,59 @@ const registries: Record<string, (t: TestContext) => Promise<FakeRegistry>> = {
       stop: consul.stop,
     }
   },
+
+  async kubernetes(t) {
+    const server = await startKubernetes(t, { token: 'a-token' })
+    const service = `{ schema: http, host: 127.0.0.1, port: "${server.port}" }`
+    return {
+      settings: `service: ${service}, client: { token: a-token }, watch_endpoint_slices: true`,
+      service: 'default/users:http',
+      set(ports) {
+        const names = ['users-a', 'users-b']
+        names.forEach((name, index) => {
+          const port = ports[index]
+          if (port === undefined) server.remove('endpointslices', 'default', name)
+          else server.put(slice(name, ['127.0.0.1'], { name: 'http', port }))
+        })
+      },
+      stop: server.stop,
+    }
+  },
+
+  async nacos(t) {
+    const user = { username: 'nacos', password: 'nacos' }
+    const nacos = await startNacos(t, { user })
+    return {
+      settings: `host: ["http://nacos:nacos@127.0.0.1:${nacos.port}"], fetch_interval: 1`,
+      service: 'users',
+      set: (ports) =>
+        nacos.set(
+          'users',
+          ports.map((port) => nacosInstance(port)),
+        ),
+      stop: nacos.stop,
+    }
+  },
+
+  async 'a registry of API7'(t) {
+    const nacos = await startNacos(t)
+    const config = `{ host: ["${nacos.url}"], fetch_interval: 1 }`
+    return {
+      type: 'nacos',
+      resources: `service_registries: [{ id: east, type: nacos, nacos_config: ${config} }]`,
+      service: 'east/public/DEFAULT_GROUP/users',
+      set: (ports) =>
+        nacos.set(
+          'users',
+          ports.map((port) => nacosInstance(port)),
+        ),
+      stop: nacos.stop,
+    }
+  },
 }
 
-async function start(t: TestContext, type: string, registry: FakeRegistry, more = '') {
+async function start(t: TestContext, name: string, registry: FakeRegistry, more = '') {
+  const type = registry.type ?? name
   const gateway = await startGateway(
     (port) => `
 gateway:
@@ -57,9 +113,10 @@ gateway:
   metrics: { enabled: false }
   control: { enabled: false }
   dns: { min_ttl: 50ms, timeout: 300ms }
-  discovery: { ${type}: { ${registry.settings} }${more} }
+  discovery: { ${registry.settings === undefined ? '' : `${type}: { ${registry.settings} },`} ${more} }
+${registry.resources ?? ''}
 routes:
-  - { id: users, uri: /*, upstream: { service_name: ${registry.service}, discovery_type: ${type} } }
+  - { id: users, uri: /*, upstream: { service_name: "${registry.service}", discovery_type: ${type} } }
 `,
   )
   const agent = new Agent({ connections: 8, pipelining: 1 })
@@ -113,13 +170,13 @@ function flow(ask: () => Promise<{ status: number; body: string }>) {
   }
 }
 
-for (const [type, open] of Object.entries(registries)) {
-  suite(`services in ${type}`, { timeout: 60_000 }, () => {
+for (const [name, open] of Object.entries(registries)) {
+  suite(`services in ${name}`, { timeout: 60_000 }, () => {
     test('nodes are added and removed while requests flow, and none fails', async (t) => {
       const registry = await open(t)
       const [a, b] = [await startOrigin(t, 'a'), await startOrigin(t, 'b')]
       registry.set([a.port])
-      const { ask } = await start(t, type, registry)
+      const { ask } = await start(t, name, registry)
       const traffic = flow(ask)
       await traffic.more(50)
       registry.set([a.port, b.port])
@@ -135,7 +192,7 @@ for (const [type, open] of Object.entries(registries)) {
       const registry = await open(t)
       const a = await startOrigin(t, 'a')
       registry.set([a.port])
-      const { gateway, ask } = await start(t, type, registry)
+      const { gateway, ask } = await start(t, name, registry)
       const traffic = flow(ask)
       await traffic.more(50)
       registry.stop()
@@ -148,7 +205,7 @@ for (const [type, open] of Object.entries(registries)) {
     test('a service without nodes is answered with 503', async (t) => {
       const registry = await open(t)
       registry.set([])
-      const { ask } = await start(t, type, registry)
+      const { ask } = await start(t, name, registry)
       assert.equal((await ask()).status, 503)
       const a = await startOrigin(t, 'a')
       registry.set([a.port])
@@ -160,7 +217,7 @@ for (const [type, open] of Object.entries(registries)) {
     test('a start does not wait for ever for a registry that is not there', async (t) => {
       const registry = await open(t)
       registry.stop()
-      const { ask } = await start(t, type, registry, ', start_timeout: 100ms')
+      const { ask } = await start(t, name, registry, 'start_timeout: 100ms')
       assert.equal((await ask()).status, 503)
     })
   })

@@ -12,6 +12,8 @@ import type { BackoffLimits } from './backoff.ts'
 import { ConsulRegistry } from './consul-registry.ts'
 import type { DiscoveredNode } from './discovered-node.ts'
 import { DnsRegistry } from './dns-registry.ts'
+import { KubernetesRegistry } from './kubernetes-registry.ts'
+import { NacosRegistry } from './nacos-registry.ts'
 import type { Registry, RegistryContext, Subscription } from './registry.ts'
 import { RegistryHealth, type RegistryState } from './registry-health.ts'
 
@@ -163,8 +165,10 @@ export class Discovery implements NodeBook {
         return new DnsRegistry(settings.config, context)
       case 'consul':
         return new ConsulRegistry(settings.config, context)
-      default:
-        throw new Error(`no registry of type ${settings.type}`)
+      case 'kubernetes':
+        return new KubernetesRegistry(settings.config, context)
+      case 'nacos':
+        return new NacosRegistry(settings.config, context)
     }
   }
 

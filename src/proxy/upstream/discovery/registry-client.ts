@@ -8,6 +8,8 @@ export interface ClientOptions {
   ca?: string
   /** Default: yes. */
   verify?: boolean
+  /** To one server at a time; further questions wait. Default: as many as there are questions. */
+  connections?: number
 }
 
 export interface Question {
@@ -26,6 +28,13 @@ export interface JsonAnswer {
   headers: Dispatcher.ResponseData['headers']
   /** Undefined when the body is not JSON. */
   value: unknown
+}
+
+export interface StreamReader {
+  /** The answer has begun. */
+  begun(): void
+  /** Throws to give the answer up. */
+  line(text: string): void
 }
 
 /** The question was in vain. The message is for logs: it names no secret. */
@@ -59,25 +68,19 @@ export class RegistryClient {
   /**
    * Hands over each line of an answer of any length, without its line feed.
    * @param pause milliseconds without a byte after which the answer is given up
-   * @param take throws to give the answer up
-   * @returns the status; unless it is 200, no line was handed over
+   * @returns the status; unless it is 200, the reader heard nothing
    */
-  async lines(question: Question, pause: number, take: (line: string) => void): Promise<number> {
+  async lines(question: Question, pause: number, reader: StreamReader): Promise<number> {
     try {
       const { statusCode, body } = await this.#ask(question, pause)
       if (statusCode !== 200) {
-        body.destroy()
+        await body.dump()
         return statusCode
       }
-      const decoder = new TextDecoder()
-      let rest = ''
-      for await (const chunk of body as AsyncIterable<Buffer>) {
-        const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
-        rest = lines.pop() ?? ''
-        if (rest.length > mostBytes) throw new RegistryError('an answer that is too large')
-        for (const line of lines) if (line.trim() !== '') take(line)
-      }
-      if (rest.trim() !== '') take(rest)
+      reader.begun()
+      const lines = new LineReader((line) => reader.line(line))
+      for await (const chunk of body as AsyncIterable<Buffer>) lines.read(chunk)
+      lines.end()
       return statusCode
     } catch (error) {
       throw problemOf(error)
@@ -112,10 +115,46 @@ export class RegistryClient {
   /** Loaded by the first question, because it takes its time. */
   async #open(): Promise<Agent> {
     const { Agent } = await import('undici')
-    const { connectTimeout, ca, verify = true } = this.#options
+    const { connectTimeout, ca, verify = true, connections } = this.#options
     return new Agent({
+      ...(connections !== undefined && { connections }),
       connect: { timeout: connectTimeout, rejectUnauthorized: verify, ...(ca !== undefined && { ca }) },
     })
+  }
+}
+
+/** Cuts a stream into lines, wherever its chunks begin and end. */
+class LineReader {
+  readonly #take: (line: string) => void
+  readonly #decoder = new TextDecoder()
+  /** Of the line that has begun. */
+  #parts: string[] = []
+  #length = 0
+
+  constructor(take: (line: string) => void) {
+    this.#take = take
+  }
+
+  read(chunk: Buffer): void {
+    const [first = '', ...more] = this.#decoder.decode(chunk, { stream: true }).split('\n')
+    this.#add(first)
+    for (const part of more) {
+      this.end()
+      this.#add(part)
+    }
+  }
+
+  end(): void {
+    const line = this.#parts.join('')
+    this.#parts = []
+    this.#length = 0
+    if (line.trim() !== '') this.#take(line)
+  }
+
+  #add(part: string): void {
+    this.#length += part.length
+    if (this.#length > mostBytes) throw new RegistryError('an answer that is too large')
+    this.#parts.push(part)
   }
 }
 
