@@ -89,6 +89,7 @@ export class Gateway {
     })
     this.#health = new HealthMonitor({
       log,
+      enabled: plan.settings.health_checks,
       addressesOf: (host) => this.#resolver.addressesOf(host),
       nodesOf: (service) => this.#discovery.nodesOf(service),
     })

@@ -75,6 +75,8 @@ export interface Settings {
   server: string
   /** Floor and ceiling of the time a resolved name is kept, and the longest wait for an answer; milliseconds. */
   dns: { min_ttl: number; max_ttl: number; timeout: number }
+  /** Whether the endpoints of upstreams are watched at all. */
+  health_checks: boolean
   /** Registries of services, and the longest wait for their first answers in milliseconds. */
   discovery: { start_timeout: number; registries: RegistrySettings[] }
   control: AddressSettings
@@ -331,6 +333,13 @@ export const gatewaySchema = Type.Object(
         { default: {}, description: 'Resolution of the host names of nodes.' },
       ),
     ),
+    health_checks: Type.Optional(
+      Type.Boolean({
+        default: true,
+        description:
+          'Whether `checks` and `outlier_ejection` of upstreams are in force. Without, every endpoint is usable.',
+      }),
+    ),
     discovery: Type.Optional(discoverySchema),
     control: address('The control endpoints (`/v1/...`).', 9090),
     metrics: address('Metrics and health.', 9091),
@@ -465,6 +474,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
       max_ttl: parseDuration(dns.max_ttl),
       timeout: parseDuration(dns.timeout),
     },
+    health_checks: gateway.health_checks,
     discovery: {
       start_timeout: parseDuration(gateway.discovery.start_timeout),
       registries: registriesOf(input.discovery ?? {}),

@@ -11,6 +11,7 @@ const startOnly = [
   'status',
   'admin',
   'data_dir',
+  'health_checks',
 ] as const satisfies (keyof Settings)[]
 
 /** `wanted` as far as it can be had without a restart, and the names of the settings that need one. */
@@ -19,9 +20,20 @@ export function liveSettings(
   wanted: Settings,
 ): { settings: Settings; needRestart: string[] } {
   const needRestart = startOnly.filter((name) => !isDeepStrictEqual(current[name], wanted[name]))
-  const { listeners, workers, router, control, metrics, status, admin, data_dir } = current
+  const { listeners, workers, router, control, metrics, status, admin, data_dir, health_checks } = current
   return {
-    settings: { ...wanted, listeners, workers, router, control, metrics, status, admin, data_dir },
+    settings: {
+      ...wanted,
+      listeners,
+      workers,
+      router,
+      control,
+      metrics,
+      status,
+      admin,
+      data_dir,
+      health_checks,
+    },
     needRestart,
   }
 }

@@ -78,6 +78,11 @@ const translations: Readonly<Record<string, Translation>> = {
   ),
   'graphql.max_size': into('limits', 'graphql', isNumber),
   'apisix.trusted_addresses': to('trusted_addresses', Array.isArray),
+  'apisix.disable_upstream_healthcheck': (value, gateway) => {
+    if (!isBoolean(value)) return undefined
+    gateway.health_checks = value === false
+    return 'health_checks'
+  },
   'apisix.show_upstream_status_in_response_header': into('forwarding', 'show_upstream_status', isBoolean),
   'apisix.enable_admin': into('admin', 'enabled', isBoolean),
   'deployment.admin.admin_key': into('admin', 'keys', isKeyList, fromKeyList),
