@@ -70,6 +70,7 @@ export class Gateway {
   readonly #exposition: Exposition
   readonly #pulse: ThreadPulse
   readonly #stdout: LineSink
+  #admin: AdminApi | undefined
   readonly #servers: { close(): Promise<void> }[] = []
   #rejected = 0
   #stateClears = 0
@@ -187,6 +188,7 @@ export class Gateway {
   /** Lets go of files that were renamed, and opens those that took their place. */
   reopenLogs(): void {
     this.#supervisor.reopenLogs()
+    void this.#admin?.reopenLogs()
   }
 
   /** Ends one data thread as a crash would; it is replaced. For tests of what that costs. */
@@ -265,7 +267,8 @@ export class Gateway {
       catalogue: this.#catalogue,
       log: this.#log,
     })
-    const server = new ApiServer(api, this.#log)
+    this.#admin = api
+    const server = new ApiServer(api, this.#supervisor.plan.settings.server, this.#log)
     this.#servers.push(server)
     return server.listen(settings)
   }

@@ -36,7 +36,8 @@ export interface CheckOptions {
   planVersion?: number
   /**
    * What the gateway holds itself, such as resources of the Admin API; asked for once the settings are known. They are
-   * checked like any other, but what they refer to may be missing: the Admin API lets that be, as APISIX does.
+   * checked like any other, but what they refer to may be missing, and policies may have fields that there are not: the
+   * Admin API lets that be, as APISIX does.
    */
   held?: (settings: Settings) => SourceDocument | undefined
 }
@@ -60,7 +61,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   )
   const held = settings && options.held?.(settings)
   if (held !== undefined) {
-    report.tolerate(held, ['dangling-reference', 'route-without-upstream'])
+    report.tolerate(held, ['dangling-reference', 'route-without-upstream', 'unknown-field'])
     addSections(held, sections, report)
   }
   const declarations = readDeclarations(sections, new PolicyCheck(catalogue, report), report)

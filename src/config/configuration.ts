@@ -134,6 +134,11 @@ export class Configuration {
     return () => void this.keep(kind, id, before)
   }
 
+  /** What `keep` was given. */
+  kept(kind: string, id: string): object | undefined {
+    return this.#kept.get(`${kind}/${id}`)
+  }
+
   /** Of any kind. */
   usesOf(name: ResourceName): { direct: readonly ResourceName[]; plugins: readonly ResourceName[] } {
     const slash = name.indexOf('/')

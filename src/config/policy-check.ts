@@ -4,13 +4,16 @@ import { equal } from './copy.ts'
 import { parseExpression } from './expression.ts'
 import { nearest } from './nearest.ts'
 import type { PluginConfig, PluginMeta, Plugins } from './plan.ts'
+import type { PathSegment } from './problem.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
 import { metaSchema } from './resources.ts'
-import { checkSchema } from './schema.ts'
+import { checkSchema, type SchemaProblem } from './schema.ts'
 
 /** The part of a policy that configuration is checked against. */
 export interface PolicySchema {
   readonly name: string
+  /** Higher runs first within its stage. */
+  readonly priority?: number
   readonly configSchema: TObject
   /** What a consumer carries for it. */
   readonly credentialSchema?: TObject
@@ -137,7 +140,8 @@ export class PolicyCheck {
   #problems(schema: TObject, value: unknown, place: Place): boolean {
     const problems = checkSchema(schema, value)
     for (const { path, ...entry } of problems) this.#report.add(below(place, ...path), entry)
-    return problems.length === 0
+    if (!this.#report.tolerates(place, 'unknown-field')) return problems.length === 0
+    return withoutUnknown(value, problems).length === 0
   }
 
   #checkMeaning(policy: PolicySchema, config: PluginConfig, place: Place): void {
@@ -196,4 +200,15 @@ export class PolicyCheck {
           : `Did you mean ${near}?`,
     })
   }
+}
+
+/** Takes what there is no field for out of a configuration, in place. @returns what else is wrong with it */
+export function withoutUnknown(config: unknown, problems: readonly SchemaProblem[]): SchemaProblem[] {
+  for (const { code, path } of problems) {
+    if (code !== 'unknown-field') continue
+    let holder = config as Record<PathSegment, unknown>
+    for (const segment of path.slice(0, -1)) holder = holder[segment] as typeof holder
+    delete holder[path.at(-1)!]
+  }
+  return problems.filter(({ code }) => code !== 'unknown-field')
 }

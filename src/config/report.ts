@@ -52,6 +52,10 @@ export class Report {
     this.#tolerated.set(document, codes)
   }
 
+  tolerates({ document }: Place, code: FindingCode): boolean {
+    return this.#tolerated.get(document)?.includes(code) === true
+  }
+
   /** For what may come from elsewhere than a document, such as the environment. */
   addUnplaced(place: Place | undefined, { severity = 'error', at: _, hint, ...entry }: ReportEntry): void {
     if (place !== undefined) this.add(place, { severity, hint, ...entry })

@@ -13,7 +13,7 @@ import { type Static, Type } from './type.ts'
 
 const idForm = { 'x-form': 'letters, digits, `-`, `_` and `.`, or a positive whole number' }
 
-const id = (description: string) =>
+export const id = (description: string) =>
   Type.Optional(
     Type.Union(
       [
@@ -24,21 +24,22 @@ const id = (description: string) =>
     ),
   )
 
-const ownId = (kind: string) =>
+export const ownId = (kind: string) =>
   id(
     `Identity of the ${kind}, unique among its kind. Without one it is called \`arr_N\` by its place in the configuration, as APISIX does, and keeps neither counters nor connections when that place changes.`,
   )
 
-const plugins = (description: string) =>
+export const plugins = (description: string) =>
   Type.Unsafe<Plugins>({ type: 'object', additionalProperties: { type: 'object' }, description })
 
-const name = () =>
+export const name = () =>
   Type.Optional(Type.String({ minLength: 1, maxLength: 65_536, description: 'For people and logs.' }))
-const desc = () => Type.Optional(Type.String({ maxLength: 65_536, description: 'Free text. Has no effect.' }))
-const labels = (description = 'Key and value pairs for people and tools. Have no effect.') =>
+export const desc = () =>
+  Type.Optional(Type.String({ maxLength: 65_536, description: 'Free text. Has no effect.' }))
+export const labels = (description = 'Key and value pairs for people and tools. Have no effect.') =>
   Type.Optional(Type.Record(Type.String(), Type.String({ minLength: 1, maxLength: 65_536 }), { description }))
 
-const bookkeeping = () => ({
+export const bookkeeping = () => ({
   create_time: Type.Optional(
     Type.Integer({ description: 'Written by the APISIX Admin API; has no effect.' }),
   ),
@@ -47,7 +48,7 @@ const bookkeeping = () => ({
   ),
 })
 
-const host = (description: string) =>
+export const host = (description: string) =>
   Type.String({
     pattern: '^\\*?[0-9a-zA-Z-._\\[\\]:]+$',
     maxLength: 255,
@@ -278,7 +279,7 @@ export const upstreamSchema = Type.Object(
 )
 
 /** Its fields are checked on their own, so that their schema is compiled once and not in every schema that holds it. */
-const inlineUpstream = () =>
+export const inlineUpstream = () =>
   Type.Optional(
     Type.Unsafe<Static<typeof upstreamSchema>>({
       type: 'object',

@@ -60,6 +60,7 @@ suite('settings', () => {
         keys: [],
         key_required: true,
         allow: ['127.0.0.0/8', '::1'],
+        cors: true,
       },
       data_dir: existsSync('/var/lib/sluice') ? '/var/lib/sluice' : '.sluice',
       log: { level: 'info' },

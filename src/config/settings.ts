@@ -100,6 +100,10 @@ export interface AdminSettings extends AddressSettings {
   key_required: boolean
   /** Addresses and CIDR blocks of clients that are let in; empty: all. */
   allow: string[]
+  /** Whether pages of other sites may use it, with a key. */
+  cors: boolean
+  /** File for what was changed by whom; absent: the log of the gateway. */
+  audit_log?: string
 }
 
 export interface AdminKey {
@@ -393,6 +397,19 @@ export const gatewaySchema = Type.Object(
               description: 'Clients that are let in, by address and CIDR block; all when empty.',
             }),
           ),
+          cors: Type.Optional(
+            Type.Boolean({
+              default: true,
+              description: 'Whether pages of other sites may use it in a browser, with a key that they send.',
+            }),
+          ),
+          audit_log: Type.Optional(
+            Type.String({
+              minLength: 1,
+              description:
+                'File with a line of JSON for every request that would change something; without, they stand in the log.',
+            }),
+          ),
         },
         { default: {}, description: 'The Admin API (`/apisix/admin/...`).' },
       ),
@@ -494,7 +511,13 @@ function adminSettings(admin: Filled<GatewayInput>['admin'], input: GatewayInput
     role,
     key,
   }))
-  return { ...admin, keys, enabled: admin.enabled && (keys.length > 0 || !admin.key_required) }
+  const { audit_log: auditLog, ...others } = admin
+  return {
+    ...others,
+    keys,
+    enabled: admin.enabled && (keys.length > 0 || !admin.key_required),
+    ...(input?.audit_log !== undefined && { audit_log: auditLog }),
+  }
 }
 
 const systemFolder = '/var/lib/sluice'

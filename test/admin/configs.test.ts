@@ -56,9 +56,9 @@ test('a document is whole or nothing', async (t) => {
   const { admin } = await startAdminGateway(t)
   const document = {
     routes: [
-      { id: 'a', uri: '/a' },
-      { id: 'b', uri: 'b' },
-      { id: 'a', uri: '/c' },
+      { id: 'a', uri: '/a', service_id: 's' },
+      { id: 'b', uri: 'b', service_id: 's' },
+      { id: 'a', uri: '/c', service_id: 's' },
     ],
   }
   const put = await admin('PUT', '/configs', document, digest('d'))
@@ -97,12 +97,12 @@ test('a key moves from one consumer to another within a document, and is in no t
 
 test('YAML goes in and out', async (t) => {
   const { admin } = await startAdminGateway(t)
-  const yaml = 'routes:\n  - id: r1\n    uri: /r1\n'
+  const yaml = 'routes:\n  - id: r1\n    uri: /r1\n    service_id: s\n'
   const type = { 'content-type': 'application/yaml' }
   t.assert.equal((await admin('PUT', '/configs', yaml, { ...type, ...digest('y') })).status, 202)
   const got = await admin('GET', '/configs', undefined, { accept: 'application/yaml' })
   t.assert.equal(got.headers.get('content-type'), 'application/yaml')
-  t.assert.deepEqual(parse(got.text).routes, [{ id: 'r1', uri: '/r1' }])
+  t.assert.deepEqual(parse(got.text).routes, [{ id: 'r1', uri: '/r1', service_id: 's' }])
   const broken = await admin('PUT', '/configs', '- [', { ...type, ...digest('z') })
   t.assert.deepEqual(broken.body, { error_msg: 'invalid request body: invalid yaml request body' })
   const head = await admin('HEAD', '/configs', undefined, { 'x-api-key': adminKey })

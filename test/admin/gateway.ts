@@ -19,14 +19,21 @@ export interface AdminAnswer {
 export interface AdminGateway {
   /** Origin of the traffic listener. */
   traffic: string
+  /** Of the Admin API, up to and with `/apisix/admin`. */
+  api: string
   /** `path` follows `/apisix/admin`. A body that is no string goes out as JSON. */
   admin(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<AdminAnswer>
   output(): string
   stop(): Promise<void>
 }
 
-/** `more` are further lines of `sluice.yaml`: what stands under `gateway:` two columns in, then other sections. */
-export async function startAdminGateway(t: TestContext, more = ''): Promise<AdminGateway> {
+export const viewerKey = 'key-of-who-only-looks'
+
+/**
+ * `more` are further lines of `sluice.yaml`: what stands under `gateway:` two columns in, then other sections.
+ * `settings` are further fields of `gateway.admin`, in braces' style.
+ */
+export async function startAdminGateway(t: TestContext, more = '', settings = ''): Promise<AdminGateway> {
   const adminPort = await freePort()
   const dataFolder = more.includes('data_dir:') ? '' : '  data_dir: ":memory:"\n'
   const gateway = await startGateway(
@@ -35,7 +42,8 @@ export async function startAdminGateway(t: TestContext, more = ''): Promise<Admi
   workers: 2
   control: { enabled: false }
   metrics: { enabled: false }
-  admin: { port: ${adminPort}, keys: [{ name: tests, key: ${adminKey} }] }
+  admin:
+    { port: ${adminPort}, keys: [{ name: tests, key: ${adminKey} }, { role: viewer, key: ${viewerKey} }], ${settings} }
 ${dataFolder}${more}`,
   )
   t.after(() => gateway.stop())
@@ -43,6 +51,7 @@ ${dataFolder}${more}`,
   await listening(origin)
   return {
     traffic: `http://127.0.0.1:${gateway.port}`,
+    api: origin,
     async admin(method, path, body, headers = {}) {
       const response = await fetch(origin + path, {
         method,

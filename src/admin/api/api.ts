@@ -1,15 +1,20 @@
 /** The Admin API: from a request to its answer. */
+import type { IncomingMessage } from 'node:http'
 import type { Catalogue } from '../../config/policy-check.ts'
 import type { AdminSettings } from '../../config/settings.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { type LiveConfiguration, NotApplied } from '../live-configuration.ts'
+import { Admission } from './admission.ts'
 import { type Answer, failure } from './answer.ts'
+import { AuditLog } from './audit.ts'
 import { ConfigsHandler } from './configs.ts'
+import { crossOriginFields, preflightAnswer } from './cross-origin.ts'
 import { Expiry } from './expiry.ts'
 import { parseJsonBody } from './json-body.ts'
-import { AdminKeys, type Caller } from './keys.ts'
+import type { Caller } from './keys.ts'
 import type { Verb } from './kinds.ts'
-import { type ApiRequest, BodyTooLarge } from './request.ts'
+import { PolicySchemas } from './policy-schemas.ts'
+import { type ApiRequest, BodyTooLarge, readHead, readWhole } from './request.ts'
 import { ResourceCheck } from './resource-check.ts'
 import { ResourceHandler } from './resources.ts'
 import { readTarget } from './target.ts'
@@ -32,42 +37,73 @@ const verbs: Readonly<Record<string, Verb>> = {
 }
 
 export class AdminApi {
-  readonly #keys: AdminKeys
+  readonly #admission: Admission
+  readonly #crossOrigin: boolean
+  readonly #audit: AuditLog
   readonly #resources: ResourceHandler
   readonly #configs: ConfigsHandler
+  readonly #policies: PolicySchemas
   readonly #expiry: Expiry
   readonly #log: Log
 
   constructor({ settings, live, catalogue, log, now = Date.now }: AdminApiOptions) {
-    this.#keys = new AdminKeys(settings)
+    this.#admission = new Admission(settings, now)
+    this.#crossOrigin = settings.cors
+    this.#audit = new AuditLog(settings.audit_log, log)
     this.#log = log
     this.#expiry = new Expiry(live, log, now)
     const check = new ResourceCheck(catalogue)
     const seconds = () => Math.floor(now() / 1000)
     this.#resources = new ResourceHandler(live, check, this.#expiry, seconds)
     this.#configs = new ConfigsHandler(live, check, catalogue, seconds)
+    this.#policies = new PolicySchemas(catalogue)
   }
 
-  close(): void {
+  async reopenLogs(): Promise<void> {
+    await this.#audit.reopen()
+  }
+
+  async close(): Promise<void> {
     this.#expiry.close()
+    await this.#audit.close()
   }
 
-  /** `withBody` reads the body of a request that may be made. */
-  async answer(head: ApiRequest, withBody: () => Promise<ApiRequest>): Promise<Answer> {
+  async answer(incoming: IncomingMessage): Promise<Answer> {
+    const answer = await this.#answer(incoming)
+    return this.#crossOrigin ? { ...answer, headers: { ...crossOriginFields, ...answer.headers } } : answer
+  }
+
+  async #answer(incoming: IncomingMessage): Promise<Answer> {
+    const head = readHead(incoming)
     const [root, admin, ...segments] = head.segments
-    if (root !== 'apisix' || admin !== 'admin') return failure(404, '404 Not Found')
+    if (root !== 'apisix' || admin !== 'admin') return notFound
+    const refused = this.#admission.refuseAddress(head)
+    if (refused !== undefined) return refused
+    if (head.method === 'OPTIONS' && this.#crossOrigin) return preflightAnswer
     if (head.method === 'HEAD' && segments.length === 0) return { status: 200 }
-    const admission = this.#keys.admit(head.method, head.query, head.headers)
-    if ('refused' in admission) {
-      return {
-        status: 401,
-        body: { error_msg: 'failed to check token', description: admission.refused },
-      }
+    const admitted = this.#admission.admit(head, incoming)
+    const answer =
+      'answer' in admitted ? admitted.answer : await this.#admitted(segments, head, incoming, admitted.caller)
+    if (head.method !== 'GET' && head.method !== 'HEAD') {
+      const caller = 'caller' in admitted ? admitted.caller.name : undefined
+      const { client, method } = head
+      this.#audit.write({ caller, client, method, path: segments.join('/'), status: answer.status })
     }
+    return answer
+  }
+
+  async #admitted(
+    segments: readonly string[],
+    head: ApiRequest,
+    incoming: IncomingMessage,
+    caller: Caller,
+  ): Promise<Answer> {
     try {
-      return await this.#dispatch(segments, await withBody(), admission.caller)
+      const answer = await this.#dispatch(segments, await readWhole(incoming, head), caller)
+      return { ...answer, headers: { 'X-API-VERSION': 'v3', ...answer.headers } }
     } catch (error) {
       if (error instanceof BodyTooLarge) return failure(400, `invalid request body: ${error.message}`)
+      if (error instanceof InvalidBody) return error.answer
       if (!(error instanceof NotApplied)) throw error
       this.#log.error(
         { reason: error.message, path: segments.join('/') },
@@ -78,35 +114,66 @@ export class AdminApi {
   }
 
   async #dispatch(segments: readonly string[], request: ApiRequest, caller: Caller): Promise<Answer> {
-    const { method } = request
-    if (segments[0] === 'configs') {
-      if (segments.length === 1) return this.#configs.handle(request, caller)
-      if (segments[1] === 'validate' && method === 'POST') return this.#configs.validate(request)
+    const { method, query } = request
+    const [first, second, third] = segments
+    switch (first) {
+      case 'configs':
+        if (segments.length === 1) return this.#configs.handle(request, caller)
+        if (second === 'validate' && method === 'POST') return this.#configs.validate(request)
+        return notFound
+      case 'plugins':
+        if (second === 'reload') return reloaded(method)
+        if (method !== 'GET') return failure(404, 'not found')
+        if (second === 'list') return this.#policies.list(query.get('subsystem') ?? 'http')
+        return this.#policies.policy(second, query)
+      case 'schema':
+        if (second === 'validate' && method === 'POST')
+          return this.#policies.validate(third ?? '', jsonOf(request))
+        if (method !== 'GET') return failure(404, 'not found')
+        return second === 'plugins'
+          ? this.#policies.policy(third, query)
+          : this.#policies.schema(second ?? '')
+      default:
+        return this.#resource(segments, request)
     }
-    const verb = Object.hasOwn(verbs, method) ? verbs[method] : undefined
-    return verb === undefined ? failure(404, '404 Not Found') : this.#resource(verb, segments, request)
   }
 
-  async #resource(verb: Verb, segments: readonly string[], { body, query }: ApiRequest): Promise<Answer> {
+  async #resource(segments: readonly string[], request: ApiRequest): Promise<Answer> {
+    const verb = Object.hasOwn(verbs, request.method) ? verbs[request.method] : undefined
+    if (verb === undefined) return notFound
     const target = readTarget(segments)
     if (target === undefined) return failure(404, `Unsupported resource type: ${segments[0] ?? ''}`)
-    const ttl = query.get('ttl')
+    const ttl = request.query.get('ttl')
     if (ttl !== null && !(Number(ttl) > 0)) return failure(400, 'invalid argument ttl: should be a number')
-    let value: unknown
-    if (body !== undefined) {
-      try {
-        value = parseJsonBody(body)
-      } catch (error) {
-        const message = `invalid request body: ${(error as Error).message}`
-        return { status: 400, body: { error_msg: message, req_body: body } }
-      }
-    }
-    const answer = await this.#resources.handle({
-      verb,
-      target,
-      query,
-      ...(value !== undefined && { body: value }),
-    })
-    return { ...answer, headers: { 'X-API-VERSION': 'v3', ...answer.headers } }
+    const body = jsonOf(request)
+    return this.#resources.handle({ verb, target, query: request.query, ...(body !== undefined && { body }) })
+  }
+}
+
+const notFound = failure(404, '404 Not Found')
+
+/** The policies are part of the program: there is nothing to read anew. */
+function reloaded(method: string): Answer {
+  if (method === 'PUT') return { status: 200, body: 'done' }
+  return failure(405, `please use PUT method to reload the plugins, ${method} method is not allowed.`)
+}
+
+class InvalidBody extends Error {
+  readonly answer: Answer
+
+  constructor(answer: Answer) {
+    super('the body is not JSON')
+    this.answer = answer
+  }
+}
+
+/** Undefined: there is no body. */
+function jsonOf({ body }: ApiRequest): unknown {
+  if (body === undefined) return undefined
+  try {
+    return parseJsonBody(body)
+  } catch (error) {
+    const message = `invalid request body: ${(error as Error).message}`
+    throw new InvalidBody({ status: 400, body: { error_msg: message, req_body: body } })
   }
 }

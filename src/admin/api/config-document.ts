@@ -150,6 +150,7 @@ function surroundingsOf(
   const rules = items
     .filter(({ section, value }) => section === 'global_rules' && isMap(value.plugins))
     .map(({ target, value }) => [target.id!, { plugins: value.plugins as Plugins }] as const)
+  const others = new Map(items.map(({ target, value }) => [`${target.kind.name}/${target.id}`, value]))
   const fromFiles = [...configuration.fromFiles('global_rules')]
   return {
     exists: () => true,
@@ -163,6 +164,7 @@ function surroundingsOf(
       ...rules,
       ...fromFiles.map(({ id, value }) => [id, { plugins: value.plugins as Plugins }] as const),
     ],
+    kept: (kind, id) => others.get(`${kind}/${id}`),
   }
 }
 

@@ -1,14 +1,18 @@
-/** Who may use the Admin API, by the key that a request carries. */
+/** The keys of the Admin API, and whose they are. */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { IncomingHttpHeaders } from 'node:http'
 import type { AdminSettings } from '../../config/settings.ts'
+import type { ApiRequest } from './request.ts'
 
 export interface Caller {
   name: string
   role: 'admin' | 'viewer'
 }
 
-export type Admission = { caller: Caller } | { refused: string }
+export type KeyCheck =
+  /** `carried`: how the key came, which a browser does by itself or not. */
+  | { caller: Caller; carried: 'field' | 'cookie' | 'nothing'; refused?: never }
+  /** In APISIX's words. */
+  | { refused: string; caller?: never; carried?: never }
 
 /** Without keys there is nobody to tell apart. */
 const anybody: Caller = { name: 'anybody', role: 'admin' }
@@ -22,17 +26,17 @@ export class AdminKeys {
     this.#required = required
   }
 
-  /** The words of a refusal are those of APISIX. */
-  admit(method: string, query: URLSearchParams, headers: IncomingHttpHeaders): Admission {
-    if (!this.#required) return { caller: anybody }
-    const key = query.get('api_key') ?? headers['x-api-key'] ?? cookie(headers.cookie, 'x_api_key')
+  admit({ method, query, headers }: ApiRequest): KeyCheck {
+    if (!this.#required) return { caller: anybody, carried: 'nothing' }
+    const field = query.get('api_key') ?? headers['x-api-key']
+    const key = field ?? cookie(headers.cookie, 'x_api_key')
     if (typeof key !== 'string') return { refused: 'missing apikey' }
     const caller = this.#find(digest(key))
     if (caller === undefined) return { refused: 'wrong apikey' }
     if (caller.role === 'viewer' && method !== 'GET' && method !== 'HEAD') {
       return { refused: 'invalid method for role viewer' }
     }
-    return { caller }
+    return { caller, carried: field === undefined ? 'cookie' : 'field' }
   }
 
   /** Looks at every key, whichever fits, and at all of its digest, so that the time it takes tells nothing. */

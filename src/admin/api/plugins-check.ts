@@ -6,8 +6,10 @@ import {
   identifyingField,
   type PluginsRole,
   type PolicySchema,
+  withoutUnknown,
 } from '../../config/policy-check.ts'
 import { metaSchema } from '../../config/resources.ts'
+import { checkSchema } from '../../config/schema.ts'
 import type { Surroundings } from './resource-check.ts'
 import { schemaError } from './wording.ts'
 
@@ -41,7 +43,11 @@ function configError(
   // APISIX lets a configuration that is switched off be invalid.
   if (meta?.disable === true) return undefined
   const credentials = role === 'binding' || role === 'group' ? undefined : policy.credentialSchema
-  const fault = schemaError(credentials ?? policy.configSchema, own)
+  const schema = credentials ?? policy.configSchema
+  // Most plugins of APISIX let fields be that they do not know.
+  const problems = checkSchema(schema, own)
+  if (problems.some(({ code }) => code === 'unknown-field')) withoutUnknown(own, problems)
+  const fault = schemaError(schema, own)
   if (fault !== undefined) return fault
   const meaning = credentials === undefined ? policy.validate?.(own) : undefined
   if (meaning === undefined) plugins[policy.name] = meta === undefined ? own : { ...own, _meta: meta }

@@ -2,6 +2,8 @@
 import type { IncomingMessage } from 'node:http'
 
 export interface ApiRequest {
+  /** Address of the peer; one of IPv4 is written as such, whichever socket it came to. */
+  client: string
   method: string
   /** Decoded segments of the path, without empty ones. */
   segments: readonly string[]
@@ -19,10 +21,17 @@ const largestDocument = 256 * 1024 * 1024
 export class BodyTooLarge extends Error {}
 
 /** Without its body: whoever may not ask sends it in vain. */
-export function readHead({ method = '', url = '', headers }: IncomingMessage): ApiRequest {
+export function readHead({ method = '', url = '', headers, socket }: IncomingMessage): ApiRequest {
+  const client = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
   const [path = '', ...query] = url.split('?')
   const segments = path.split('/').filter((segment) => segment !== '')
-  return { method, segments: segments.map(decoded), query: new URLSearchParams(query.join('?')), headers }
+  return {
+    client,
+    method,
+    segments: segments.map(decoded),
+    query: new URLSearchParams(query.join('?')),
+    headers,
+  }
 }
 
 /** @throws `BodyTooLarge`, in the words of APISIX; whatever the connection throws */

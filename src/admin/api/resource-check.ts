@@ -3,6 +3,7 @@ import type { Configuration } from '../../config/configuration.ts'
 import { copy } from '../../config/copy.ts'
 import type { CredentialOwner } from '../../config/credential-owners.ts'
 import type { Inputs } from '../../config/declarations.ts'
+import { keptSchemas } from '../../config/kept-resources.ts'
 import type { Plugins, ResourceKind } from '../../config/plan.ts'
 import type { Catalogue, PluginsRole } from '../../config/policy-check.ts'
 import {
@@ -11,11 +12,14 @@ import {
   resourceSchemas,
   upstreamSchema,
 } from '../../config/resources.ts'
+import { certificateError } from './certificate-check.ts'
 import { duplicateCredential, pluginsError } from './plugins-check.ts'
 import type { Target } from './target.ts'
 import { schemaError } from './wording.ts'
 
 type Value = Record<string, unknown>
+
+const { ssls: sslSchema, protos: protoSchema, stream_routes: streamRouteSchema } = keptSchemas
 
 /** `input` has the defaults filled in. */
 export type Checked = { input: object } | { error: unknown }
@@ -27,12 +31,15 @@ export interface Surroundings {
   /** Who identifies with this value to this policy. */
   ownersOf(policy: string, value: string): Iterable<CredentialOwner>
   globalRules(): Iterable<readonly [id: string, rule: { plugins: Plugins }]>
+  /** A resource that is not part of a plan. */
+  kept(kind: string, id: string): object | undefined
 }
 
 export const surroundingsIn = (configuration: Configuration): Surroundings => ({
   exists: (kind, id) => configuration.has(kind, id),
   ownersOf: (policy, value) => configuration.ownersOf(policy, value),
   globalRules: () => configuration.entries('global_rules'),
+  kept: (kind, id) => configuration.kept(kind, id),
 })
 
 const isMap = (value: unknown): value is Value =>
@@ -86,9 +93,36 @@ export class ResourceCheck {
           invalid(schemaError(resourceSchemas.contracts, input)) ??
           references(input, ['service_id', 'route_id'], around)
         )
+      case 'ssls':
+        return invalid(schemaError(sslSchema, input)) ?? certificateError(input)
+      case 'protos':
+        return invalid(schemaError(protoSchema, input))
+      case 'stream_routes':
+        return this.#streamRouteError(target, input, around)
       default:
         return undefined
     }
+  }
+
+  #streamRouteError({ id }: Target, input: Value, around: Surroundings): string | undefined {
+    const { upstream, protocol, plugins } = input as { upstream?: unknown; protocol?: Value; plugins?: Value }
+    const fault =
+      invalid(schemaError(streamRouteSchema, input)) ??
+      references(input, ['upstream_id', 'service_id'], around)
+    if (fault !== undefined) return fault
+    const superior = protocol?.superior_id
+    if (superior !== undefined) {
+      if (id !== undefined && String(superior) === id) return 'stream route can not set itself as superior_id'
+      const above = around.kept('stream_routes', String(superior)) as { protocol?: Value } | undefined
+      if (above === undefined) return `failed to fetch stream routes[${superior}], response code: 404`
+      if (above.protocol !== undefined && above.protocol.name !== protocol!.name) {
+        return `protocol mismatch: subordinate protocol [${protocol!.name}] does not match superior protocol [${above.protocol.name}]`
+      }
+    }
+    for (const name of Object.keys(plugins ?? {})) {
+      if (!streamPlugins.has(name)) return `unknown plugin [${name}]`
+    }
+    return this.#upstreamError(upstream)
   }
 
   #routeError(input: Value, around: Surroundings): string | undefined {
@@ -165,6 +199,16 @@ export class ResourceCheck {
     return isMap(plugins) ? pluginsError(plugins as Plugins, role, this.#catalogue) : undefined
   }
 }
+
+/** What APISIX has for TCP and UDP; they are not checked further as long as none of them runs. */
+const streamPlugins = new Set([
+  'ip-restriction',
+  'limit-conn',
+  'mqtt-proxy',
+  'prometheus',
+  'syslog',
+  'traffic-split',
+])
 
 const invalid = (fault: string | undefined) => fault && `invalid configuration: ${fault}`
 

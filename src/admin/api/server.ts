@@ -6,7 +6,6 @@ import type { AdminSettings } from '../../config/settings.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { type Answer, bodyText, failure } from './answer.ts'
 import type { AdminApi } from './api.ts'
-import { readHead, readWhole } from './request.ts'
 
 /** See `admin/server.ts`. */
 const { createServer } = process.getBuiltinModule('node:http')
@@ -18,9 +17,12 @@ export class ApiServer {
   readonly #server: Server
   readonly #api: AdminApi
   readonly #log: Log
+  readonly #name: string
 
-  constructor(api: AdminApi, log: Log) {
+  /** `name`: for `Server`; empty: none. */
+  constructor(api: AdminApi, name: string, log: Log) {
     this.#api = api
+    this.#name = name
     this.#log = log
     this.#server = createServer(
       { requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs },
@@ -37,7 +39,7 @@ export class ApiServer {
   }
 
   async close(): Promise<void> {
-    this.#api.close()
+    await this.#api.close()
     this.#server.closeAllConnections()
     if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve))
   }
@@ -54,6 +56,7 @@ export class ApiServer {
       ...(body !== '' && { 'Content-Type': type }),
       'Content-Length': Buffer.byteLength(body),
       'Cache-Control': 'no-store',
+      ...(this.#name !== '' && { Server: this.#name }),
       // What was not read of a body would be taken for the next request.
       ...(!incoming.complete && { Connection: 'close' }),
       ...answer.headers,
@@ -64,8 +67,7 @@ export class ApiServer {
   /** Undefined: the client is gone. */
   async #answer(incoming: IncomingMessage): Promise<Answer | undefined> {
     try {
-      const head = readHead(incoming)
-      return await this.#api.answer(head, () => readWhole(incoming, head))
+      return await this.#api.answer(incoming)
     } catch (err) {
       if (incoming.destroyed && !incoming.complete) return undefined
       this.#log.error({ err, path: incoming.url?.split('?')[0] }, 'the Admin API failed')

@@ -88,6 +88,7 @@ const translations: Readonly<Record<string, Translation>> = {
   'deployment.admin.admin_key': into('admin', 'keys', isKeyList, fromKeyList),
   'deployment.admin.admin_key_required': into('admin', 'key_required', isBoolean),
   'deployment.admin.allow_admin': into('admin', 'allow', Array.isArray),
+  'deployment.admin.enable_admin_cors': into('admin', 'cors', isBoolean),
   'deployment.admin.admin_listen.ip': into('admin', 'host', isString),
   'deployment.admin.admin_listen.port': into('admin', 'port', isNumber),
   'apisix.enable_control': into('control', 'enabled', isBoolean),

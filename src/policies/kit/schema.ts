@@ -5,6 +5,7 @@ import type { AnyPolicy } from './policy.ts'
 /** The part of a policy that configuration is checked against; it reaches no code that handles traffic. */
 export interface PolicySchema {
   readonly name: string
+  readonly priority: number
   readonly configSchema: TObject
   readonly credentialSchema?: TObject
   /** The member of a credential that has to be unique among all consumers. */
@@ -22,6 +23,7 @@ export function policySchema(policy: AnyPolicy): PolicySchema {
   const { validate, sharedState } = policy
   return {
     name: policy.name,
+    priority: policy.priority,
     configSchema: policy.config,
     ...(policy.credential && { credentialSchema: policy.credential }),
     ...(policy.credentialKey && { credentialKey: policy.credentialKey }),

@@ -1,0 +1,92 @@
+/** What the Admin API tells about policies and schemas. */
+import { apisixSchema, type JsonSchema } from '../../config/apisix-schema.ts'
+import { keptSchemas } from '../../config/kept-resources.ts'
+import type { Catalogue, PolicySchema } from '../../config/policy-check.ts'
+import { credentialSchema, metaSchema, resourceSchemas } from '../../config/resources.ts'
+import type { TSchema } from '../../config/type.ts'
+import { type Answer, failure } from './answer.ts'
+import { adminKinds } from './kinds.ts'
+import { schemaError } from './wording.ts'
+
+const schemas: Readonly<Record<string, TSchema>> = {
+  ...resourceSchemas,
+  ...keptSchemas,
+  credentials: credentialSchema,
+}
+
+/** Schemas go by the noun of their kind: `route`, `global_rule`. */
+const kindsByNoun = new Map(
+  [...adminKinds.values()].map(({ name, noun }) => [noun.replaceAll(' ', '_'), name]),
+)
+
+export class PolicySchemas {
+  readonly #catalogue: Catalogue
+
+  constructor(catalogue: Catalogue) {
+    this.#catalogue = catalogue
+  }
+
+  /** Names in the order in which they run. */
+  list(subsystem: string): Answer {
+    if (subsystem !== 'http' && subsystem !== 'stream')
+      return { status: 400, body: 'invalid subsystem passed' }
+    return { status: 200, body: subsystem === 'http' ? this.#inOrder().map(({ name }) => name) : [] }
+  }
+
+  /** `GET /plugins/NAME`, and `/plugins?all=true`. */
+  policy(name: string | undefined, query: URLSearchParams): Answer {
+    const subsystem = query.get('subsystem') ?? 'http'
+    if (subsystem !== 'http' && subsystem !== 'stream')
+      return failure(400, `unsupported subsystem: ${subsystem}`)
+    const all = subsystem === 'http' ? this.#inOrder() : []
+    if (query.get('all') === 'true') {
+      return { status: 200, body: Object.fromEntries(all.map((policy) => [policy.name, described(policy)])) }
+    }
+    const policy = all.find((candidate) => candidate.name === name)
+    if (policy === undefined) return failure(404, `plugin not found in subsystem ${subsystem}`)
+    if (query.get('schema_type') !== 'consumer') return { status: 200, body: configSchemaOf(policy) }
+    const { credentialSchema: schema } = policy
+    return schema === undefined
+      ? failure(400, 'not found schema')
+      : { status: 200, body: apisixSchema(schema) }
+  }
+
+  /** `GET /schema/NOUN`. */
+  schema(noun: string): Answer {
+    const kind = kindsByNoun.get(noun)
+    const schema = kind === undefined ? undefined : schemas[kind]
+    return schema === undefined
+      ? failure(400, `not found schema: ${noun}`)
+      : { status: 200, body: apisixSchema(schema) }
+  }
+
+  /** `POST /schema/validate/KIND`: the schema, and nothing beyond it. */
+  validate(kind: string, value: unknown): Answer {
+    if (!adminKinds.has(kind)) return failure(404, `Unsupported resource type: ${kind}`)
+    const schema = schemas[kind]
+    const fault = schema && schemaError(schema, value)
+    return fault === undefined ? { status: 200 } : failure(400, fault)
+  }
+
+  #inOrder(): PolicySchema[] {
+    return [...this.#catalogue.values()].sort((a, b) => (b.priority ?? 0) - (a.priority ?? 0))
+  }
+}
+
+function described(policy: PolicySchema) {
+  const { priority, metadataSchema, credentialSchema: credential, identify } = policy
+  return {
+    version: 0.1,
+    priority,
+    schema: configSchemaOf(policy),
+    ...(metadataSchema && { metadata_schema: apisixSchema(metadataSchema) }),
+    ...(credential && { consumer_schema: apisixSchema(credential) }),
+    ...(identify && { type: 'auth' }),
+  }
+}
+
+/** With the envelope that every policy takes. */
+function configSchemaOf({ configSchema }: PolicySchema): JsonSchema {
+  const schema = apisixSchema(configSchema)
+  return { ...schema, properties: { ...schema.properties, _meta: apisixSchema(metaSchema) } }
+}
