@@ -70,7 +70,11 @@ export function apisixSchema(schema: TSchema): JsonSchema {
   return known
 }
 
-type Annotated = JsonSchema & { 'x-secret'?: boolean }
+interface Annotated extends JsonSchema {
+  'x-secret'?: boolean
+  /** Of a policy: how its schema differs here. */
+  'x-apisix'?: Difference
+}
 
 function translate(schema: Annotated): JsonSchema {
   const result: Record<string, unknown> = {}
@@ -86,7 +90,7 @@ function translate(schema: Annotated): JsonSchema {
   const required = schema.required?.filter((name) => !hasDefault(schema.properties?.[name]))
   if (required?.length === 0) delete result.required
   else if (required !== undefined) result.required = required
-  return result as JsonSchema
+  return merged(result as JsonSchema, schema['x-apisix'] ?? {})
 }
 
 function translateKeyword(keyword: string, setting: unknown): unknown {

@@ -1,6 +1,7 @@
 /** Wordings are those of api7/jsonschema with the schemas of APISIX 3.18; the configurations are our own. */
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { catalogue, policySchemas } from '../policies/index.ts'
 import { apisixError } from './apisix-wording.ts'
 import {
   consumerGroupSchema,
@@ -269,6 +270,58 @@ suite('keywords', () => {
   table('keys are nothing but keys', { required: ['constructor'], additionalProperties: false }, [
     [{}, 'property "constructor" is required'],
     [JSON.parse('{"constructor":1,"__proto__":1}'), 'additional properties forbidden, found constructor'],
+  ])
+})
+
+suite('policies', () => {
+  const schemaOf = (name: string) => policySchemas(catalogue).get(name)!.configSchema
+  table('limit-count', schemaOf('limit-count'), [
+    [{ time_window: 60 }, noForm],
+    [{ count: 0, time_window: 60 }, `property "count" validation failed: ${noForm}`],
+    [{ count: '$limit', time_window: 60 }, undefined],
+    [
+      { count: 1, time_window: 60, rejected_msg: '' },
+      'property "rejected_msg" validation failed: string too short, expected at least 1, got 0',
+    ],
+    [
+      { count: 1, time_window: 60, rejected_code: 199 },
+      'property "rejected_code" validation failed: expected 199 to be at least 200',
+    ],
+    [
+      { count: 1, time_window: 60, key_type: 'vars' },
+      'property "key_type" validation failed: matches none of the enum values',
+    ],
+  ])
+  table('cors', schemaOf('cors'), [
+    [
+      { allow_origins: 'a.example' },
+      'property "allow_origins" validation failed: failed to match pattern "^(\\\\*|\\\\*\\\\*|null|\\\\w+://[^,]+(,\\\\w+://[^,]+)*)$" with "a.example"',
+    ],
+    [
+      { allow_origins_by_regex: [] },
+      'property "allow_origins_by_regex" validation failed: expect array to have at least 1 items',
+    ],
+    [{ max_age: '5' }, 'property "max_age" validation failed: wrong type: expected integer, got string'],
+  ])
+  table('key-auth', schemaOf('key-auth'), [
+    [{}, undefined],
+    [
+      { anonymous_consumer: '' },
+      'property "anonymous_consumer" validation failed: string too short, expected at least 1, got 0',
+    ],
+  ])
+  table('credentials of basic-auth', policySchemas(catalogue).get('basic-auth')!.credentialSchema!, [
+    [{ username: 'jack' }, 'property "password" is required'],
+    [
+      { username: 'jack', password: 1 },
+      'property "password" validation failed: wrong type: expected string, got number',
+    ],
+  ])
+  table('metadata of prometheus', policySchemas(catalogue).get('prometheus')!.metadataSchema!, [
+    [
+      { disabled_labels: { http_status: ['code'] } },
+      'property "disabled_labels" validation failed: property "http_status" validation failed: failed to validate item 1: matches none of the enum values',
+    ],
   ])
 })
 

@@ -8,7 +8,7 @@ export const realm = (name: string) =>
     default: name,
     minLength: 1,
     maxLength: 128,
-    pattern: '^[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]+$',
+    pattern: '^[ -!#-[\\]-~]+$',
     description: 'Realm in `WWW-Authenticate` of a rejection.',
   })
 

@@ -3,7 +3,10 @@ import { definePolicy, type Exchange, headerName, NumberFields, Type, type Verdi
 import { compileKey } from './key.ts'
 
 const quantity = (description: string) =>
-  Type.Union([Type.Integer({ exclusiveMinimum: 0 }), Type.String({ minLength: 1 })], { description })
+  Type.Union([Type.Integer({ exclusiveMinimum: 0 }), Type.String({ minLength: 1 })], {
+    description,
+    'x-apisix': { anyOf: undefined, oneOf: [{ type: 'integer', exclusiveMinimum: 0 }, { type: 'string' }] },
+  })
 
 const header = (name: string, description: string) =>
   Type.String({ default: name, minLength: 1, description })
@@ -67,7 +70,13 @@ export default definePolicy({
         description: 'Only `fixed`: a window opens with the first request that is counted in it.',
       }),
     },
-    { additionalProperties: false },
+    {
+      additionalProperties: false,
+      'x-apisix': {
+        required: undefined,
+        oneOf: [{ required: ['count', 'time_window'] }, { required: ['rules'] }],
+      },
+    },
   ),
   metadata: Type.Object(
     {
