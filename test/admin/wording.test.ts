@@ -44,3 +44,20 @@ test('refusals are in the words of APISIX', async (t) => {
     )
   }
 })
+
+test('bodies are read as APISIX reads them', async (t) => {
+  const { admin } = await startAdminGateway(t)
+  const written =
+    '{"uri":"/a","desc":"one\ntwo","plugins":[],"labels":[],"upstream":{"nodes":{"127.0.0.1:1":1},"checks":{"active":[]}},"uri":"/b"}'
+  const put = await admin('PUT', '/routes/1', written)
+  t.assert.equal(put.status, 201, put.text)
+  const { uri, desc, plugins } = put.body.value
+  t.assert.deepEqual([uri, desc, plugins], ['/b', 'one\ntwo', []])
+
+  const broken = await admin('PUT', '/routes/1', '{"uri":"/a",}')
+  t.assert.deepEqual(broken.body, {
+    error_msg: 'invalid request body: Expected object key string but found T_OBJ_END at character 13',
+    req_body: '{"uri":"/a",}',
+  })
+  t.assert.equal(broken.status, 400)
+})

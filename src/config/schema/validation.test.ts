@@ -110,6 +110,29 @@ suite('defaults', () => {
   })
 })
 
+suite('an empty list and an empty map', () => {
+  const schema = {
+    type: 'object',
+    properties: {
+      map: { type: 'object', properties: { a: { default: 1 } } },
+      list: { type: 'array', minItems: 1 },
+    },
+    additionalProperties: { anyOf: [{ type: 'array', items: { type: 'object' } }] },
+  }
+
+  test('are one, and become what is wanted', () => {
+    const value = { map: [], other: [[]] }
+    assert.deepEqual(check(schema, value), [])
+    assert.deepEqual(value, { map: { a: 1 }, other: [[]] })
+    assert.deepEqual(check(schema, { list: {} }), ['minItems list'])
+  })
+
+  test('are not when they hold anything, or something else is wanted', () => {
+    assert.deepEqual(check(schema, { map: [1], list: { a: 1 } }), ['type map', 'type list'])
+    assert.deepEqual(check({ properties: { a: { type: 'string' } } }, { a: [] }), ['type a'])
+  })
+})
+
 suite('violations', () => {
   test('one mistake is one violation', () => {
     assert.deepEqual(check({ type: 'string', enum: ['a'], pattern: '^a' }, 7), ['type'])

@@ -33,13 +33,25 @@ export interface Violation {
 /** A schema that refers to itself goes as deep as the value does; beyond this a value is refused. */
 const maxDepth = 500
 
+export interface ValidationOptions {
+  /**
+   * An empty list counts as an empty map where a map is wanted, and the other way round, and becomes one. Default: yes,
+   * because Lua has one empty table, and APISIX takes either.
+   */
+  emptiesAlike?: boolean
+}
+
 /**
  * Checks a value and fills defaults in, in place. A default is filled in before anything else about its map is looked
  * at, and never below `anyOf`, `oneOf`, `not` and `if`, where it may turn out that the branch does not count.
  * @returns everything that is wrong, in the order of the value; nothing: it fits
  */
-export function validate(node: Node, value: unknown): Violation[] {
-  const validation = new Validation()
+export function validate(
+  node: Node,
+  value: unknown,
+  { emptiesAlike = true }: ValidationOptions = {},
+): Violation[] {
+  const validation = new Validation(emptiesAlike)
   validation.visit(node, value)
   return validation.violations
 }
@@ -52,7 +64,12 @@ class Validation {
   violations: Violation[] = []
   #asking = false
   #filling = true
+  readonly #emptiesAlike: boolean
   readonly #path: PathSegment[] = []
+
+  constructor(emptiesAlike: boolean) {
+    this.#emptiesAlike = emptiesAlike
+  }
 
   visit(node: Node, value: unknown): boolean {
     let fits = true
@@ -187,7 +204,7 @@ class Validation {
     return fits
   }
 
-  #list(node: Node, rules: ListRules, value: readonly unknown[]): boolean {
+  #list(node: Node, rules: ListRules, value: unknown[]): boolean {
     let fits = true
     if (value.length > rules.maxItems) fits = this.#violated(node, 'maxItems', value)
     if (value.length < rules.minItems) fits = this.#violated(node, 'minItems', value)
@@ -196,7 +213,7 @@ class Validation {
     if (repetition !== undefined) fits = this.#violated(node, 'uniqueItems', value, { repetition })
     if (rules.items === undefined) return fits
     for (let index = 0; index < value.length; index++) {
-      fits = this.#below(rules.items, value[index], index) && fits
+      fits = this.#below(rules.items, value, index) && fits
       if (!fits && this.#asking) return false
     }
     return fits
@@ -220,30 +237,30 @@ class Validation {
     if (!fits && this.#asking) return false
     for (const dependency of rules.dependencies) fits = this.#depends(node, dependency, value) && fits
     for (const name in value) {
-      fits = this.#property(node, rules, name, value[name]) && fits
+      fits = this.#property(node, rules, name, value) && fits
       if (!fits && this.#asking) return false
     }
     return fits
   }
 
-  #property(node: Node, rules: MapRules, name: string, value: unknown): boolean {
+  #property(node: Node, rules: MapRules, name: string, map: Record<string, unknown>): boolean {
     let fits = true
     const own = rules.properties.get(name)
-    if (own !== undefined && value !== undefined) fits = this.#below(own, value, name)
+    if (own !== undefined && map[name] !== undefined) fits = this.#below(own, map, name)
     let isNamed = own !== undefined
     for (const { pattern, node: matching } of rules.patterns) {
       if (!pattern.test(name)) continue
       isNamed = true
-      fits = this.#below(matching, value, name) && fits
+      fits = this.#below(matching, map, name) && fits
     }
     if (!isNamed && rules.additional !== undefined) {
       fits =
         rules.additional.any?.never === true
-          ? this.#violated(node, 'additionalProperties', value, { property: name })
-          : this.#below(rules.additional, value, name) && fits
+          ? this.#violated(node, 'additionalProperties', map, { property: name })
+          : this.#below(rules.additional, map, name) && fits
     }
     if (rules.names !== undefined && !this.#asks(rules.names, name)) {
-      fits = this.#violated(node, 'propertyNames', value, { property: name })
+      fits = this.#violated(node, 'propertyNames', map, { property: name })
     }
     return fits
   }
@@ -257,7 +274,13 @@ class Validation {
     return (dependency.node === undefined || this.visit(dependency.node, value)) && fits
   }
 
-  #below(node: Node, value: unknown, segment: PathSegment): boolean {
+  #below(node: Node, container: object, segment: PathSegment): boolean {
+    const values = container as Record<PathSegment, unknown>
+    let value = values[segment]
+    if (this.#emptiesAlike && typeof value === 'object' && value !== null && isOtherEmpty(node, value)) {
+      value = Array.isArray(value) ? {} : []
+      if (this.#filling) values[segment] = value
+    }
     this.#path.push(segment)
     const fits = this.visit(node, value)
     this.#path.pop()
@@ -270,6 +293,12 @@ class Validation {
     }
     return false
   }
+}
+
+/** An empty list where a map is wanted, or the other way round. */
+function isOtherEmpty({ types: wanted }: Node, value: object): boolean {
+  if (wanted === 0 || (wanted & typeOf(value)) !== 0) return false
+  return (wanted & (types.object | types.array)) !== 0 && Object.keys(value).length === 0
 }
 
 /** The type of a value as bits of `types`; 0 for what JSON does not know. */
