@@ -68,7 +68,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   checkReferences(declarations, report)
   checkDiscovery(declarations, settings, report)
   const routes = activeRoutes(declarations)
-  checkReachability(routes, report)
+  checkReachability(routes, settings?.router, report)
 
   const findings = report.finish()
   if (settings === undefined || hasErrors(findings)) return { findings }

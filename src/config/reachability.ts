@@ -3,6 +3,7 @@ import type { Declared } from './declarations.ts'
 import type { RouteSpec } from './plan.ts'
 import { describePlace, type Report } from './report.ts'
 import { methods, type RouteInput } from './resources.ts'
+import type { Settings } from './settings.ts'
 
 interface Candidate {
   route: RouteSpec
@@ -26,8 +27,10 @@ const allMethods = (1 << (methods.length + 1)) - 1
  */
 export function checkReachability(
   routes: readonly { route: RouteSpec; declared: Declared<RouteInput> }[],
+  router: Settings['router'] | undefined,
   report: Report,
 ): void {
+  if (router === 'radixtree_host_uri') checkHosts(routes, report)
   const buckets = new Map<string, Candidate | Candidate[]>()
   for (const { route, declared } of routes) {
     const hosts = route.hosts.length === 0 ? [''] : route.hosts
@@ -50,6 +53,24 @@ export function checkReachability(
     }
   }
   for (const bucket of buckets.values()) if (Array.isArray(bucket)) closeTaken(bucket, report)
+}
+
+/** Hosts are looked up without a port, so that one with a port is never found. */
+function checkHosts(
+  routes: readonly { route: RouteSpec; declared: Declared<RouteInput> }[],
+  report: Report,
+): void {
+  for (const { route, declared } of routes) {
+    const host = route.hosts.find((pattern) => /^[^[]*:\d+$|\]:\d+$/.test(pattern))
+    if (host === undefined) continue
+    report.add(declared.place, {
+      code: 'unreachable-route',
+      severity: 'warning',
+      message:
+        'a host of this route has a port, and gateway.router: radixtree_host_uri compares hosts without it',
+      hint: 'Leave the port out and ask for it in vars, as [http_host, "==", ...] or [server_port, "==", ...].',
+    })
+  }
 }
 
 function closeTaken(bucket: Candidate[], report: Report): void {
