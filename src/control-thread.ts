@@ -6,6 +6,7 @@ import { AdminApi } from './admin/api/api.ts'
 import { ApiServer } from './admin/api/server.ts'
 import type { Store } from './admin/api/store.ts'
 import { controlEndpoints } from './admin/control.ts'
+import { discoveryEndpoints } from './admin/discovery.ts'
 import { exportEndpoints } from './admin/exported-configuration.ts'
 import { refuseForeign } from './admin/foreign-requests.ts'
 import { healthEndpoints } from './admin/health.ts'
@@ -27,6 +28,7 @@ import type { SpareThreads } from './proxy/spare-threads.ts'
 import { Supervisor } from './proxy/supervisor.ts'
 import type { Ports } from './proxy/thread-protocol.ts'
 import { Discovery } from './proxy/upstream/discovery/discovery.ts'
+import { discoveryFamilies } from './proxy/upstream/discovery/families.ts'
 import { healthFamilies } from './proxy/upstream/health/families.ts'
 import { HealthMonitor } from './proxy/upstream/health/monitor.ts'
 import { Resolver } from './proxy/upstream/resolver.ts'
@@ -115,6 +117,7 @@ export class Gateway {
     this.#exposition.addSource(() =>
       healthFamilies(this.#health.status(), this.#health.totals, (key) => this.#upstreamName(key)),
     )
+    this.#exposition.addSource(() => discoveryFamilies(this.#discovery.status()))
     state.add({ kind: 'caches', count: () => this.#resolver.size, clear: () => this.#resolver.refresh() })
     this.#live = new LiveConfiguration(this.#supervisor, store, configuration)
   }
@@ -233,6 +236,7 @@ export class Gateway {
       }),
       ...resourceEndpoints(source, secrets),
       ...exportEndpoints(source, secrets),
+      ...discoveryEndpoints(this.#discovery, secrets),
       ...healthcheckEndpoints(source.plan, this.#health, (kind, id) => this.#resourceName(kind, id)),
     }
   }

@@ -1,6 +1,12 @@
 /** What the schemas cannot say about registries, and whether each upstream that asks one can be answered. */
 import type { Declarations } from './declarations.ts'
-import { type DiscoveryInput, discoveryTypes, type KubernetesInput, parseServiceName } from './discovery.ts'
+import {
+  type DiscoveryInput,
+  discoveryTypes,
+  type KubernetesInput,
+  parseServiceName,
+  registriesOf,
+} from './discovery.ts'
 import { nearest } from './nearest.ts'
 import { below, type Place, type Report } from './report.ts'
 import type { ServiceRegistryInput, UpstreamInput } from './resources.ts'
@@ -90,7 +96,7 @@ export function checkDiscovery(
   }
   // Settings that are broken have their own findings; which registries they would have brought is not known.
   if (settings === undefined) return
-  const registries = new Set(settings.discovery.registries.map(({ type, id }) => `${type} ${id}`))
+  const registries = new Set(registriesOf(settings.discovery).map(({ type, id }) => `${type} ${id}`))
   for (const { id, input } of declarations.service_registries.values()) {
     registries.add(`kubernetes ${id}`).add(`nacos ${id}`)
     if (input !== undefined) registries.delete(`${input.type === 'nacos' ? 'kubernetes' : 'nacos'} ${id}`)

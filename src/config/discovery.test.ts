@@ -1,6 +1,6 @@
 import { suite, test } from 'node:test'
 import { check } from './check.ts'
-import { parseServiceName } from './discovery.ts'
+import { parseServiceName, registriesOf } from './discovery.ts'
 import { type Loaded, readText } from './load.ts'
 import { formatFinding } from './problem.ts'
 
@@ -22,51 +22,49 @@ gateway:
     kubernetes: {}
     nacos: { host: ["http://192.168.33.1:8848"] }
 `)
-    t.assert.deepEqual(settings.discovery, {
-      start_timeout: 1000,
-      registries: [
-        {
-          id: 'default',
-          type: 'dns',
-          config: { servers: ['127.0.0.1:8600'], order: ['last', 'SRV', 'A', 'AAAA', 'CNAME'] },
+    t.assert.equal(settings.discovery.start_timeout, 1000)
+    t.assert.deepEqual(registriesOf(settings.discovery), [
+      {
+        id: 'default',
+        type: 'dns',
+        config: { servers: ['127.0.0.1:8600'], order: ['last', 'SRV', 'A', 'AAAA', 'CNAME'] },
+      },
+      {
+        id: 'default',
+        type: 'consul',
+        config: {
+          servers: ['http://127.0.0.1:8500'],
+          keepalive: true,
+          fetch_interval: 3,
+          weight: 1,
+          timeout: { connect: 2000, read: 2000, wait: 60 },
+          sort_type: 'origin',
         },
-        {
-          id: 'default',
-          type: 'consul',
-          config: {
-            servers: ['http://127.0.0.1:8500'],
-            keepalive: true,
-            fetch_interval: 3,
-            weight: 1,
-            timeout: { connect: 2000, read: 2000, wait: 60 },
-            sort_type: 'origin',
-          },
+      },
+      {
+        id: 'default',
+        type: 'kubernetes',
+        config: {
+          service: { schema: 'https' },
+          client: {},
+          namespace_selector: {},
+          label_selector: '',
+          default_weight: 50,
+          watch_endpoint_slices: false,
         },
-        {
-          id: 'default',
-          type: 'kubernetes',
-          config: {
-            service: { schema: 'https' },
-            client: {},
-            namespace_selector: {},
-            label_selector: '',
-            default_weight: 50,
-            watch_endpoint_slices: false,
-          },
+      },
+      {
+        id: 'default',
+        type: 'nacos',
+        config: {
+          host: ['http://192.168.33.1:8848'],
+          prefix: '/nacos/v1/',
+          fetch_interval: 30,
+          weight: 100,
+          timeout: { connect: 2000, send: 2000, read: 5000 },
         },
-        {
-          id: 'default',
-          type: 'nacos',
-          config: {
-            host: ['http://192.168.33.1:8848'],
-            prefix: '/nacos/v1/',
-            fetch_interval: 30,
-            weight: 100,
-            timeout: { connect: 2000, send: 2000, read: 5000 },
-          },
-        },
-      ],
-    })
+      },
+    ])
   })
 
   test('may be several clusters of Kubernetes, with ports as text or number', (t) => {
@@ -78,7 +76,7 @@ gateway:
       - { id: second, service: { schema: http, host: b, port: 6445 }, client: { token: y } }
 `)
     t.assert.deepEqual(
-      settings.discovery.registries.map(({ id, config }) => [id, 'service' in config && config.service]),
+      registriesOf(settings.discovery).map(({ id, config }) => [id, 'service' in config && config.service]),
       [
         ['first', { schema: 'https', host: 'a', port: 6443 }],
         ['second', { schema: 'http', host: 'b', port: 6445 }],
@@ -91,7 +89,7 @@ gateway:
 discovery:
   nacos: { host: ["http://127.0.0.1:8848"], fetch_interval: 5 }
 `)
-    const [registry] = settings.discovery.registries
+    const [registry] = registriesOf(settings.discovery)
     t.assert.equal(registry?.type === 'nacos' && registry.config.fetch_interval, 5)
   })
 

@@ -380,18 +380,38 @@ export type DiscoveryType = RegistrySettings['type']
 
 export const discoveryTypes = ['dns', 'consul', 'kubernetes', 'nacos'] as const satisfies DiscoveryType[]
 
+/** All of them, with every default filled in; `start_timeout` in milliseconds. */
+export interface DiscoverySettings {
+  start_timeout: number
+  dns?: DnsSettings
+  consul?: ConsulSettings
+  /** One cluster, or several with ids. */
+  kubernetes?: KubernetesSettings | (KubernetesSettings & { id: string })[]
+  nacos?: NacosSettings
+}
+
 /** Of a checked section in which the schema's defaults were filled in. */
-export function registriesOf(input: DiscoveryInput): RegistrySettings[] {
-  const { dns, consul, kubernetes, nacos } = input
+export function discoverySettings({ dns, consul, kubernetes, nacos }: DiscoveryInput, startTimeout: number) {
+  const settings: DiscoverySettings = { start_timeout: startTimeout }
+  if (dns !== undefined) settings.dns = dns as DnsSettings
+  if (consul !== undefined) settings.consul = consul as ConsulSettings
+  if (Array.isArray(kubernetes)) {
+    settings.kubernetes = kubernetes.map((cluster) => ({ id: cluster.id, ...kubernetesSettings(cluster) }))
+  } else if (kubernetes !== undefined) settings.kubernetes = kubernetesSettings(kubernetes)
+  if (nacos !== undefined) settings.nacos = nacos as NacosSettings
+  return settings
+}
+
+export function registriesOf({ dns, consul, kubernetes, nacos }: DiscoverySettings): RegistrySettings[] {
   const registries: RegistrySettings[] = []
-  if (dns !== undefined) registries.push({ id: 'default', type: 'dns', config: dns as DnsSettings })
-  if (consul !== undefined)
-    registries.push({ id: 'default', type: 'consul', config: consul as ConsulSettings })
-  for (const cluster of kubernetes === undefined ? [] : [kubernetes].flat()) {
-    const id = 'id' in cluster ? cluster.id : 'default'
-    registries.push({ id, type: 'kubernetes', config: kubernetesSettings(cluster) })
+  if (dns !== undefined) registries.push({ id: 'default', type: 'dns', config: dns })
+  if (consul !== undefined) registries.push({ id: 'default', type: 'consul', config: consul })
+  if (Array.isArray(kubernetes)) {
+    for (const { id, ...config } of kubernetes) registries.push({ id, type: 'kubernetes', config })
+  } else if (kubernetes !== undefined) {
+    registries.push({ id: 'default', type: 'kubernetes', config: kubernetes })
   }
-  if (nacos !== undefined) registries.push({ id: 'default', type: 'nacos', config: nacos as NacosSettings })
+  if (nacos !== undefined) registries.push({ id: 'default', type: 'nacos', config: nacos })
   return registries
 }
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { discoverySchema, type RegistrySettings, registriesOf } from './discovery.ts'
+import { type DiscoverySettings, discoverySchema, discoverySettings } from './discovery.ts'
 import { type Static, Type } from './type.ts'
 import { parseDuration, parseSize } from './units.ts'
 
@@ -77,8 +77,7 @@ export interface Settings {
   dns: { min_ttl: number; max_ttl: number; timeout: number }
   /** Whether the endpoints of upstreams are watched at all. */
   health_checks: boolean
-  /** Registries of services, and the longest wait for their first answers in milliseconds. */
-  discovery: { start_timeout: number; registries: RegistrySettings[] }
+  discovery: DiscoverySettings
   control: AddressSettings
   metrics: AddressSettings
   status: AddressSettings
@@ -492,10 +491,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
       timeout: parseDuration(dns.timeout),
     },
     health_checks: gateway.health_checks,
-    discovery: {
-      start_timeout: parseDuration(gateway.discovery.start_timeout),
-      registries: registriesOf(input.discovery ?? {}),
-    },
+    discovery: discoverySettings(input.discovery ?? {}, parseDuration(gateway.discovery.start_timeout)),
     control: gateway.control,
     metrics: gateway.metrics,
     status: gateway.status,

@@ -4,7 +4,7 @@
  */
 import { isIP } from 'node:net'
 import { equal } from '../config/copy.ts'
-import type { RegistrySettings } from '../config/discovery.ts'
+import { type RegistrySettings, registriesOf } from '../config/discovery.ts'
 import type { DiscoverySpec, Plan, UpstreamSpec } from '../config/plan.ts'
 import type { Addresses, ServiceNodes, ToDataThread } from './thread-protocol.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
@@ -81,11 +81,11 @@ export class Whereabouts {
 
   /** From the next call on, the registries of this plan are asked. */
   use({ settings, service_registries: others }: Plan): void {
-    const { registries, start_timeout: timeout } = settings.discovery
-    const all = [...registries, ...Array.from(others.values(), ({ registry }) => registry)]
+    const { discovery } = settings
+    const all = [...registriesOf(discovery), ...Array.from(others.values(), ({ registry }) => registry)]
     if (!equal(all, this.#registries)) this.#stale = true
     this.#registries = all
-    this.#timeout = timeout
+    this.#timeout = discovery.start_timeout
   }
 
   /** Follows what these upstreams need as well. Resolves when it is known, or the time for that is over. */
