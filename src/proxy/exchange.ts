@@ -75,6 +75,14 @@ export interface ExchangeRequest {
    */
   heldBody(limit: number): string | null
   /**
+   * Reads the body to its end before the request goes on; one character a byte, empty when there is none. Null: it is
+   * larger than `limit` bytes, and what was read of it goes on as it came. For `request` handlers, which then are
+   * asynchronous.
+   */
+  readBody(limit: number): Promise<string | null>
+  /** Changes the body that the upstream gets, after `readBody` gave the whole of it. One character a byte. @throws Error */
+  setBody(body: string): void
+  /**
    * Changes the path that the upstream gets, percent-encoded and from the root; the query stays. Routing, logs and other
    * policies go on with the path that the client asked for. @throws InvalidTargetError
    */

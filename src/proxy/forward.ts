@@ -165,7 +165,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     }
     this.remember(bytes, start, end)
     const { wire } = this.connection as UpstreamConnection
-    if (this.exchange.head.chunked) {
+    if (this.exchange.forwardsChunks) {
       wire.send(`${(end - start).toString(16)}\r\n`)
       wire.sendFrom(from, bytes, start, end)
       wire.send('\r\n')
@@ -367,7 +367,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       if (this.replay !== null && this.replay.length + held.length <= this.engine.settings.limits.replay)
         this.replay += held
       else this.replay = null
-      wire.send(exchange.head.chunked ? `${held.length.toString(16)}\r\n${held}\r\n` : held)
+      wire.send(exchange.forwardsChunks ? `${held.length.toString(16)}\r\n${held}\r\n` : held)
     }
     if (this.bodyDone) this.endBody()
     else this.armSend()
@@ -375,7 +375,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
 
   private endBody(): void {
     const connection = this.connection as UpstreamConnection
-    if (this.exchange.head.chunked) connection.wire.send(`0\r\n${trailerLines(this.trailers)}\r\n`)
+    if (this.exchange.forwardsChunks) connection.wire.send(`0\r\n${trailerLines(this.trailers)}\r\n`)
     connection.requestSent = true
     this.armRead()
   }

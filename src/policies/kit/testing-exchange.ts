@@ -58,6 +58,8 @@ export interface UpstreamCopy {
   host: string
   target: string
   headers: Record<string, string>
+  /** One character a byte. */
+  body: string
 }
 
 type Field = readonly [name: string, value: string]
@@ -185,6 +187,7 @@ export class FakeExchange implements Exchange {
       host: newHost === '' ? host : newHost,
       target: query === '' ? forwarded : `${forwarded}?${query}`,
       headers: recordOf(this.#request.headers.fields),
+      body: this.#request.newBody ?? Buffer.from(this.#request.body).toString('latin1'),
     }
   }
 
@@ -226,6 +229,7 @@ class FakeRequestView implements ExchangeRequest {
   newPath = ''
   newMethod = ''
   newHost = ''
+  newBody: string | undefined
 
   constructor(request: FakeRequest) {
     this.method = request.method ?? 'GET'
@@ -243,6 +247,14 @@ class FakeRequestView implements ExchangeRequest {
 
   setQuery(query: string): void {
     this.query = query
+  }
+
+  async readBody(limit: number): Promise<string | null> {
+    return this.heldBody(limit)
+  }
+
+  setBody(body: string): void {
+    this.newBody = body
   }
 
   heldBody(limit: number): string | null {

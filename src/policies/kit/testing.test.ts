@@ -56,6 +56,7 @@ test('a request runs through every phase to the upstream and back', async () => 
     host: 'api.example',
     target: '/',
     headers: { 'x-request': 'r' },
+    body: 'body',
   })
   assert.deepEqual(run.answer, { status: 201, headers: { a: 'b', 'x-respond': '1' }, body: 'made' })
   assert.deepEqual(bound.lines, ['201 complete'])

@@ -20,7 +20,7 @@ import { asksForWebSocket, forwardedTarget, refusalOf, sameWithoutParameters } f
 import { BodyReader } from './body.ts'
 import type { ClientFacts } from './client-facts.ts'
 import { Head, Parse } from './head.ts'
-import { Http1Exchange } from './http1-exchange.ts'
+import { type BodySource, Http1Exchange } from './http1-exchange.ts'
 import { takeHop } from './max-forwards.ts'
 import {
   type AnswerContent,
@@ -61,7 +61,7 @@ const closeLine = 'Connection: close\r\n'
 const CR = 0x0d
 const LF = 0x0a
 
-export class ClientConnection implements WireOwner, ClientSide, Conduct {
+export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySource {
   readonly facts: ClientFacts
   readonly wire: Wire
   private readonly engine: Engine
@@ -96,8 +96,10 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
   private held: { readonly last: string; readonly before: () => void } | null = null
   /** Body content that arrived before it was known where to send it, as latin1 text. */
   private early = ''
-  /** The body on which the route depends, while it is being read. */
+  /** The body on which the route depends, or for which a policy waits, while it is being read. */
   private holding: HeldBody | null = null
+  /** The policy that waits for it; null: it is the route that does. */
+  private onHeld: ((body: string | null) => void) | null = null
   private heldBytes = 0
 
   constructor(
@@ -277,6 +279,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     this.chain = emptyChain
     this.early = ''
     this.holding = null
+    this.onHeld = null
     this.served++
     this.wire.clearDeadline()
     this.keepAlive =
@@ -291,7 +294,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     engine.counts.add(engineCounter.requests, 1)
 
     const refused = refusalOf(parsed, this.target, engine.settings)
-    const exchange = new Http1Exchange(this.facts, parsed, this.target, clock.now)
+    const exchange = new Http1Exchange(this.facts, parsed, this.target, clock.now, this)
     this.current = exchange
     exchange.host = this.target.host
     if (refused !== null) {
@@ -324,10 +327,25 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     }
   }
 
-  /** A condition or a policy asked for the body: it is read to its end, or to where it is too large, before routes are compared again. */
+  /** A condition or a chain asked for the body: it is read, to its end or to where it is too large, before routes are compared again. */
   private holdBody(held: HeldBody): void {
-    this.holding = held
     this.chain = this.engine.runtime.chains.global
+    this.expectBody(held)
+  }
+
+  /** A policy asked for the body. */
+  holdFor(held: HeldBody): Promise<string | null> {
+    return new Promise((resolve) => {
+      this.onHeld = resolve
+      this.expectBody(held)
+      // What has come in already may be all of it, or too much.
+      if (this.body.done || this.early.length > held.wanted) this.endHolding(held)
+      else this.wire.resume()
+    })
+  }
+
+  private expectBody(held: HeldBody): void {
+    this.holding = held
     if (!this.parsed.expectContinue || this.parsed.minor === 0) return
     this.parsed.expectContinue = false
     this.parsed.dropNamed('expect', knownHash('expect'))
@@ -349,7 +367,13 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
     this.holding = null
     if (this.early.length > held.wanted) held.exceeded(this.early.length)
     else held.complete(this.early)
-    this.match(this.exchange)
+    const { onHeld } = this
+    this.onHeld = null
+    if (onHeld === null) this.match(this.exchange)
+    else {
+      if (this.early.length > earlySize && !this.body.done) this.wire.pause()
+      onHeld(held.text)
+    }
   }
 
   private readDuringExchange(bytes: Buffer, length: number): void {
@@ -579,7 +603,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct {
       this.early,
     )
     this.early = ''
-    if (this.body.done) this.forwarding.trailers = this.body.trailers
+    if (this.body.done && exchange.newBody === null) this.forwarding.trailers = this.body.trailers
     this.wire.resume()
     this.forwarding.start()
     if (!this.reading) this.forwarding?.flush()

@@ -56,6 +56,12 @@ function identityOf(consumer: Consumer, credentialId: string): HeaderBlock {
   return block
 }
 
+/** Where the body comes from. */
+export interface BodySource {
+  /** Resolves with the whole body, or with null when it is larger than wanted; never, when the client goes away. */
+  holdFor(held: HeldBody): Promise<string | null>
+}
+
 export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   client: ClientInfo
   readonly head: Head
@@ -74,6 +80,8 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   newPath = ''
   newMethod = ''
   newHost = ''
+  /** What takes the place of the body; null: nothing does. */
+  newBody: string | null = null
   /** The authority of an absolute-form target, which replaces the Host field; else empty. */
   authority = ''
   /** The client asked for a WebSocket and its route allows one. */
@@ -111,8 +119,17 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   private uuid = ''
   private viewsClosed = false
 
-  constructor(client: ClientInfo, head: Head, target: Target, start: number) {
+  private readonly source: BodySource | null
+
+  constructor(
+    client: ClientInfo,
+    head: Head,
+    target: Target,
+    start: number,
+    source: BodySource | null = null,
+  ) {
     this.client = client
+    this.source = source
     this.head = head
     this.method = head.method
     this.target = head.target
@@ -127,6 +144,29 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   setQuery(query: string): void {
     this.query = query
     this.queryChanged = true
+  }
+
+  readBody(limit: number): Promise<string | null> {
+    if (this.contentLength === 0) return Promise.resolve('')
+    this.held ??= new HeldBody(this.contentLength)
+    const text = this.held.ask(limit)
+    if (text !== null || this.held.wanted === 0) return Promise.resolve(text)
+    return this.source === null ? Promise.resolve(null) : this.source.holdFor(this.held)
+  }
+
+  setBody(body: string): void {
+    if (this.contentLength !== 0 && this.held?.text == null) throw new Error('the body was not read yet')
+    this.newBody = body
+  }
+
+  /** The upstream's copy is chunked. */
+  get forwardsChunks(): boolean {
+    return this.newBody === null && this.head.chunked
+  }
+
+  /** Body bytes of the upstream's copy, as it announces them; -1 when it does not. */
+  get forwardedLength(): number {
+    return this.newBody === null ? this.head.contentLength : this.newBody.length
   }
 
   heldBody(limit: number): string | null {

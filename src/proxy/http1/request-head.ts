@@ -93,9 +93,9 @@ export function requestHead(
   if (exchange.forwardedLines === '') exchange.forwardedLines = facts.forwardedLines(exchange)
   const edits = exchange.requestFields?.edits ?? null
   let text = `${exchange.upstreamMethod} ${exchange.forwardTarget} HTTP/1.1\r\n${host}${head.keptLines()}${exchange.forwardedLines}`
-  if (head.chunked) text += 'Transfer-Encoding: chunked\r\n'
-  else if (head.contentLength >= 0 && !hasContentLengthLine(head))
-    text += `Content-Length: ${head.contentLength}\r\n`
+  if (exchange.forwardsChunks) text += 'Transfer-Encoding: chunked\r\n'
+  else if (exchange.forwardedLength >= 0 && !hasContentLengthLine(head))
+    text += `Content-Length: ${exchange.forwardedLength}\r\n`
   if (exchange.upgrade) text += 'Connection: Upgrade\r\nUpgrade: websocket\r\n'
   if (edits !== null) text += edits.text()
   const { via } = engine.settings.forwarding
