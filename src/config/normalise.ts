@@ -47,6 +47,7 @@ export function upstreamSpec(key: string, input: UpstreamInput): UpstreamSpec {
     ...(input.retries !== undefined && { retries: input.retries }),
     retry_timeout: input.retry_timeout ?? 0,
     timeout: input.timeout ?? defaultTimeout,
+    ...(input.circuit_breaker !== undefined && { circuit_breaker: input.circuit_breaker }),
     keepalive_pool: { ...defaultPool, ...input.keepalive_pool },
     ...(input.checks !== undefined && { checks: checksSpec(input.checks) }),
     ...(input.outlier_ejection !== undefined && {

@@ -55,6 +55,14 @@ export interface DiscoverySpec {
   grpc: boolean
 }
 
+/** What all threads together may use of an upstream; absent: no limit. */
+export interface CircuitBreakerSpec {
+  max_connections?: number
+  max_pending?: number
+  max_requests?: number
+  max_retries?: number
+}
+
 export interface UpstreamSpec {
   /** Identity across reloads: `upstream:ID`, `service:ID` or `route:ID` for inline ones. Pools and counters follow it. */
   key: string
@@ -82,6 +90,7 @@ export interface UpstreamSpec {
   /** Seconds; 0 is no limit. */
   retry_timeout: number
   timeout: Timeout
+  circuit_breaker?: CircuitBreakerSpec
   keepalive_pool: { size: number; idle_timeout: number; requests: number }
   checks?: ChecksSpec
   outlier_ejection?: OutlierEjectionSpec

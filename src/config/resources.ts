@@ -117,6 +117,9 @@ const nodeSchema = Type.Object({
   ),
 })
 
+const limitOf = (description: string) =>
+  Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description }))
+
 export const upstreamSchema = Type.Object(
   {
     id: ownId('upstream'),
@@ -236,6 +239,26 @@ export const upstreamSchema = Type.Object(
       }),
     ),
     timeout: timeout('Timeouts towards the nodes; 60 s each when absent.'),
+    circuit_breaker: Type.Optional(
+      Type.Object(
+        {
+          max_connections: limitOf('Connections that are open, idle ones among them.'),
+          max_pending: limitOf('Connections that are being opened.'),
+          max_requests: limitOf('Requests under way.'),
+          max_retries: Type.Optional(
+            Type.Integer({
+              minimum: 0,
+              maximum: 1_000_000,
+              description: 'Requests under way in a second or later try; beyond, the first failure stands.',
+            }),
+          ),
+        },
+        {
+          description:
+            'What all threads together may use of this upstream. Beyond a limit, a request is answered with 503 at once. No limit where none is given. Not in APISIX.',
+        },
+      ),
+    ),
     keepalive_pool: Type.Optional(
       Type.Object(
         {

@@ -22,6 +22,7 @@ import type { Wire } from './http1/wire.ts'
 import { type Chain, runHooks } from './pipeline.ts'
 import type { Binding } from './runtime.ts'
 import type { AttemptEnd, UpstreamFault } from './upstream/attempt.ts'
+import type { Breaker } from './upstream/breaker.ts'
 import type { Endpoint } from './upstream/endpoint.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
@@ -97,6 +98,10 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   /** The content so far, while it can still be sent again; null when it cannot. */
   private replay: string | null
   private tunnelling = false
+  /** Where this request is counted, until it is over; null: nowhere. */
+  private breaker: Breaker | null = null
+  /** It is counted as one that is tried again. */
+  private countsAsRetry = false
   /** This attempt is counted in its endpoint's `active`. */
   private atEndpoint = false
   /** When this attempt began; 0 while nobody wants to know. */
@@ -151,6 +156,15 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   start(): void {
     this.exchange.upstream = this
     this.exchange.upstreamStart = clock.now
+    const { breaker } = this.upstream
+    if (breaker !== null) {
+      const refusal = breaker.beginRequest()
+      if (refusal !== null) {
+        this.end(refusal)
+        return
+      }
+      this.breaker = breaker
+    }
     this.attempt(false)
   }
 
@@ -187,7 +201,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   /** The client is gone, or has its answer already: whatever the upstream still does is not wanted. */
   abandon(): void {
     if (this.over) return
-    this.over = true
+    this.finish()
     this.leaveEndpoint(this.tunnelling ? 'complete' : 'abandoned')
     this.connection?.drop()
   }
@@ -236,7 +250,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       return
     }
     if (this.client.head(head, body)) return
-    this.over = true
+    this.finish()
     this.leaveEndpoint('abandoned')
     this.connection?.drop()
   }
@@ -253,7 +267,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
 
   onComplete(): void {
     if (this.over) return
-    this.over = true
+    this.finish()
     const connection = this.connection as UpstreamConnection
     this.client.complete(connection.trailers, () => {
       this.leaveEndpoint('complete')
@@ -337,6 +351,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       this.fault('connect_failed')
       return
     }
+    if (this.breaker !== null && !this.hasRoom(this.breaker)) return
     const { limits } = this.engine.settings
     this.connection = new UpstreamConnection(
       endpoint,
@@ -345,7 +360,19 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       this.engine.wheel,
       limits,
       this.binding.connectTimeout,
+      this.breaker,
     )
+  }
+
+  /** Ends the request when no further connection may be opened for it. */
+  private hasRoom(breaker: Breaker): boolean {
+    let refusal = breaker.openConnection()
+    if (refusal === errors.tooManyConnections && this.upstream.dropIdle()) refusal = breaker.openConnection()
+    if (refusal === null) return true
+    this.connection = null
+    this.leaveEndpoint('abandoned')
+    this.end(refusal)
+    return false
   }
 
   private sendRequest(): void {
@@ -402,7 +429,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     this.leaveEndpoint(this.tunnelling ? 'complete' : stale ? 'abandoned' : fault)
     if (!this.headPassed && !(stale && this.replay !== null)) this.noteFailure(fault)
     if (this.headPassed) {
-      this.over = true
+      this.finish()
       if (this.tunnelling) this.client.tunnelEnd()
       else {
         counts.add(engineCounter.upstream_aborts, 1)
@@ -437,6 +464,10 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     }
     if (this.retriesLeft <= 0) return errorOf(fault)
     if (clock.now > this.retryUntil) return errors.retryTimeout
+    if (this.breaker !== null && !this.countsAsRetry) {
+      if (!this.breaker.beginRetry()) return errorOf(fault)
+      this.countsAsRetry = true
+    }
     this.retriesLeft--
     this.engine.counts.add(engineCounter.upstream_retries, 1)
     this.tried ??= new Set()
@@ -456,9 +487,17 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   }
 
   private end(error: GatewayError): void {
-    this.over = true
+    this.finish()
     if (this.failures !== '') this.showStatuses()
     this.client.fail(error)
+  }
+
+  private finish(): void {
+    this.over = true
+    if (this.breaker === null) return
+    this.breaker.endRequest()
+    if (this.countsAsRetry) this.breaker.endRetry()
+    this.breaker = null
   }
 
   private leaveEndpoint(end: AttemptEnd): void {

@@ -6,6 +6,7 @@
 import { clock } from '../clock.ts'
 import type { TimerWheel } from '../timer-wheel.ts'
 import type { UpstreamFault } from '../upstream/attempt.ts'
+import type { Breaker } from '../upstream/breaker.ts'
 import type { Endpoint, PooledConnection } from '../upstream/endpoint.ts'
 import { BodyReader } from './body.ts'
 import { Head, type HeadLimits, Parse } from './head.ts'
@@ -54,6 +55,8 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
   /** The request has left completely, so the connection may serve another one after the answer. */
   requestSent = false
   private connectDeadline = true
+  /** Where it is counted until it is closed; null: nowhere. */
+  private breaker: Breaker | null
 
   constructor(
     endpoint: Endpoint<UpstreamConnection>,
@@ -62,7 +65,9 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
     wheel: TimerWheel,
     limits: HeadLimits,
     connectTimeout: number,
+    breaker: Breaker | null,
   ) {
+    this.breaker = breaker
     this.endpoint = endpoint
     this.address = address
     this.user = user
@@ -76,6 +81,7 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
 
   /** Begins to serve a request over a pooled connection. */
   use(user: UpstreamUser): void {
+    this.breaker?.leaveIdle()
     this.user = user
     this.begin()
   }
@@ -83,13 +89,11 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
   /** The user has no more interest. A connection with an unfinished exchange ends. */
   drop(): void {
     this.user = null
-    this.state = 'over'
-    this.wire.destroy()
+    this.close()
   }
 
   discard(): void {
-    this.state = 'over'
-    this.wire.destroy()
+    this.close()
   }
 
   /** Raw mode after a verified 101. */
@@ -107,7 +111,7 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
     if (this.state === 'over') return
     this.served++
     const reusable = this.state === 'answered' && this.keepAlive && this.requestSent && !this.wire.isClosed
-    if (!reusable || this.wire.queued > 0 || !this.endpoint.checkin(this)) {
+    if (!reusable || this.wire.queued > 0 || !this.enterPool()) {
       this.discard()
       return
     }
@@ -150,7 +154,7 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
     if (this.state === 'idle') this.leavePool()
     else if (this.state === 'tunnel') {
       const user = this.user
-      this.state = 'over'
+      this.close()
       user?.onFault('closed', error)
     } else if (this.state === 'connecting') this.fault('connect_failed', error)
     else this.fault('closed', error)
@@ -173,6 +177,7 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
     if (this.state !== 'connecting') return
     clock.tick()
     this.connected = true
+    this.breaker?.connectionSettled()
     this.connectDeadline = false
     this.begin()
     this.user?.onConnected()
@@ -274,18 +279,37 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
     return this.body.trailers
   }
 
+  private enterPool(): boolean {
+    if (this.breaker === null) return this.endpoint.checkin(this)
+    if (!this.breaker.keepIdle()) return false
+    if (this.endpoint.checkin(this)) return true
+    this.breaker.leaveIdle()
+    return false
+  }
+
   private leavePool(): void {
-    this.state = 'over'
     this.endpoint.forget(this)
+    this.close()
+  }
+
+  /** Ends the connection, whatever it is doing. */
+  private close(): void {
+    const { breaker } = this
+    if (breaker !== null) {
+      this.breaker = null
+      if (this.state === 'idle') breaker.leaveIdle()
+      if (!this.connected) breaker.connectionSettled()
+      breaker.connectionClosed()
+    }
+    this.state = 'over'
     this.wire.destroy()
   }
 
   private fault(fault: UpstreamFault, error: Error | null): void {
     if (this.state === 'over') return
-    this.state = 'over'
     const user = this.user
     this.user = null
-    this.wire.destroy()
+    this.close()
     user?.onFault(fault, error)
   }
 }

@@ -38,7 +38,7 @@ suite('a cell', () => {
     b.add(requests, -1)
     assert.equal(a.addWithin(requests, 3), true)
     assert.deepEqual(reader.read('u')?.refusals, [1, 0, 0, 0])
-    a.clearRefusals()
+    reader.clearRefusals('u')
     assert.equal(b.refusals(requests), 0)
   })
 

@@ -173,10 +173,6 @@ export class LoadCell {
     return Atomics.load(this.#words, this.#at + refusalsAt + sum) >>> 0
   }
 
-  clearRefusals(): void {
-    for (let sum = 0; sum < sumCount; sum++) Atomics.store(this.#words, this.#at + refusalsAt + sum, 0)
-  }
-
   /** A number and the time it was set, both 0 at first. Of two threads that set it at the same moment, one is lost. */
   get value(): number {
     return this.#floats[(this.#at + valueAt) / 2]!
@@ -205,6 +201,11 @@ export class LoadTable {
     this.#floats = new Float64Array(table)
     this.#threadId = threadId
     this.#hash = new KeyHash(this.#layout.words[0]!, this.#layout.words[1]!)
+  }
+
+  /** Data threads that share the table. */
+  get threads(): number {
+    return this.#layout.threads
   }
 
   /**
@@ -268,7 +269,7 @@ export interface LoadReading {
   time: number
 }
 
-/** For the control thread, which claims nothing. */
+/** For the control thread, which claims nothing and counts nothing. */
 export class LoadReader {
   readonly #layout: Layout
   readonly #floats: Float64Array
@@ -293,6 +294,14 @@ export class LoadReader {
       value: this.#floats[(at + valueAt) / 2]!,
       time: this.#floats[(at + timeAt) / 2]!,
     }
+  }
+
+  clearRefusals(name: string): void {
+    const { low, high, bucket } = hashOf(this.#hash, name, this.#layout)
+    const index = findCell(this.#layout, bucket, low, high)
+    if (index < 0) return
+    const at = this.#layout.cell(index) + refusalsAt
+    for (let sum = 0; sum < sumCount; sum++) Atomics.store(this.#layout.words, at + sum, 0)
   }
 
   /** Claims that found no room, since the table was made. */

@@ -180,6 +180,13 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
     return true
   }
 
+  /** Ends the idle connection that was used longest ago. @returns false when there is none */
+  dropIdle(): boolean {
+    const oldest = this.idle.shift()
+    oldest?.discard()
+    return oldest !== undefined
+  }
+
   /** An idle connection ended by itself. */
   forget(connection: C): void {
     const at = this.idle.lastIndexOf(connection)

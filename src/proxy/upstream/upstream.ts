@@ -11,6 +11,7 @@ import { Ewma } from './balancers/ewma.ts'
 import { LeastConnections } from './balancers/least-connections.ts'
 import { RoundRobin } from './balancers/round-robin.ts'
 import { SlowStart } from './balancers/slow-start.ts'
+import { Breaker } from './breaker.ts'
 import type { DiscoveredNode } from './discovery/discovered-node.ts'
 import { Endpoint, endpointIdentity, type PooledConnection } from './endpoint.ts'
 import { compileHashKey } from './hash-key.ts'
@@ -26,6 +27,8 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
   retries = 0
   /** Who hears of every attempt that ends; null while nobody does. */
   observers: readonly AttemptObserver<Endpoint<C>>[] | null = null
+  /** Null: there are no limits. */
+  breaker: Breaker | null = null
   private balancer: Balancer<Endpoint<C>>
   /** The only endpoint, which is used without balancing, as in APISIX. */
   private sole: Endpoint<C> | null = null
@@ -90,6 +93,7 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
       endpoint.watch(this.health)
       this.setTracking(endpoint)
     }
+    this.setBreaker()
     this.balance()
   }
 
@@ -142,9 +146,24 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
     if (changed) this.balance()
   }
 
+  /** Ends an idle connection, to make room for one to another endpoint. @returns false when there is none */
+  dropIdle(): boolean {
+    return this.endpoints.some((endpoint) => endpoint.dropIdle())
+  }
+
   retire(): void {
     for (const endpoint of this.endpoints) this.dismiss(endpoint)
     this.releaseTurns()
+    this.breaker?.close()
+  }
+
+  private setBreaker(): void {
+    const { circuit_breaker: limits, key } = this.spec
+    if (limits === undefined) {
+      this.breaker?.close()
+      this.breaker = null
+    } else if (this.breaker === null) this.breaker = new Breaker(limits, this.loads, breakerCell(key))
+    else this.breaker.setLimits(limits)
   }
 
   /** Among those that have addresses: as in APISIX, a name that leads nowhere is as if it was not there. */
@@ -210,13 +229,22 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
   }
 
   private claim(name: string): LoadCell {
-    return this.loads?.claim(`${this.spec.key} ${name}`) ?? LoadCell.alone()
+    return this.loads?.claim(cellName(this.spec.key, name)) ?? LoadCell.alone()
   }
 
   private dismiss(endpoint: Endpoint<C>): void {
     this.untrack(endpoint)
     endpoint.retire()
   }
+}
+
+/** Names of cells in the load table; `name` is `endpointIdentity` for what is known of an endpoint. */
+export function cellName(upstream: string, name: string): string {
+  return `${upstream} ${name}`
+}
+
+export function breakerCell(upstream: string): string {
+  return cellName(upstream, 'breaker')
 }
 
 /** Whether threads have to tell each other what they have under way, or how fast it was answered. */
