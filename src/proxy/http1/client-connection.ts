@@ -589,6 +589,10 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
       return
     }
     if (this.early !== '' && !this.showBody(Buffer.from(this.early, 'latin1'))) return
+    if (exchange.newBody !== null) {
+      this.early = exchange.newBody
+      dropLength(parsed)
+    }
     exchange.forwardTarget = target
     exchange.authority = this.target.authority
     exchange.upgrade = binding.webSocket && asksForWebSocket(parsed) && this.body.done
