@@ -41,6 +41,7 @@ suite('every configuration in the documents passes the check', () => {
   for (const page of [
     'README.md',
     'docs/guides/configure.md',
+    'docs/guides/discovery.md',
     'docs/guides/install.md',
     'docs/guides/match-requests.md',
     'docs/guides/operate.md',

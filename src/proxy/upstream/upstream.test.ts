@@ -167,3 +167,55 @@ suite('consistent hashing by address', () => {
     for (const path of paths) assert.notEqual(at(named, path), at(literal, path))
   })
 })
+
+suite('an upstream whose nodes a registry knows', () => {
+  const discovered = 'service_name: users.test, discovery_type: dns'
+  const connection = { address: '10.0.0.1', served: 0, discard() {} }
+
+  test('has none until it is told of some', () => {
+    const upstream = new Upstream(specOf(discovered), addressesOf, null, [])
+    assert.equal(upstream.pick(null, exchange), null)
+    assert.equal(upstream.retries, 0)
+    upstream.setNodes([{ host: '10.0.0.1', weight: 1 }], addressesOf)
+    assert.equal(upstream.pick(null, exchange)!.label, '10.0.0.1:80')
+  })
+
+  test('keeps endpoints that stay, with their connections and counters, in whatever order they come', () => {
+    const nodes = [
+      { host: '10.0.0.1', port: 8080, weight: 1 },
+      { host: '10.0.0.2', port: 8080, weight: 1 },
+    ]
+    const upstream = new Upstream(specOf(discovered), addressesOf, null, nodes)
+    const [stays, goes] = upstream.endpoints
+    stays!.checkin(connection)
+    stays!.active = 3
+    upstream.setNodes(
+      [
+        { host: '10.0.0.3', port: 8080, weight: 1 },
+        { ...nodes[0]!, weight: 5 },
+      ],
+      addressesOf,
+    )
+    assert.deepEqual(
+      upstream.endpoints.map(({ label, weight }) => [label, weight]),
+      [
+        ['10.0.0.3:8080', 1],
+        ['10.0.0.1:8080', 5],
+      ],
+    )
+    assert.equal(upstream.endpoints[1], stays)
+    assert.equal(stays!.active, 3)
+    assert.equal(stays!.checkout(), connection)
+    assert.equal(goes!.checkin({ ...connection, address: '10.0.0.2' }), false)
+    assert.equal(upstream.retries, 1)
+  })
+
+  test('keeps them too when its configuration changes', () => {
+    const nodes = [{ host: '10.0.0.1', port: 8080, weight: 1, priority: -10 }]
+    const upstream = new Upstream(specOf(discovered), addressesOf, null, nodes)
+    const [before] = upstream.endpoints
+    upstream.update(specOf(`${discovered}, keepalive_pool: { size: 1 }`), addressesOf, nodes)
+    assert.equal(upstream.endpoints[0], before)
+    assert.deepEqual([before!.limits.size, before!.priority], [1, -10])
+  })
+})
