@@ -136,7 +136,7 @@ export class AdminServer {
   #notFound(path: string, allow: string[]): Answer {
     const methods = new Set(Object.keys(this.#endpoints).map((name) => name.split(' ', 1)[0]!))
     allow.push(...[...methods].filter((method) => this.#find(method, path) !== undefined))
-    if (allow.length === 0) return text(404, `There is nothing here. Try ${this.#names()}.\n`)
+    if (allow.length === 0) return text(404, `404 Not Found. Try ${this.#names()}.\n`)
     if (allow.includes('GET')) allow.splice(allow.indexOf('GET') + 1, 0, 'HEAD')
     return text(this.#wrongMethod, `This answers ${allow.join(', ')} only.\n`)
   }

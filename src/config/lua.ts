@@ -11,6 +11,13 @@ const insteadOf: Readonly<Record<string, string>> = {
     'Use policies under plugins; what none of them does takes a policy of your own (docs/guides/write-a-policy.md).',
 }
 
+/** The first such field of a resource, with what to write instead. */
+export function luaFieldOf(value: Record<string, unknown>): { name: string; instead: string } | undefined {
+  for (const [name, instead] of Object.entries(insteadOf))
+    if (Object.hasOwn(value, name)) return { name, instead }
+  return undefined
+}
+
 /** Takes the fields out of `value`. @returns whether there were any */
 export function refuseLua(
   kind: ResourceKind,

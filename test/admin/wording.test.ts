@@ -45,6 +45,24 @@ test('refusals are in the words of APISIX', async (t) => {
   }
 })
 
+test('conditions of routes are refused in the words of lua-resty-expr, and Lua with what to write instead', async (t) => {
+  const { admin } = await startAdminGateway(t)
+  const vars: [vars: unknown, problem: string][] = [
+    [['arg_a', '==', 'b'], 'rule should be wrapped inside brackets'],
+    [[['arg_a', 'like', 'b']], "invalid operator 'like'"],
+    [[['remote_addr', 'ipmatch', '300.0.0.1']], 'invalid ip address: 300.0.0.1'],
+    [[['post_arg.a[', 'has', 'b']], 'invalid expression'],
+  ]
+  for (const [value, problem] of vars) {
+    const answer = await admin('PUT', '/routes/1', { uri: '/a', vars: value, plugins: {} })
+    t.assert.deepEqual(answer.body, { error_msg: `failed to validate the 'vars' expression: ${problem}` })
+    t.assert.equal(answer.status, 400)
+  }
+  const lua = await admin('PUT', '/routes/1', { uri: '/a', filter_func: 'function(vars) return true end' })
+  t.assert.equal(lua.status, 400)
+  t.assert.match(lua.body.error_msg, /^the field filter_func holds Lua, .* Write the condition as vars/)
+})
+
 test('bodies are read as APISIX reads them', async (t) => {
   const { admin } = await startAdminGateway(t)
   const written =

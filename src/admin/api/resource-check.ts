@@ -3,7 +3,9 @@ import type { Configuration } from '../../config/configuration.ts'
 import { copy } from '../../config/copy.ts'
 import type { CredentialOwner } from '../../config/credential-owners.ts'
 import type { Inputs } from '../../config/declarations.ts'
+import { parseExpression } from '../../config/expression.ts'
 import { keptSchemas } from '../../config/kept-resources.ts'
+import { luaFieldOf } from '../../config/lua.ts'
 import type { Plugins, ResourceKind } from '../../config/plan.ts'
 import type { Catalogue, PluginsRole } from '../../config/policy-check.ts'
 import {
@@ -45,6 +47,18 @@ export const surroundingsIn = (configuration: Configuration): Surroundings => ({
 const isMap = (value: unknown): value is Value =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
+function luaError(input: Value): string | undefined {
+  const field = luaFieldOf(input)
+  return field && `the field ${field.name} holds Lua, which does not run here. ${field.instead}`
+}
+
+function varsError(vars: unknown): string | undefined {
+  const result = vars === undefined ? undefined : parseExpression(vars)
+  return result !== undefined && 'problem' in result
+    ? `failed to validate the 'vars' expression: ${result.problem}`
+    : undefined
+}
+
 export class ResourceCheck {
   readonly #catalogue: Catalogue
 
@@ -65,6 +79,7 @@ export class ResourceCheck {
         return this.#routeError(input, around)
       case 'services':
         return (
+          luaError(input) ??
           invalid(schemaError(resourceSchemas.services, input)) ??
           this.#upstreamError(input.upstream) ??
           references(input, ['upstream_id'], around) ??
@@ -132,10 +147,12 @@ export class ResourceCheck {
       }
     }
     return (
+      luaError(input) ??
       invalid(schemaError(resourceSchemas.routes, input)) ??
       this.#upstreamError(input.upstream) ??
       references(input, ['upstream_id', 'service_id', 'plugin_config_id'], around) ??
-      this.#plugins(input)
+      this.#plugins(input) ??
+      varsError(input.vars)
     )
   }
 
