@@ -32,6 +32,9 @@ import { discoveryFamilies } from './proxy/upstream/discovery/families.ts'
 import { healthFamilies } from './proxy/upstream/health/families.ts'
 import { HealthMonitor } from './proxy/upstream/health/monitor.ts'
 import { Resolver } from './proxy/upstream/resolver.ts'
+import { SecretBook } from './secrets/book.ts'
+import { systemClock } from './secrets/clock.ts'
+import { readerOf, type SecretReader } from './secrets/reader.ts'
 import { Exposition } from './telemetry/exposition.ts'
 import { DescriptorDestination, LineSink } from './telemetry/line-sink.ts'
 import type { RuntimeLog } from './telemetry/log.ts'
@@ -52,6 +55,8 @@ export interface GatewayOptions {
   catalogue: Catalogue
   /** Of the Admin API. */
   store: Store
+  /** That the configuration was checked with, so that nothing is asked for twice. Default: one of its own. */
+  secretReader?: SecretReader
   log: RuntimeLog
   /** Reads the configuration anew, for `reload`, with what the store holds. */
   read: () => Promise<CheckResult>
@@ -69,6 +74,7 @@ export class Gateway {
   readonly #resolver: Resolver
   readonly #discovery: Discovery
   readonly #health: HealthMonitor
+  readonly #secrets: SecretBook
   readonly #exposition: Exposition
   readonly #pulse: ThreadPulse
   readonly #stdout: LineSink
@@ -77,7 +83,8 @@ export class Gateway {
   #rejected = 0
   #stateClears = 0
 
-  constructor({ plan, configuration, catalogue, store, log, read, threads }: GatewayOptions) {
+  constructor(options: GatewayOptions) {
+    const { plan, configuration, catalogue, store, log, read, threads } = options
     this.#log = log
     this.#read = read
     this.#catalogue = catalogue
@@ -87,6 +94,13 @@ export class Gateway {
     this.#exposition = new Exposition(() => this.#facts(), gauges)
     this.#resolver = new Resolver(plan.settings.dns, log)
     this.#discovery = new Discovery({ log, dns: plan.settings.dns })
+    this.#secrets = new SecretBook({
+      reader: options.secretReader ?? readerOf({ env: process.env, cwd: process.cwd() }),
+      catalogue,
+      settings: plan.settings.secrets,
+      clock: systemClock,
+      log,
+    })
     this.#stdout = new LineSink(new DescriptorDestination(process.stdout.fd), {
       onError: (err) => log.error({ err }, 'log lines cannot be written to standard output'),
     })
@@ -102,6 +116,7 @@ export class Gateway {
       addressBook: this.#resolver,
       nodeBook: this.#discovery,
       health: this.#health,
+      secrets: this.#secrets,
       log,
       observer: {
         threadStarted: (threadId, memory) => this.#exposition.addThread(threadId, memory),
@@ -119,6 +134,11 @@ export class Gateway {
     )
     this.#exposition.addSource(() => discoveryFamilies(this.#discovery.status()))
     state.add({ kind: 'caches', count: () => this.#resolver.size, clear: () => this.#resolver.refresh() })
+    state.add({
+      kind: 'caches',
+      count: () => this.#secrets.size,
+      clear: (owner) => this.#clearSecrets(owner),
+    })
     this.#live = new LiveConfiguration(this.#supervisor, store, configuration)
   }
 
@@ -252,6 +272,11 @@ export class Gateway {
     return this.#resourceName(`${key.slice(0, colon)}s` as ResourceKind, key.slice(colon + 1))
   }
 
+  /** Secrets belong to no resource: several may refer to one. */
+  #clearSecrets(owner: string | undefined): number {
+    return owner === undefined ? this.#secrets.refresh() : 0
+  }
+
   async #serve(
     address: Plan['settings']['metrics'],
     endpoints: Endpoints,
@@ -281,6 +306,7 @@ export class Gateway {
     this.#discovery.close()
     this.#resolver.close()
     this.#health.close()
+    this.#secrets.close()
     this.#pulse.stop()
     await Promise.all([...this.#servers.map((server) => server.close()), this.#stdout.close()])
     await this.#live.settle()

@@ -6,8 +6,10 @@ import { ContractIndex } from './policies/kit/contracts.ts'
 import { CredentialIndex } from './policies/kit/credentials.ts'
 import type { Limiter, LineSink, LineTarget, Metrics, PolicyHost, PolicyLog } from './policies/kit/host.ts'
 import type { AnyPolicy } from './policies/kit/policy.ts'
+import { errors } from './proxy/errors.ts'
 import type { Exchange, PolicyBindingContext, PolicyFactory } from './proxy/exchange.ts'
 import { bodyLimitOf } from './proxy/held-body.ts'
+import { Unavailable } from './proxy/pipeline.ts'
 import { templateVariables } from './proxy/variables.ts'
 
 /** What a data thread has to offer. The three resource functions answer for the current plan, whenever they are asked. */
@@ -40,8 +42,11 @@ export function buildPolicies(
       stage: policy.stage,
       priority: policy.priority,
       yieldsToRoute: policy.yieldsToRoute ?? false,
-      create: (config, binding, holdBody = () => {}) =>
-        policy.create(config, hostOf(policy, binding, services, indices, holdBody)),
+      create: (config, binding, holdBody = () => {}) => {
+        if (services.metadata(policy.name)?._meta?.secrets === 'missing')
+          throw new Unavailable(errors.secretMissing)
+        return policy.create(config, hostOf(policy, binding, services, indices, holdBody))
+      },
     })
   }
   return factories

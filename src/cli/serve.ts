@@ -10,6 +10,8 @@ import { watchConfig } from '../config/watch.ts'
 import { type Addresses, Gateway } from '../control-thread.ts'
 import { catalogue, policySchemas } from '../policies/index.ts'
 import type { SpareThreads } from '../proxy/spare-threads.ts'
+import { readerOf, type SecretReader } from '../secrets/reader.ts'
+import { verifySecrets } from '../secrets/verification.ts'
 import { createLog } from '../telemetry/log.ts'
 import { version } from '../version.ts'
 import { type CliIo, exitCode } from './command.ts'
@@ -17,7 +19,8 @@ import { type Signals, watchSignals } from './signals.ts'
 
 /** Prints what is wrong with a configuration, if anything is. */
 export async function checkOnly(named: readonly string[], io: CliIo): Promise<number> {
-  const { plan, findings } = await readConfiguration(await chooseSources(named, io.cwd), io, undefined)
+  const sources = await chooseSources(named, io.cwd)
+  const { plan, findings } = await readConfiguration(sources, io, undefined, readerOf(io))
   for (const finding of findings) io.stderr.write(formatFinding(finding))
   if (plan === undefined) return exitCode.invalid
   io.stdout.write('The configuration is valid.\n')
@@ -28,7 +31,8 @@ export async function checkOnly(named: readonly string[], io: CliIo): Promise<nu
 export async function serve(named: readonly string[], threads: SpareThreads, io: CliIo): Promise<number> {
   const sources = await chooseSources(named, io.cwd)
   const slot: StoreSlot = {}
-  const read = () => readConfiguration(sources, io, slot)
+  const secretReader = readerOf(io)
+  const read = () => readConfiguration(sources, io, slot, secretReader)
   const started = Promise.withResolvers<Gateway>()
   const reload = async () => void (await (await started.promise).reload())
   const signals = watchSignals({
@@ -49,6 +53,7 @@ export async function serve(named: readonly string[], threads: SpareThreads, io:
       configuration,
       catalogue: policySchemas(catalogue),
       store,
+      secretReader,
       log,
       read,
       threads,
@@ -119,6 +124,7 @@ async function readConfiguration(
   sources: readonly string[],
   io: CliIo,
   slot: StoreSlot | undefined,
+  secretReader: SecretReader,
 ): Promise<CheckResult> {
   const held = (settings: Settings) => {
     if (slot === undefined) return undefined
@@ -126,7 +132,8 @@ async function readConfiguration(
     return storedDocument(slot.store)
   }
   const loaded = await load(sources, io.env, io.cwd)
-  return check(loaded, policySchemas(catalogue), { gatewayVersion: version, held })
+  const result = check(loaded, policySchemas(catalogue), { gatewayVersion: version, held })
+  return verifySecrets(result, secretReader)
 }
 
 /** Without an Admin API there is nothing to keep, and no file is made. */

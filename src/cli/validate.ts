@@ -1,21 +1,22 @@
 import { parseArgs } from 'node:util'
-import { check } from '../config/check.ts'
+import { type CheckResult, check } from '../config/check.ts'
 import { chooseSources, load } from '../config/load.ts'
 import { type Plan, resourceKinds } from '../config/plan.ts'
 import { type Finding, formatFinding, type Severity } from '../config/problem.ts'
 import { catalogue, policySchemas } from '../policies/index.ts'
 import { version } from '../version.ts'
-import { type Command, exitCode, UsageError } from './command.ts'
+import { type CliIo, type Command, exitCode, UsageError } from './command.ts'
 
 export const command: Command = {
   name: 'validate',
   summary: 'Check a configuration and say what it would run',
-  usage: 'sluice validate [-c FILE_OR_FOLDER]... [--format text|json]',
+  usage: 'sluice validate [-c FILE_OR_FOLDER]... [--secrets] [--format text|json]',
   options: [
     {
       flags: '-c, --config FILE_OR_FOLDER',
       text: 'What to check; repeatable (default: ./sluice.yaml, then /etc/sluice/)',
     },
+    { flags: '--secrets', text: 'Ask secret managers whether there is what references lead to' },
     { flags: '--format text|json', text: 'How to print findings and summary (default: text)' },
   ],
   examples: [
@@ -29,6 +30,7 @@ export const command: Command = {
       args: argv,
       options: {
         config: { type: 'string', short: 'c', multiple: true, default: [] },
+        secrets: { type: 'boolean', default: false },
         format: { type: 'string', default: 'text' },
       },
     })
@@ -37,11 +39,18 @@ export const command: Command = {
     }
     const sources = await chooseSources(values.config, io.cwd)
     const loaded = await load(sources, io.env, io.cwd)
-    const { plan, findings } = check(loaded, policySchemas(catalogue), { gatewayVersion: version })
+    const checked = check(loaded, policySchemas(catalogue), { gatewayVersion: version })
+    const { plan, findings } = values.secrets ? await withSecrets(checked, io) : checked
     const report = { valid: plan !== undefined, findings, ...(plan && { summary: summarise(plan) }) }
     io.stdout.write(values.format === 'json' ? `${JSON.stringify(report, null, 2)}\n` : asText(report))
     return report.valid ? exitCode.ok : exitCode.invalid
   },
+}
+
+async function withSecrets(checked: CheckResult, io: CliIo): Promise<CheckResult> {
+  const { readerOf } = await import('../secrets/reader.ts')
+  const { verifySecrets } = await import('../secrets/verification.ts')
+  return verifySecrets(checked, readerOf(io))
 }
 
 /** What a plan would run. */

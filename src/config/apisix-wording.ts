@@ -7,6 +7,7 @@ import { apisixSchema, type JsonSchema } from './apisix-schema.ts'
 import { copy, equal } from './copy.ts'
 import { formats } from './schema/formats.ts'
 import { firstRepetition } from './schema/repetition.ts'
+import { isSecretReference } from './secret-reference.ts'
 import type { TSchema } from './type.ts'
 
 type Value = Record<string, unknown>
@@ -20,6 +21,9 @@ export function apisixError(schema: TSchema, value: unknown): string | undefined
 function errorOf(schema: JsonSchema | boolean, value: unknown): string | undefined {
   if (schema === true) return undefined
   if (schema === false) return 'expect false always'
+  // APISIX's validator does not look at references, whatever the schema is.
+  const { type = 'string' } = schema
+  if (typeof value === 'string' && type === 'string' && isSecretReference(value)) return undefined
   return (
     typeError(schema, value) ??
     mapError(schema, value) ??

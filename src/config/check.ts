@@ -13,17 +13,19 @@ import {
   metadataSpec,
   pluginSetSpec,
   routeSpec,
+  secretManagerSpec,
   serviceRegistrySpec,
   serviceSpec,
   upstreamSpec,
 } from './normalise.ts'
 import type { ContractSpec, Plan, RouteSpec, ServiceSpec } from './plan.ts'
-import { type Catalogue, PolicyCheck } from './policy-check.ts'
-import { type Finding, hasErrors } from './problem.ts'
+import { type Catalogue, PolicyCheck, type SecretUse } from './policy-check.ts'
+import { type Finding, type FindingCode, hasErrors } from './problem.ts'
 import { checkReachability } from './reachability.ts'
 import { checkReferences } from './references.ts'
 import { Report } from './report.ts'
 import type { RouteInput } from './resources.ts'
+import { checkSecrets } from './secret-check.ts'
 import type { Settings } from './settings.ts'
 import { readSettings } from './settings-check.ts'
 
@@ -49,6 +51,10 @@ export interface CheckResult {
   configuration?: Configuration
   /** Errors first, then by file and line. */
   findings: Finding[]
+  /** Where the configuration of policies refers to secrets. */
+  secretUses?: readonly SecretUse[]
+  /** The document of what the gateway holds itself. */
+  held?: SourceDocument
 }
 
 export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOptions): CheckResult {
@@ -61,12 +67,19 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   )
   const held = settings && options.held?.(settings)
   if (held !== undefined) {
-    report.tolerate(held, ['dangling-reference', 'route-without-upstream', 'unknown-field'])
+    report.tolerate(held, tolerated)
     addSections(held, sections, report)
   }
-  const declarations = readDeclarations(sections, new PolicyCheck(catalogue, report), report)
+  const policies = new PolicyCheck(catalogue, report)
+  const declarations = readDeclarations(sections, policies, report)
   checkReferences(declarations, report)
   checkDiscovery(declarations, settings, report)
+  checkSecrets(
+    policies.secrets,
+    declarations.secrets,
+    { env: loaded.env, unresolved: settings?.secrets.unresolved ?? 'refuse' },
+    report,
+  )
   const routes = activeRoutes(declarations)
   checkReachability(routes, settings?.router, report)
 
@@ -90,13 +103,20 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     global_rules: convert(declarations.global_rules, pluginSetSpec),
     plugin_metadata: convert(declarations.plugin_metadata, metadataSpec),
     service_registries: convert(declarations.service_registries, serviceRegistrySpec),
+    secrets: convert(declarations.secrets, secretManagerSpec),
   }
-  return {
-    plan,
-    configuration: new Configuration(declarations, held, catalogue),
-    findings,
-  }
+  const configuration = new Configuration(declarations, held, catalogue)
+  return { plan, configuration, findings, secretUses: policies.secrets, ...(held && { held }) }
 }
+
+/** What the Admin API lets be, as APISIX does. */
+const tolerated: readonly FindingCode[] = [
+  'dangling-reference',
+  'route-without-upstream',
+  'missing-variable',
+  'unresolved-secret',
+  'unknown-field',
+]
 
 /** Routes that are in use: neither they nor their service are switched off. */
 function activeRoutes({ routes, services }: Declarations) {

@@ -12,6 +12,7 @@ import {
   metadataSpec,
   pluginSetSpec,
   routeSpec,
+  secretManagerSpec,
   serviceRegistrySpec,
   serviceSpec,
   upstreamSpec,
@@ -259,6 +260,10 @@ export class Configuration {
       case 'service_registries': {
         const input = this.get(kind, id)
         return input && serviceRegistrySpec(id, input)
+      }
+      case 'secrets': {
+        const input = this.get(kind, id)
+        return input && secretManagerSpec(id, input)
       }
       default: {
         const input = this.get(kind, id)

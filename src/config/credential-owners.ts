@@ -1,6 +1,7 @@
 /** Who identifies with what: finds the owner of a credential without looking at the others. */
 import type { Plugins } from './plan.ts'
 import { type Catalogue, identifyingField } from './policy-check.ts'
+import { isSecretReference } from './secret-reference.ts'
 
 export interface CredentialOwner {
   username: string
@@ -41,7 +42,7 @@ export class CredentialOwners {
       const policy = this.#catalogue.get(name)
       const field = policy && identifyingField(policy)
       const value = field === undefined ? undefined : plugins[name]?.[field]
-      if (typeof value === 'string') yield `${name} ${value}`
+      if (typeof value === 'string' && !isSecretReference(value)) yield `${name} ${value}`
     }
   }
 }

@@ -2,6 +2,7 @@
 import { copy } from './copy.ts'
 import type { Item, Sections } from './documents.ts'
 import { refuseLua } from './lua.ts'
+import { nearest } from './nearest.ts'
 import type { Plugins, ResourceKind } from './plan.ts'
 import { resourceKinds } from './plan.ts'
 import type { PluginsRole, PolicyCheck } from './policy-check.ts'
@@ -19,7 +20,8 @@ import {
   type UpstreamInput,
   upstreamSchema,
 } from './resources.ts'
-import { checkSchema } from './schema.ts'
+import { checkSchema, type SchemaProblem } from './schema.ts'
+import { secretManagerKind, secretManagerSchemas } from './secret-managers.ts'
 
 export interface Inputs {
   routes: RouteInput
@@ -32,6 +34,7 @@ export interface Inputs {
   global_rules: PluginSetInput
   plugin_metadata: Record<string, unknown> & { id: string }
   service_registries: ServiceRegistryInput
+  secrets: Record<string, unknown> & { id: string }
 }
 
 /** A resource at its place. Without `input` it did not fit its schema, and exists only for those that refer to it. */
@@ -76,6 +79,7 @@ function declare(
       problems.push({ ...problem, path: ['upstream', ...problem.path] })
     }
   }
+  if (kind === 'secrets' && problems.length === 0) problems.push(...secretManagerProblems(value))
   for (const { path, ...entry } of problems) report.add(below(item, ...path), entry)
   checkPolicies(kind, value, item, policies, report)
 
@@ -90,6 +94,24 @@ function declare(
       hint: `It is ${describePlace(other.place)}.`,
     })
   } else known.set(id, withLua || problems.length > 0 ? { id, place } : { id, place, input: value })
+}
+
+/** What a manager needs is known once its kind is. */
+export function secretManagerProblems(value: Record<string, unknown>): SchemaProblem[] {
+  if (typeof value.id !== 'string') return []
+  const manager = secretManagerKind(value.id)
+  if (manager !== undefined) return checkSchema(secretManagerSchemas[manager], value, { references: true })
+  const near = nearest(value.id.split('/', 1)[0]!, Object.keys(secretManagerSchemas))
+  return [
+    {
+      code: 'invalid-value',
+      severity: 'error',
+      path: ['id'],
+      at: 'value',
+      message: 'there is no such secret manager',
+      hint: near ? `Did you mean ${near}/?` : `Known: ${Object.keys(secretManagerSchemas).join(', ')}.`,
+    },
+  ]
 }
 
 export function identity(kind: ResourceKind, { value, fallbackId }: Item): string {

@@ -78,7 +78,8 @@ export function addSections(document: SourceDocument, sections: Sections, report
     if (key === 'gateway') {
       if (isMap(section)) sections.gateways.push({ ...place, value: section })
       else if (section !== null) report.add(place, { code: 'wrong-type', message: 'must be a map' })
-    } else if (isKind(key)) readList(place, key, section, sections, report)
+    } else if (key === 'secret_providers') readList(place, 'secrets', section, sections, report)
+    else if (isKind(key)) readList(place, key, section, sections, report)
     else if (apisixKeys.has(key)) apisix[key] = section
     else unknownSection(place, key, section, report)
   }

@@ -42,6 +42,21 @@ suite('references to variables', () => {
     ])
   })
 
+  test('as $env:// stay as they are where policies and secret managers are configured', (t) => {
+    const written = {
+      routes: [{ plugins: { 'key-auth': { header: '$env://HOST' } }, desc: '$env://HOST' }],
+      plugin_metadata: [{ id: 'x', a: '$env://NONE' }],
+      secrets: [{ id: 'vault/1', token: '$env://HOST', uri: 'http://${HOST}' }],
+    }
+    const { value, missing } = expand(written)
+    t.assert.deepEqual(value, {
+      routes: [{ plugins: { 'key-auth': { header: '$env://HOST' } }, desc: 'example.com' }],
+      plugin_metadata: [{ id: 'x', a: '$env://NONE' }],
+      secrets: [{ id: 'vault/1', token: '$env://HOST', uri: 'http://example.com' }],
+    })
+    t.assert.deepEqual(missing, [])
+  })
+
   test('to what is not set are told with their place, and stay', (t) => {
     const { value, missing } = expand({ a: ['${NONE}', '$env://NONE', '$env://HOST/key', '${{NONE}}'] })
     t.assert.deepEqual(value, { a: ['${NONE}', '$env://NONE', '$env://HOST/key', '${{NONE}}'] })

@@ -5,10 +5,17 @@
  *   result is always a string;
  * - `${{NAME}}` and `${{NAME:=default}}` as in APISIX; alone in its string, a result that reads as a number or a boolean
  *   becomes one;
- * - `$env://NAME` and `$env://NAME/KEY` as in APISIX: a whole string; KEY picks from a variable that holds JSON;
+ * - `$env://NAME` and `$env://NAME/KEY` as in APISIX: a whole string; KEY picks from a variable that holds JSON. In the
+ *   configuration of policies and of secret managers it stays a reference, so that the plan does not hold its value;
  * - `$${` stands for `${`.
  */
 import type { PathSegment } from './problem.ts'
+import {
+  type EnvironmentReference,
+  isSecretReference,
+  memberOf,
+  parseSecretReference,
+} from './secret-reference.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -21,7 +28,6 @@ export interface MissingVariable {
 
 const reference = /\$(\$\{)|\$\{\{\s*([A-Za-z_]\w*)\s*(?::=([^}]*))?\}\}|\$\{([A-Z_][A-Z0-9_]*)\}/g
 const loneReference = /^\$\{\{[^}]*\}\}$/
-const envReference = /^\$env:\/\/([A-Za-z_]\w*)(?:\/(.+))?$/i
 
 /** Whether there is anything to expand, so that a large file without references is not walked. */
 export const mayReferToVariables = (text: string): boolean => text.includes('${') || /\$env:\/\//i.test(text)
@@ -62,19 +68,7 @@ function expandString(
   path: PathSegment[],
 ): unknown {
   if (!text.includes('$')) return text
-  const whole = envReference.exec(text)
-  if (whole !== null) {
-    const [, name = '', key] = whole
-    const value = env[name]
-    if (value === undefined) missing({ path, name, problem: 'not set' })
-    else if (key === undefined) return value
-    else {
-      const picked = pick(value, key)
-      if (picked !== undefined) return picked
-      missing({ path, name, problem: 'not JSON with that key' })
-    }
-    return text
-  }
+  if (isSecretReference(text)) return isResolvedLater(path) ? text : expandReference(text, env, missing, path)
   const expanded = text.replace(reference, (match, escaped, braced, byDefault, plain) => {
     if (escaped !== undefined) return escaped
     const name: string = braced ?? plain
@@ -91,12 +85,35 @@ function typed(text: string): unknown {
   return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text
 }
 
-function pick(json: string, key: string): string | undefined {
-  try {
-    const value: unknown = JSON.parse(json)
-    const picked = (value as Record<string, unknown> | null)?.[key]
-    return typeof picked === 'string' || typeof picked === 'number' ? String(picked) : undefined
-  } catch {
-    return undefined
-  }
+/** Of policies and secret managers the control thread puts the values in, on the way to those that use them. */
+function isResolvedLater(path: readonly PathSegment[]): boolean {
+  return path.includes('plugins') || resolvedSections.has(path[0] as string)
 }
+
+const resolvedSections = new Set(['plugin_metadata', 'secrets', 'secret_providers'])
+
+function expandReference(
+  text: string,
+  env: Environment,
+  missing: (variable: MissingVariable) => void,
+  path: PathSegment[],
+): string {
+  const reference = parseSecretReference(text)
+  if ('problem' in reference || reference.kind !== 'environment') return text
+  const value = environmentValue(reference, env)
+  if (value !== undefined) return value
+  missing({ path, name: reference.variable, problem: environmentProblem(reference, env) })
+  return text
+}
+
+/** Undefined: there is none; `environmentProblem` tells why. */
+export function environmentValue(
+  { variable, key }: EnvironmentReference,
+  env: Environment,
+): string | undefined {
+  const value = env[variable]
+  return value === undefined || key === undefined ? value : memberOf(value, key)
+}
+
+export const environmentProblem = ({ variable }: EnvironmentReference, env: Environment) =>
+  env[variable] === undefined ? 'not set' : 'not JSON with that key'

@@ -18,6 +18,8 @@ export interface SourceDocument {
   /** As it was named, or the folder's name and its own. */
   file: string
   value: unknown
+  /** False: no string in it refers to a secret. */
+  holdsReferences?: boolean
   /** Where wanted places stand, in their order. Reads the text a second time, so it is asked once, for findings. */
   locate(wanted: readonly Wanted[]): (Position | undefined)[]
 }
@@ -27,6 +29,8 @@ export interface Loaded {
   findings: Finding[]
   /** Digests of the files that were read, to tell later whether they are still the same. */
   digests?: Map<string, string>
+  /** In which references are looked up. */
+  env?: Environment
   /** Of the Admin API, from the environment. */
   adminKey?: string
 }
@@ -60,7 +64,7 @@ export async function load(
   cwd: string = process.cwd(),
 ): Promise<Loaded> {
   const digests = new Map<string, string>()
-  const loaded: Loaded = { documents: [], findings: [], digests }
+  const loaded: Loaded = { documents: [], findings: [], digests, env }
   const { key, finding } = await readAdminKey(env, cwd)
   if (key !== undefined) loaded.adminKey = key
   if (finding !== undefined) loaded.findings.push(finding)
@@ -220,6 +224,7 @@ function addDocument(document: SourceDocument, text: string, env: Environment, l
       loaded.findings.push({ ...finding, ...positions[index], path: formatPath(path) })
     })
   }
+  document.holdsReferences = /\$(?:env|secret):\/\//i.test(text)
   loaded.documents.push(document)
 }
 

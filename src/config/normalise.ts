@@ -8,6 +8,7 @@ import {
   type NodeSpec,
   type PluginSetSpec,
   type RouteSpec,
+  type SecretManagerSpec,
   type ServiceRegistrySpec,
   type ServiceSpec,
   standardPorts,
@@ -174,6 +175,13 @@ export const pluginSetSpec = (id: string, input: PluginSetInput): PluginSetSpec 
 })
 
 /** Metadata is held like the policies of any other set, under the policy's own name. */
+export function secretManagerSpec(
+  id: string,
+  { create_time: _created, update_time: _updated, ...fields }: Record<string, unknown>,
+): SecretManagerSpec {
+  return { ...fields, id }
+}
+
 export function metadataSpec(
   name: string,
   { id: _, create_time: _created, update_time: _updated, ...metadata }: Record<string, unknown>,

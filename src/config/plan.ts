@@ -19,6 +19,11 @@ export interface PluginMeta {
   error_response?: string | Record<string, unknown>
   mode?: 'enforce' | 'shadow'
   on_error?: 'fail' | 'continue'
+  /**
+   * Set by the control thread: the configuration holds secrets that took the place of references, or nothing of it is
+   * left because one is missing.
+   */
+  secrets?: 'present' | 'missing'
 }
 
 /** Seconds, as APISIX has them. */
@@ -170,6 +175,13 @@ export interface ServiceRegistrySpec {
   registry: RegistrySettings
 }
 
+/** How to reach a secret manager: what the schema of its kind says. Not for data threads. */
+export interface SecretManagerSpec {
+  /** `vault/1`. */
+  id: string
+  [field: string]: unknown
+}
+
 /** The kinds of resource a plan holds, with the type of each. */
 export interface Resources {
   routes: RouteSpec
@@ -182,11 +194,13 @@ export interface Resources {
   global_rules: PluginSetSpec
   plugin_metadata: PluginSetSpec
   service_registries: ServiceRegistrySpec
+  secrets: SecretManagerSpec
 }
 export type ResourceKind = keyof Resources
 
 export const resourceKinds = [
   'service_registries',
+  'secrets',
   'upstreams',
   'services',
   'plugin_configs',

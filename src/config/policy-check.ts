@@ -8,6 +8,7 @@ import type { PathSegment } from './problem.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
 import { metaSchema } from './resources.ts'
 import { checkSchema, type SchemaProblem } from './schema.ts'
+import { holdsSecretReference, isSecretReference, secretReferencesIn } from './secret-reference.ts'
 
 /** The part of a policy that configuration is checked against. */
 export interface PolicySchema {
@@ -40,7 +41,46 @@ export const identifyingField = (policy: PolicySchema): string | undefined =>
  */
 export type PluginsRole = 'binding' | 'consumer' | 'group' | 'credential'
 
+/** A configuration that refers to secrets, as it was written. */
+export interface SecretUse {
+  readonly text: string
+  /** Of the reference. */
+  readonly place: Place
+  readonly policy: PolicySchema
+  readonly part: PolicyPart
+  /** With defaults, and with references. */
+  readonly config: PluginConfig
+}
+
+/** What of a policy a configuration is checked against. */
+export type PolicyPart = 'binding' | 'credential' | 'metadata'
+
+/**
+ * What is wrong with a configuration once the secrets stand in it, in a few words that hold no value; undefined: nothing.
+ * Defaults are filled in, in place.
+ */
+export function resolvedProblem(
+  policy: PolicySchema,
+  part: PolicyPart,
+  config: PluginConfig,
+): string | undefined {
+  const { _meta: _, ...own } = config
+  const schema =
+    part === 'binding'
+      ? policy.configSchema
+      : part === 'credential'
+        ? policy.credentialSchema
+        : policy.metadataSchema
+  const [problem] = schema === undefined ? [] : checkSchema(schema, own)
+  if (problem !== undefined) return `it ${problem.message}`
+  // What a policy says itself about its configuration may quote it.
+  const sound = part !== 'binding' || policy.validate?.(own) === undefined
+  return sound ? undefined : 'the policy does not take it'
+}
+
 export class PolicyCheck {
+  /** Every reference to a secret that was found. */
+  readonly secrets: SecretUse[] = []
   readonly #catalogue: Catalogue
   readonly #report: Report
   readonly #credentials = new Map<string, { owner: string; place: Place }>()
@@ -68,7 +108,9 @@ export class PolicyCheck {
     if (policy === undefined) this.#unknown(name, below(place, 'id'))
     else if (policy.metadataSchema === undefined) {
       this.#report.add(place, { code: 'invalid-value', message: `the policy ${name} takes no metadata` })
-    } else this.#problems(policy.metadataSchema, metadata, place)
+    } else if (this.#problems(policy.metadataSchema, metadata, place)) {
+      this.#noteSecrets(policy, 'metadata', metadata, place)
+    }
   }
 
   #checkCount(plugins: Plugins, place: Place): void {
@@ -105,10 +147,11 @@ export class PolicyCheck {
     }
     if (!this.#problems(isCredential ? policy.credentialSchema! : policy.configSchema, own, place)) return
     if (!soundMeta) return
+    const hasSecrets = this.#noteSecrets(policy, isCredential ? 'credential' : 'binding', config, place)
     if (policy.identify && !isCredential && role !== 'binding') this.#tooLate(policy.name, role, place)
     if (isCredential && meta !== undefined) this.#metaOfCredential(meta, below(place, '_meta'))
     if (isCredential) this.#checkUnique(policy, own, place, owner)
-    else this.#checkMeaning(policy, own, place)
+    else if (!hasSecrets) this.#checkMeaning(policy, own, place)
     // `_meta` goes last, so that a configuration reads the same whether it has one or not.
     plugins[policy.name] = meta === undefined ? own : { ...own, _meta: meta }
   }
@@ -138,10 +181,19 @@ export class PolicyCheck {
 
   /** True: none. */
   #problems(schema: TObject, value: unknown, place: Place): boolean {
-    const problems = checkSchema(schema, value)
+    const problems = checkSchema(schema, value, { references: true })
     for (const { path, ...entry } of problems) this.#report.add(below(place, ...path), entry)
     if (!this.#report.tolerates(place, 'unknown-field')) return problems.length === 0
     return withoutUnknown(value, problems).length === 0
+  }
+
+  /** What it means is judged when the secrets are known. @returns whether there are any */
+  #noteSecrets(policy: PolicySchema, part: PolicyPart, config: PluginConfig, place: Place): boolean {
+    if (place.document.holdsReferences === false || !holdsSecretReference(config)) return false
+    for (const { text, path } of secretReferencesIn(config)) {
+      this.secrets.push({ text, place: below(place, ...path), policy, part, config })
+    }
+    return true
   }
 
   #checkMeaning(policy: PolicySchema, config: PluginConfig, place: Place): void {
@@ -176,6 +228,7 @@ export class PolicyCheck {
     const field = identifyingField(policy)
     const value = field === undefined ? undefined : credential[field]
     if (field === undefined || value === undefined) return
+    if (typeof value === 'string' && isSecretReference(value)) return
     const key = `${policy.name} ${String(value)}`
     const other = this.#credentials.get(key)
     if (other === undefined) this.#credentials.set(key, { owner, place })

@@ -14,6 +14,7 @@ export const findingCodes = {
   'duplicate-key': 'A map has the same key twice.',
   'forbidden-key': 'A key that could not be handled safely, such as `__proto__`.',
   'missing-variable': 'A reference names an environment variable that is not set.',
+  'unresolved-secret': 'A reference to a secret that leads to none, or to one that does not fit its field.',
   'unsupported-dialect': 'A document in a dialect that this version does not read yet.',
   'unsupported-resource': 'A kind of resource that this version does not support yet.',
   'unsupported-field': 'A field that this version does not support yet.',

@@ -1,6 +1,7 @@
 /** The reference page of the configuration, made from the schemas: what is checked is what is documented. */
 import { findingCodes } from './problem.ts'
 import { metaSchema, resourceSchemas, unsupportedResources } from './resources.ts'
+import { secretManagerSchemas } from './secret-managers.ts'
 import { gatewaySchema } from './settings.ts'
 
 interface Schema {
@@ -33,7 +34,7 @@ and \`*.json\` in the order of their names, without its subfolders. A YAML file 
 Top-level keys are \`gateway\` and the lists of resources below. Fields that are not listed are errors, and so are fields
 of APISIX that this version does not support yet.
 
-## References to the environment
+## References to environment and secrets
 
 In any string:
 
@@ -41,7 +42,8 @@ In any string:
 |---|---|
 | \`\${NAME}\` | the variable NAME (upper-case letters, digits, \`_\`), always a string; \`\${remote_addr}\` and other lower-case names are left as they are |
 | \`\${{NAME}}\`, \`\${{NAME:=default}}\` | the same as in APISIX; alone in its string, a number or a boolean becomes one |
-| \`$env://NAME\`, \`$env://NAME/KEY\` | a whole string; KEY picks from a variable that holds JSON |
+| \`$env://NAME\`, \`$env://NAME/KEY\` | a whole string; KEY picks from a variable that holds JSON. In the configuration of policies it is looked up as late as \`$secret://\`, and never shown |
+| \`$secret://MANAGER/ID/KEY\` | a whole string in the configuration of policies: what a manager under [secrets](#secrets) has there |
 | \`$\${\` | \`\${\` itself |
 
 A variable that is not set is an error. Values of variables are never printed.
@@ -53,6 +55,7 @@ export function configurationReference(): string {
     introduction,
     section('gateway', gatewaySchema),
     ...Object.entries(resourceSchemas).map(([kind, schema]) => section(kind, schema)),
+    ...Object.entries(secretManagerSchemas).map(([kind, schema]) => section(`secrets: ${kind}`, schema)),
     section('_meta', metaSchema),
     notYet(),
     findings(),

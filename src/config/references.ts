@@ -206,6 +206,7 @@ const singular: Record<ResourceKind, string> = {
   global_rules: 'global rule',
   plugin_metadata: 'plugin metadata',
   service_registries: 'service registry',
+  secrets: 'secret manager',
 }
 
 function reference(

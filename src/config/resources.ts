@@ -537,6 +537,23 @@ export const serviceRegistrySchema = Type.Object(
   },
 )
 
+/** Its other fields are those of `secretManagerSchemas`, by the first part of the id. */
+export const secretSchema = Type.Object(
+  {
+    id: Type.String({
+      pattern: '^[a-z]+/[a-zA-Z0-9-_.]+$',
+      maxLength: 256,
+      description: 'Identity: the kind of manager and a name of your own.',
+      'x-form': 'MANAGER/ID, such as vault/1',
+    }),
+  },
+  {
+    additionalProperties: true,
+    description:
+      'Where secrets are kept that the configuration of policies refers to with `$secret://MANAGER/ID/KEY`. The other fields are those of the kind of manager, below. `secret_providers`, as API7 calls them, means the same.',
+  },
+)
+
 export const metaSchema = Type.Object(
   {
     disable: Type.Optional(
@@ -588,6 +605,7 @@ export const resourceSchemas = {
   global_rules: globalRuleSchema,
   plugin_metadata: pluginMetadataSchema,
   service_registries: serviceRegistrySchema,
+  secrets: secretSchema,
 } as const satisfies Record<ResourceKind, object>
 
 /** Lists of APISIX that this version does not support, each with what it is for. */
@@ -597,8 +615,6 @@ export const unsupportedResources: Readonly<Record<string, string>> = {
   ca_certificates: 'TLS certificates',
   snis: 'TLS certificates',
   stream_routes: 'TCP and UDP proxying',
-  secrets: 'secret managers',
-  secret_providers: 'secret managers',
   protos: 'gRPC transcoding',
 }
 

@@ -53,6 +53,8 @@ suite('secrets of a configuration', () => {
     ['a name that only sounds like it', route, ['plugins', 'mine', 'token_endpoint'], false],
     ['metadata', { kind: 'plugin_metadata', id: 'call' }, ['pepper'], true],
     ['an ordinary field', route, ['uris'], false],
+    ['what a secret manager is shown', { kind: 'secrets', id: 'aws/1' }, ['access_key_id'], true],
+    ['where a secret manager is', { kind: 'secrets', id: 'vault/1' }, ['uri'], false],
     ['TLS keys of an inline upstream', route, ['upstream', 'tls', 'client_key'], true],
   ]
   for (const [title, resource, path, secret] of cases) {

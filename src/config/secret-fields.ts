@@ -6,6 +6,8 @@ import type { ResourceKind } from './plan.ts'
 import type { Catalogue } from './policy-check.ts'
 import type { PathSegment } from './problem.ts'
 import { resourceSchemas, upstreamSchema } from './resources.ts'
+import { secretManagerKind, secretManagerSchemas } from './secret-managers.ts'
+import { isSecretReference } from './secret-reference.ts'
 import { gatewaySchema } from './settings.ts'
 
 /** Stands where a secret was. */
@@ -20,8 +22,6 @@ export interface Configured {
 const secretName =
   /(?:^|[_-])(?:password|passwd|passphrase|secret|token|api_?key|private_key|access_key|client_key)$|(?:Password|Secret|Token|ApiKey|PrivateKey|AccessKey)$/
 
-/** A reference says where a secret is kept, not what it is. */
-const reference = /^\$(?:env|secret):\/\//i
 /** What stands between the name and the host of a URL. */
 const urlPassword = /(:\/\/[^\s/@:]*:)[^\s/@]+@/g
 
@@ -61,7 +61,8 @@ export class SecretFields {
   /** A copy in which every secret is replaced. `path` is where the value lies in its resource. */
   redact(resource: Configured, value: unknown, path: readonly PathSegment[] = []): unknown {
     if (typeof value === 'string') {
-      if (reference.test(value)) return value
+      // A reference says where a secret is kept, not what it is.
+      if (isSecretReference(value)) return value
       return this.has(resource, path) ? redacted : value.replace(urlPassword, `$1${redacted}@`)
     }
     if (typeof value !== 'object' || value === null) {
@@ -75,6 +76,10 @@ export class SecretFields {
 
   #schemasOf({ kind, id }: Configured): readonly Described[] {
     if (kind === 'gateway') return [gatewaySchema as Described]
+    if (kind === 'secrets') {
+      const manager = secretManagerKind(id)
+      return manager === undefined ? [] : [secretManagerSchemas[manager] as Described]
+    }
     if (kind !== 'plugin_metadata') return [resourceSchemas[kind] as Described]
     const schema = this.#catalogue.get(id)?.metadataSchema
     return schema === undefined ? [] : [schema as Described]

@@ -50,6 +50,7 @@ suite('settings', () => {
       dns: { min_ttl: 1000, max_ttl: 300_000, timeout: 5000 },
       health_checks: true,
       discovery: { start_timeout: 1000 },
+      secrets: { ttl: 300_000, failure_ttl: 60_000, timeout: 5000, unresolved: 'refuse' },
       control: { host: '127.0.0.1', port: 9090, enabled: true },
       metrics: { host: '127.0.0.1', port: 9091, enabled: true },
       status: { host: '127.0.0.1', port: 7085, enabled: false },

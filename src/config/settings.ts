@@ -78,6 +78,7 @@ export interface Settings {
   /** Whether the endpoints of upstreams are watched at all. */
   health_checks: boolean
   discovery: DiscoverySettings
+  secrets: SecretSettings
   control: AddressSettings
   metrics: AddressSettings
   status: AddressSettings
@@ -85,6 +86,14 @@ export interface Settings {
   /** Folder for what the gateway keeps itself; `:memory:` keeps it no longer than the process. */
   data_dir: string
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' }
+}
+
+/** Times in milliseconds. */
+export interface SecretSettings {
+  ttl: number
+  failure_ttl: number
+  timeout: number
+  unresolved: 'refuse' | 'deny'
 }
 
 export interface AddressSettings {
@@ -344,6 +353,23 @@ export const gatewaySchema = Type.Object(
       }),
     ),
     discovery: Type.Optional(discoverySchema),
+    secrets: Type.Optional(
+      Type.Object(
+        {
+          ttl: duration('5m', 'After that time a secret is read again from its manager.'),
+          failure_ttl: duration('1m', 'After that time one that could not be read is tried again.'),
+          timeout: duration('5s', 'Longest wait for a manager.'),
+          unresolved: Type.Optional(
+            Type.Enum(['refuse', 'deny'], {
+              default: 'refuse',
+              description:
+                'A configuration with a reference that leads to no secret: `refuse` it, or take it with a warning and `deny` the requests that need the secret, until there is one.',
+            }),
+          ),
+        },
+        { default: {}, description: 'References to secrets in the configuration of policies.' },
+      ),
+    ),
     control: address('The control endpoints (`/v1/...`).', 9090),
     metrics: address('Metrics and health.', 9091),
     status: address('`/status` and `/status/ready`, as APISIX has them.', 7085, false),
@@ -492,6 +518,12 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     },
     health_checks: gateway.health_checks,
     discovery: discoverySettings(input.discovery ?? {}, parseDuration(gateway.discovery.start_timeout)),
+    secrets: {
+      ttl: parseDuration(gateway.secrets.ttl),
+      failure_ttl: parseDuration(gateway.secrets.failure_ttl),
+      timeout: parseDuration(gateway.secrets.timeout),
+      unresolved: gateway.secrets.unresolved,
+    },
     control: gateway.control,
     metrics: gateway.metrics,
     status: gateway.status,

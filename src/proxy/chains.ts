@@ -22,7 +22,7 @@ import {
   mergePolicies,
   routeContributions,
 } from './merging.ts'
-import { Chain, type ChainEntry, emptyChain, Unavailable } from './pipeline.ts'
+import { Chain, type ChainEntry, emptyChain, Unavailable, withoutMessage } from './pipeline.ts'
 
 type Place = Pick<PolicyBindingContext, 'routeId' | 'serviceId'>
 
@@ -151,7 +151,7 @@ export class PolicyChains {
       heldBody = Math.max(heldBody, limit)
     })
     // A policy that cannot be set up denies what it should have guarded.
-    const handlers = created ?? denying(errors.policyFailed)
+    const handlers = 'fault' in created ? denying(created.fault) : created.handlers
     const expression = meta?.filter === undefined ? null : expressionOf(meta.filter)
     const filter = expression === null ? null : compileExpression(expression)
     return {
@@ -159,7 +159,8 @@ export class PolicyChains {
       stage: factory.stage,
       priority: meta?.priority ?? factory.priority,
       handlers: filter === null ? handlers : filtered(handlers, filter),
-      unavailable: created === null,
+      unavailable: 'fault' in created,
+      confidential: meta?.secrets !== undefined,
       yieldsToRoute: factory.yieldsToRoute,
       filter,
       heldBody:
@@ -170,18 +171,20 @@ export class PolicyChains {
     }
   }
 
-  /** Null when it cannot be set up. */
   private create(
     factory: PolicyFactory,
     config: PluginConfig,
     context: PolicyBindingContext,
     holdBody: (limit: number) => void,
-  ): PolicyHandlers | null {
+  ): { handlers: PolicyHandlers } | { fault: GatewayError } {
+    // Whoever looked for the secret has told what is wrong with it.
+    if (config._meta?.secrets === 'missing') return { fault: errors.secretMissing }
     try {
-      return factory.create(config, context, holdBody)
+      return { handlers: factory.create(config, context, holdBody) }
     } catch (error) {
-      this.policyFailed(factory.name, error)
-      return null
+      if (error instanceof Unavailable) return { fault: error.error }
+      this.policyFailed(factory.name, config._meta?.secrets === undefined ? error : withoutMessage(error))
+      return { fault: errors.policyFailed }
     }
   }
 }
@@ -213,6 +216,7 @@ function denial(error: GatewayError): ChainEntry {
     priority: Number.POSITIVE_INFINITY,
     handlers: denying(error),
     unavailable: true,
+    confidential: false,
     yieldsToRoute: false,
     filter: null,
     heldBody: 0,

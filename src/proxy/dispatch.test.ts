@@ -13,6 +13,7 @@ function entry(stage: Stage, request: () => PhaseResult, options: Partial<ChainE
     priority: 0,
     handlers: { request },
     unavailable: false,
+    confidential: false,
     yieldsToRoute: false,
     filter: null,
     heldBody: 0,

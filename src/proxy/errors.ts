@@ -28,6 +28,7 @@ export const errors = {
   methodNotAllowed: define('method_not_allowed', 405, 'client'),
   routeNotFound: define('route_not_found', 404, 'client'),
   policyFailed: define('policy_failed', 500, 'gateway'),
+  secretMissing: define('secret_missing', 503, 'gateway'),
   serviceMissing: define('service_missing', 404, 'gateway'),
   pluginConfigMissing: define('plugin_config_missing', 503, 'gateway'),
   consumerGroupMissing: define('consumer_group_missing', 503, 'gateway'),

@@ -19,6 +19,8 @@ export interface ChainEntry {
   readonly handlers: PolicyHandlers
   /** It could not be set up: its handlers deny. */
   readonly unavailable: boolean
+  /** Its configuration holds secrets, which its own errors could quote. */
+  readonly confidential: boolean
   /** In a global rule: silent where the binding has the same policy. */
   readonly yieldsToRoute: boolean
   /** Where it runs; null: everywhere. Its handlers ask by themselves. */
@@ -219,9 +221,22 @@ function withBody({ contentType: _, ...verdict }: Verdict, body: NonNullable<Ver
 }
 
 function failure(entry: ChainEntry, error: unknown, events: PipelineEvents): Answer | null {
-  events.policyFailed(entry.policy, error)
+  tell(entry, error, events)
   if (entry.continueOnError || entry.shadow) return null
   return { policy: '', error: error instanceof Unavailable ? error.error : errors.policyFailed }
+}
+
+function tell(entry: ChainEntry, error: unknown, events: PipelineEvents): void {
+  const isOpen = !entry.confidential || error instanceof Unavailable
+  events.policyFailed(entry.policy, isOpen ? error : withoutMessage(error))
+}
+
+/** An error of which only its kind and where it came from are left. */
+export function withoutMessage(error: unknown): Error {
+  const told = new Error('its message is withheld, because the configuration of the policy holds secrets')
+  const frames = (error as Partial<Error> | null)?.stack?.match(/^ {4}at .*$/gm) ?? []
+  told.stack = [`${(error as Partial<Error> | null)?.name ?? 'Error'}: ${told.message}`, ...frames].join('\n')
+  return told
 }
 
 /** Runs the handlers of a phase that cannot answer. @returns false when one failed and the exchange must not go on */
@@ -236,7 +251,7 @@ export function runHooks(
     try {
       run.call(entry.handlers, exchange)
     } catch (error) {
-      events.policyFailed(entry.policy, error)
+      tell(entry, error, events)
       if (!entry.continueOnError) sound = false
     }
   }

@@ -43,6 +43,16 @@ export interface HealthWatch {
   onSlots(listener: (slots: UpstreamSlots) => void): void
 }
 
+/** What takes the place of references to secrets in what data threads get. */
+export interface Secrets {
+  /** The delta with values, for data threads alone; it may reach further than what it was made from. Never rejects. */
+  bind(delta: PlanDelta): Promise<PlanDelta>
+  /** Resources with values that changed since they were handed out. */
+  takeChanges(): PlanChanges
+  /** Calls when there are such resources. */
+  onChange(listener: () => void): void
+}
+
 /** Who wants to know what the threads report. */
 export interface ThreadObserver {
   threadStarted(threadId: number, memory: ThreadMemory): void
@@ -58,6 +68,8 @@ export interface SupervisorOptions {
   addressBook: AddressBook
   nodeBook: NodeBook
   health: HealthWatch
+  /** Absent: configurations hold no references. */
+  secrets?: Secrets
   observer: ThreadObserver
   log: Log
   /** Bytes of the rate limit table; pages that are never used cost nothing. */
@@ -189,7 +201,7 @@ export class Supervisor {
         health.moved(change)
         this.#broadcast(change)
       })
-      const delta = diffPlans(null, this.#plan)
+      const delta = await this.#bind(diffPlans(null, this.#plan))
       health.prepare(upstreams)
       health.onSlots((slots) => this.#broadcast({ type: 'health', slots }))
       await Promise.all(this.#slots.map((slot) => this.#spawn(slot, delta).started))
@@ -201,6 +213,7 @@ export class Supervisor {
     }
     this.#appliedAt = Date.now()
     this.#state = 'running'
+    this.#options.secrets?.onChange(() => void this.#exclusive(() => this.#renewSecrets()))
     await this.#options.threads.close()
   }
 
@@ -311,9 +324,9 @@ export class Supervisor {
     this.#whereabouts.use(next)
     await this.#whereabouts.add(added)
     health.prepare(added)
-    const reason = await this.#applyEverywhere(delta)
+    const reason = await this.#applyEverywhere(await this.#bind(delta))
     if (reason !== undefined) {
-      await this.#goBack(invertDelta(current, delta))
+      await this.#goBack(await this.#bind(invertDelta(current, delta)))
       health.follow(gone, added)
       this.#whereabouts.use(current)
       await this.#whereabouts.remove(added)
@@ -334,9 +347,9 @@ export class Supervisor {
     const { added, gone } = changedUpstreams(this.#plan, delta)
     await this.#whereabouts.add(added)
     health.prepare(added)
-    const reason = await this.#applyEverywhere(delta)
+    const reason = await this.#applyEverywhere(await this.#bind(delta))
     if (reason !== undefined) {
-      await this.#goBack(invertDelta(this.#plan, delta))
+      await this.#goBack(await this.#bind(invertDelta(this.#plan, delta)))
       health.follow(gone, added)
       await this.#whereabouts.remove(added)
       return { outcome: 'refused', reason }
@@ -347,6 +360,24 @@ export class Supervisor {
     this.#whereabouts.use(this.#plan)
     await this.#whereabouts.remove(gone)
     return { outcome: 'applied', version: delta.version, changes: countChanges(delta) }
+  }
+
+  /** Has the threads use secrets as they are now. The plan, which holds references, does not change. */
+  async #renewSecrets(): Promise<void> {
+    const { secrets } = this.#options
+    if (secrets === undefined || this.#state !== 'running') return
+    const version = this.#plan.version + 1
+    const delta: PlanDelta = { ...secrets.takeChanges(), version }
+    if (isEmptyDelta(delta)) return
+    this.#plan = { ...this.#plan, version }
+    const reason = await this.#applyEverywhere(delta)
+    const fields = { version, changes: countChanges(delta) }
+    if (reason === undefined) this.#log.info(fields, 'changed secrets are in use')
+    else this.#log.error({ ...fields, reason }, 'changed secrets could not be put to work')
+  }
+
+  async #bind(delta: PlanDelta): Promise<PlanDelta> {
+    return this.#options.secrets?.bind(delta) ?? delta
   }
 
   /** The first refusal; undefined when all threads run the new plan. */
@@ -471,7 +502,9 @@ export class Supervisor {
       return
     }
     const handle = await this.#exclusive(async () => {
-      return this.#state === 'running' ? this.#spawn(slot, diffPlans(null, this.#plan)) : undefined
+      if (this.#state !== 'running') return undefined
+      const delta = await this.#bind(diffPlans(null, this.#plan))
+      return this.#state === 'running' ? this.#spawn(slot, delta) : undefined
     })
     if (handle === undefined) return
     try {

@@ -9,6 +9,8 @@ import { check } from '../../src/config/check.ts'
 import { load } from '../../src/config/load.ts'
 import { type Finding, type FindingCode, findingCodes, formatFinding } from '../../src/config/problem.ts'
 import { catalogue, policySchemas } from '../../src/policies/index.ts'
+import { readerOf } from '../../src/secrets/reader.ts'
+import { verifySecrets } from '../../src/secrets/verification.ts'
 
 const env = { UPSTREAM_HOST: 'users.internal', ROUTE_ID: 'r1' }
 
@@ -19,7 +21,8 @@ const folders = readdirSync(import.meta.dirname, { withFileTypes: true })
 async function findingsOf(name: string): Promise<Finding[]> {
   const folder = join(import.meta.dirname, name)
   const files = readdirSync(folder).filter((file) => file !== 'findings.txt')
-  return check(await load(files, env, folder), policySchemas(catalogue), { gatewayVersion: '0.0.0' }).findings
+  const checked = check(await load(files, env, folder), policySchemas(catalogue), { gatewayVersion: '0.0.0' })
+  return (await verifySecrets(checked, readerOf({ env, cwd: folder }))).findings
 }
 
 suite('golden configurations', () => {

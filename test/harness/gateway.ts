@@ -17,14 +17,21 @@ export interface RunningGateway {
 
 /**
  * @param configure Gets a free traffic port and returns the YAML of `sluice.yaml`.
+ * @param env Variables beside those of this process.
  * @throws When the process ends or does not listen within 10 s; the message holds its output.
  */
-export async function startGateway(configure: (port: number) => string): Promise<RunningGateway> {
+export async function startGateway(
+  configure: (port: number) => string,
+  env: Record<string, string> = {},
+): Promise<RunningGateway> {
   const port = await freePort()
   const folder = await mkdtemp(join(tmpdir(), 'sluice-test-'))
   await writeFile(join(folder, 'sluice.yaml'), configure(port))
   const main = new URL('../../bin/sluice.js', import.meta.url).pathname
-  const child = spawn(process.execPath, [main, 'start', '-c', folder], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [main, 'start', '-c', folder], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  })
   let output = ''
   child.stdout.on('data', (chunk) => {
     output += chunk

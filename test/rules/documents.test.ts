@@ -46,6 +46,7 @@ suite('every configuration in the documents passes the check', () => {
     'docs/guides/match-requests.md',
     'docs/guides/operate.md',
     'docs/guides/policies.md',
+    'docs/guides/secrets.md',
   ]) {
     for (const [index, text] of configurations(page).entries()) {
       test(`${page}, number ${index + 1}`, async () => {
@@ -75,7 +76,9 @@ async function validate(text: string): Promise<{ code: number; output: string }>
   await writeFile(file, text)
   let output = ''
   const sink = { write: (part: string) => (output += part) }
-  const env = Object.fromEntries([...text.matchAll(/\$\{([A-Z_]+)\}/g)].map(([, name]) => [name!, 'a-value']))
+  const env = Object.fromEntries(
+    [...text.matchAll(/\$(?:env:\/\/|\{)([A-Z_]+)/g)].map(([, name]) => [name!, 'a-value']),
+  )
   const code = await runProgram(['validate', '-c', file], {
     stdout: sink,
     stderr: sink,

@@ -12,6 +12,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   config: [],
   telemetry: ['types:config'],
   proxy: ['config', 'telemetry'],
+  secrets: ['config'],
   admin: ['config', 'telemetry', 'proxy'],
   'policies/kit': [
     'types:proxy',
@@ -26,9 +27,9 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   ],
   'policies/<name>': ['policies/kit'],
   'policies/index.ts': ['policies/kit', 'policies/<name>'],
-  cli: ['config', 'telemetry', 'proxy', 'admin', 'policies/kit', 'policies/index.ts', 'src'],
+  cli: ['config', 'telemetry', 'proxy', 'secrets', 'admin', 'policies/kit', 'policies/index.ts', 'src'],
   // The files at the top of src/ put the rooms together.
-  src: ['config', 'telemetry', 'proxy', 'admin', 'policies/kit', 'policies/index.ts', 'cli'],
+  src: ['config', 'telemetry', 'proxy', 'secrets', 'admin', 'policies/kit', 'policies/index.ts', 'cli'],
 }
 
 interface Import {

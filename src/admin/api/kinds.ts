@@ -36,7 +36,7 @@ export const adminKinds: ReadonlyMap<string, AdminKind> = new Map(
       identity: 'plugin',
     }),
     kind('consumer_groups', 'consumer group', ['post'], { plan: 'consumer_groups' }),
-    kind('secrets', 'secret', ['post']),
+    kind('secrets', 'secret', ['post'], { plan: 'secrets' }),
     kind('ssls', 'ssl'),
     kind('protos', 'proto', ['patch']),
     kind('stream_routes', 'stream route', ['patch']),

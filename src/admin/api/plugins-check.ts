@@ -1,5 +1,6 @@
 /** The plugins of one resource against the catalogue, in the order and with the words of APISIX. */
 import type { CredentialOwner } from '../../config/credential-owners.ts'
+import { parseExpression } from '../../config/expression.ts'
 import type { PluginConfig, Plugins } from '../../config/plan.ts'
 import {
   type Catalogue,
@@ -10,6 +11,7 @@ import {
 } from '../../config/policy-check.ts'
 import { metaSchema } from '../../config/resources.ts'
 import { checkSchema } from '../../config/schema.ts'
+import { holdsSecretReference } from '../../config/secret-reference.ts'
 import type { Surroundings } from './resource-check.ts'
 import { schemaError } from './wording.ts'
 
@@ -27,6 +29,8 @@ export function pluginsError(
     if (policy === undefined) return `unknown plugin [${name}]`
     const fault = configError(policy, plugins, config as PluginConfig, role)
     if (fault !== undefined) return `failed to check the configuration of plugin ${name} err: ${fault}`
+    const read = parseExpression((config as PluginConfig)._meta?.filter ?? [])
+    if ('problem' in read) return `failed to validate the 'vars' expression: ${read.problem}`
   }
   return undefined
 }
@@ -45,11 +49,13 @@ function configError(
   const credentials = role === 'binding' || role === 'group' ? undefined : policy.credentialSchema
   const schema = credentials ?? policy.configSchema
   // Most plugins of APISIX let fields be that they do not know.
-  const problems = checkSchema(schema, own)
+  const problems = checkSchema(schema, own, { references: true })
   if (problems.some(({ code }) => code === 'unknown-field')) withoutUnknown(own, problems)
-  const fault = schemaError(schema, own)
+  const fault = schemaError(schema, own, { references: true })
   if (fault !== undefined) return fault
-  const meaning = credentials === undefined ? policy.validate?.(own) : undefined
+  // What a configuration with references means is judged when the secrets are known.
+  const isJudged = credentials === undefined && !holdsSecretReference(own)
+  const meaning = isJudged ? policy.validate?.(own) : undefined
   if (meaning === undefined) plugins[policy.name] = meta === undefined ? own : { ...own, _meta: meta }
   return meaning
 }

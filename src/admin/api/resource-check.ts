@@ -14,6 +14,7 @@ import {
   resourceSchemas,
   upstreamSchema,
 } from '../../config/resources.ts'
+import { secretManagerKind, secretManagerSchemas } from '../../config/secret-managers.ts'
 import { certificateError } from './certificate-check.ts'
 import { duplicateCredential, pluginsError } from './plugins-check.ts'
 import type { Target } from './target.ts'
@@ -103,6 +104,8 @@ export class ResourceCheck {
         return invalid(schemaError(resourceSchemas.consumer_groups, input)) ?? this.#plugins(input, 'group')
       case 'plugin_metadata':
         return this.#metadataError(target.id, input)
+      case 'secrets':
+        return secretManagerError(input)
       case 'contracts':
         return (
           invalid(schemaError(resourceSchemas.contracts, input)) ??
@@ -207,7 +210,8 @@ export class ResourceCheck {
     const policy = this.#catalogue.get(name)
     if (policy === undefined) return 'invalid plugin name'
     const { id: _, ...metadata } = input
-    const fault = policy.metadataSchema && invalid(schemaError(policy.metadataSchema, metadata))
+    const fault =
+      policy.metadataSchema && invalid(schemaError(policy.metadataSchema, metadata, { references: true }))
     if (fault === undefined) Object.assign(input, metadata, { id: name })
     return fault
   }
@@ -226,6 +230,13 @@ const streamPlugins = new Set([
   'syslog',
   'traffic-split',
 ])
+
+function secretManagerError(input: Value): string | undefined {
+  const id = String(input.id)
+  const kind = secretManagerKind(id)
+  if (kind === undefined) return `invalid secret manager: ${id.split('/', 1)[0]}`
+  return invalid(schemaError(secretManagerSchemas[kind], input, { references: true }))
+}
 
 const invalid = (fault: string | undefined) => fault && `invalid configuration: ${fault}`
 

@@ -1,15 +1,19 @@
 /** Errors of a schema as one line. */
 import { apisixError } from '../../config/apisix-wording.ts'
 import { formatPath } from '../../config/problem.ts'
-import { checkSchema } from '../../config/schema.ts'
+import { checkSchema, type ValidationOptions } from '../../config/schema.ts'
 import type { TSchema } from '../../config/type.ts'
 
 /**
  * The first thing that is wrong, in APISIX's words; undefined: nothing, and the schema's defaults are filled in. What
  * APISIX has and this version has not, and what APISIX's validator lets pass, is said in our own words.
  */
-export function schemaError(schema: TSchema, value: unknown): string | undefined {
-  const problems = checkSchema(schema, value)
+export function schemaError(
+  schema: TSchema,
+  value: unknown,
+  options?: ValidationOptions,
+): string | undefined {
+  const problems = checkSchema(schema, value, options)
   const unsupported = problems.find(({ code }) => code.startsWith('unsupported'))
   const theirs = unsupported === undefined ? apisixError(schema, value) : undefined
   if (theirs !== undefined) return theirs

@@ -91,6 +91,8 @@ const translations: Readonly<Record<string, Translation>> = {
   'deployment.admin.enable_admin_cors': into('admin', 'cors', isBoolean),
   'deployment.admin.admin_listen.ip': into('admin', 'host', isString),
   'deployment.admin.admin_listen.port': into('admin', 'port', isNumber),
+  'apisix.lru.secret.ttl': into('secrets', 'ttl', isNumber, fromTime),
+  'apisix.lru.secret.neg_ttl': into('secrets', 'failure_ttl', isNumber, fromTime),
   'apisix.enable_control': into('control', 'enabled', isBoolean),
   'apisix.control.ip': into('control', 'host', isString),
   'apisix.control.port': into('control', 'port', isNumber),

@@ -1,6 +1,7 @@
 /** One value against a prepared schema: what is wrong with it, and the schema's defaults filled in. */
 import { copy, equal } from '../copy.ts'
 import type { PathSegment } from '../problem.ts'
+import { isSecretReference } from '../secret-reference.ts'
 import type {
   AnyRules,
   Dependency,
@@ -39,6 +40,8 @@ export interface ValidationOptions {
    * because Lua has one empty table, and APISIX takes either.
    */
   emptiesAlike?: boolean
+  /** A reference to a secret fits wherever a string may stand, because its value is not known yet. */
+  references?: boolean
 }
 
 /**
@@ -46,12 +49,8 @@ export interface ValidationOptions {
  * at, and never below `anyOf`, `oneOf`, `not` and `if`, where it may turn out that the branch does not count.
  * @returns everything that is wrong, in the order of the value; nothing: it fits
  */
-export function validate(
-  node: Node,
-  value: unknown,
-  { emptiesAlike = true }: ValidationOptions = {},
-): Violation[] {
-  const validation = new Validation(emptiesAlike)
+export function validate(node: Node, value: unknown, options: ValidationOptions = {}): Violation[] {
+  const validation = new Validation(options)
   validation.visit(node, value)
   return validation.violations
 }
@@ -66,14 +65,17 @@ class Validation {
   #filling = true
   readonly #emptiesAlike: boolean
   readonly #path: PathSegment[] = []
+  readonly #references: boolean
 
-  constructor(emptiesAlike: boolean) {
+  constructor({ emptiesAlike = true, references = false }: ValidationOptions) {
     this.#emptiesAlike = emptiesAlike
+    this.#references = references
   }
 
   visit(node: Node, value: unknown): boolean {
     let fits = true
     if (node.types !== 0 && (node.types & typeOf(value)) === 0) return this.#violated(node, 'type', value)
+    if (this.#references && typeof value === 'string' && isSecretReference(value)) return true
     if (node.any !== undefined) {
       fits = this.#any(node, node.any, value)
       if (!fits && this.#asking) return false

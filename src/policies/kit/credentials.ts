@@ -87,7 +87,7 @@ export class CredentialIndex<Credential = unknown> {
     const consumer = this.#directory.of(spec)
     const entries: Entry<Credential>[] = []
     const add = (credentialId: string, config: PluginConfig | undefined) => {
-      if (!config || config._meta?.disable) return
+      if (!config || config._meta?.disable || config._meta?.secrets === 'missing') return
       const credential = config as Credential
       const key = this.#keyOf(credential)
       if (key === undefined) return
