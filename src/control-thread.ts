@@ -17,6 +17,7 @@ import { resourceEndpoints } from './admin/resources.ts'
 import { AdminServer, type AdminServerOptions, type Endpoints } from './admin/server.ts'
 import { stateEndpoints } from './admin/state.ts'
 import { statusEndpoints } from './admin/status.ts'
+import { loadEndpoints } from './admin/upstream-loads.ts'
 import type { Catalogue, CheckResult } from './config/check.ts'
 import type { Configuration } from './config/configuration.ts'
 import type { Plan, ResourceKind } from './config/plan.ts'
@@ -24,6 +25,7 @@ import { formatFinding } from './config/problem.ts'
 import { SecretFields } from './config/secret-fields.ts'
 import type { AdminSettings } from './config/settings.ts'
 import { collectGarbage } from './garbage.ts'
+import { planUpstreams } from './proxy/plan-upstreams.ts'
 import type { SpareThreads } from './proxy/spare-threads.ts'
 import { Supervisor } from './proxy/supervisor.ts'
 import type { Ports } from './proxy/thread-protocol.ts'
@@ -31,6 +33,8 @@ import { Discovery } from './proxy/upstream/discovery/discovery.ts'
 import { discoveryFamilies } from './proxy/upstream/discovery/families.ts'
 import { healthFamilies } from './proxy/upstream/health/families.ts'
 import { HealthMonitor } from './proxy/upstream/health/monitor.ts'
+import { loadFamilies } from './proxy/upstream/load/families.ts'
+import { UpstreamLoads } from './proxy/upstream/load/loads.ts'
 import { Resolver } from './proxy/upstream/resolver.ts'
 import { SecretBook } from './secrets/book.ts'
 import { systemClock } from './secrets/clock.ts'
@@ -75,6 +79,7 @@ export class Gateway {
   readonly #discovery: Discovery
   readonly #health: HealthMonitor
   readonly #secrets: SecretBook
+  readonly #loads: UpstreamLoads
   readonly #exposition: Exposition
   readonly #pulse: ThreadPulse
   readonly #stdout: LineSink
@@ -133,6 +138,13 @@ export class Gateway {
       healthFamilies(this.#health.status(), this.#health.totals, (key) => this.#upstreamName(key)),
     )
     this.#exposition.addSource(() => discoveryFamilies(this.#discovery.status()))
+    this.#loads = new UpstreamLoads({
+      reader: this.#supervisor.loads,
+      upstreams: () => planUpstreams(this.#supervisor.plan),
+      nodesOf: (service) => this.#discovery.nodesOf(service),
+    })
+    state.add(this.#loads.keeper)
+    this.#exposition.addSource(() => loadFamilies(this.#loads, (key) => this.#upstreamName(key)))
     state.add({ kind: 'caches', count: () => this.#resolver.size, clear: () => this.#resolver.refresh() })
     state.add({
       kind: 'caches',
@@ -257,6 +269,7 @@ export class Gateway {
       ...resourceEndpoints(source, secrets),
       ...exportEndpoints(source, secrets),
       ...discoveryEndpoints(this.#discovery, secrets),
+      ...loadEndpoints(this.#loads),
       ...healthcheckEndpoints(source.plan, this.#health, (kind, id) => this.#resourceName(kind, id)),
     }
   }

@@ -89,7 +89,7 @@ function checkBalancing(input: UpstreamInput, place: Place, report: Report): voi
   checkHashKey(input, place, report)
   const idle = [
     ...(input.type !== 'chash' && input.hash_balance_factor !== undefined ? ['hash_balance_factor'] : []),
-    ...(input.type === 'chash' && input.slow_start !== undefined ? ['slow_start'] : []),
+    ...(input.type === 'chash' && (input.slow_start ?? 0) > 0 ? ['slow_start'] : []),
   ]
   for (const field of idle) {
     report.add(below(place, field), {

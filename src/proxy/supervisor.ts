@@ -21,7 +21,7 @@ import { liveSettings } from './restart-settings.ts'
 import { type ClearedState, RunTimeState, type StateCounts, total } from './run-time-state.ts'
 import { createConnectionTable, openConnections, reclaimConnections } from './shared/connections.ts'
 import { createLimitTable, Limiter, limitEvictions, releaseLimitLocks } from './shared/limiter.ts'
-import { createLoadTable, reclaimLoads } from './shared/load-table.ts'
+import { createLoadTable, LoadReader, reclaimLoads } from './shared/load-table.ts'
 import type { SpareThreads } from './spare-threads.ts'
 import { ThreadHandle, type ThreadReport } from './thread-handle.ts'
 import type { Ports, QuestionName, Questions, ThreadMemory, ToDataThread } from './thread-protocol.ts'
@@ -163,6 +163,11 @@ export class Supervisor {
       startedAt: 0,
       restarting: undefined,
     }))
+  }
+
+  /** What data threads share about the load of upstreams. */
+  get loads(): LoadReader {
+    return new LoadReader(this.#loads)
   }
 
   /** The plan in use, with the settings that are in effect. */

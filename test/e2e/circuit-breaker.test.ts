@@ -8,13 +8,17 @@ import { request } from 'undici'
 import { freePort, type RunningGateway, startGateway } from '../harness/gateway.ts'
 import { startOrigins } from '../harness/origins.ts'
 
-async function gatewayWith(t: TestContext, upstream: string): Promise<RunningGateway> {
+async function gatewayWith(
+  t: TestContext,
+  upstream: string,
+  operators = 'enabled: false',
+): Promise<RunningGateway> {
   const gateway = await startGateway(
     (port) => `
 gateway:
   workers: 3
   listeners: [{ name: http, host: 127.0.0.1, port: ${port} }]
-  metrics: { enabled: false }
+  metrics: { ${operators} }
   control: { enabled: false }
 routes:
   - { id: 1, uri: /*, upstream: ${upstream} }
@@ -46,14 +50,22 @@ suite('a circuit breaker', () => {
   test('refuses requests beyond max_requests, of whatever thread, and takes them again', async (t) => {
     const held: http.ServerResponse[] = []
     const [origin] = await startOrigins(t, 1, (_, response) => held.push(response))
+    const metrics = await freePort()
     const gateway = await gatewayWith(
       t,
       `{ nodes: { "127.0.0.1:${origin!.port}": 1 }, circuit_breaker: { max_requests: 4 } }`,
+      `port: ${metrics}`,
     )
     const answers = Array.from({ length: 4 }, () => ask(gateway))
     await until(() => held.length === 4)
     for (let n = 0; n < 6; n++) assert.equal(await ask(gateway), 503)
     assert.equal(origin!.requests, 4)
+    const shown = await (await request(`http://127.0.0.1:${metrics}/metrics`)).body.text()
+    assert.match(shown, /^sluice_upstream_breaker_current\{upstream="\/routes\/1",limit="requests"\} 4$/m)
+    assert.match(
+      shown,
+      /^sluice_upstream_breaker_refused_total\{upstream="\/routes\/1",limit="requests"\} 6$/m,
+    )
     for (const response of held.splice(0)) response.end()
     assert.deepEqual(await Promise.all(answers), [200, 200, 200, 200])
     const next = askUntilServed(gateway)

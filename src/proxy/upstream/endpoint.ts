@@ -62,7 +62,7 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
     this.port = spec.port
     this.weight = spec.weight
     this.priority = spec.priority
-    this.label = hostPort(spec.host, spec.port)
+    this.label = endpointLabel(spec)
     this.hostField = spec.port === 80 ? bracketed(spec.host) : this.label
     this.addresses = addresses
     this.limits = limits
@@ -198,6 +198,11 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
     this.retired = true
     for (const connection of this.idle.splice(0)) connection.discard()
   }
+}
+
+/** `host:port`, an IPv6 address in brackets. */
+export function endpointLabel({ host, port }: { host: string; port: number }): string {
+  return hostPort(host, port)
 }
 
 function hostPort(host: string, port: number): string {

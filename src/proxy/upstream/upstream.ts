@@ -16,6 +16,7 @@ import type { DiscoveredNode } from './discovery/discovered-node.ts'
 import { Endpoint, endpointIdentity, type PooledConnection } from './endpoint.ts'
 import { compileHashKey } from './hash-key.ts'
 import type { UpstreamHealth } from './health/upstream-health.ts'
+import { breakerCell, cellName, tracksLoad } from './load/cells.ts'
 
 /** What a host name leads to now. */
 type AddressesOf = (host: string) => readonly string[]
@@ -236,18 +237,4 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
     this.untrack(endpoint)
     endpoint.retire()
   }
-}
-
-/** Names of cells in the load table; `name` is `endpointIdentity` for what is known of an endpoint. */
-export function cellName(upstream: string, name: string): string {
-  return `${upstream} ${name}`
-}
-
-export function breakerCell(upstream: string): string {
-  return cellName(upstream, 'breaker')
-}
-
-/** Whether threads have to tell each other what they have under way, or how fast it was answered. */
-function tracksLoad({ type, hash }: UpstreamSpec): boolean {
-  return type === 'least_conn' || type === 'ewma' || (type === 'chash' && hash.balance_factor > 0)
 }
