@@ -7,6 +7,7 @@ import { ApiServer } from './admin/api/server.ts'
 import type { Store } from './admin/api/store.ts'
 import { controlEndpoints } from './admin/control.ts'
 import { discoveryEndpoints } from './admin/discovery.ts'
+import { explainEndpoints } from './admin/explain.ts'
 import { exportEndpoints } from './admin/exported-configuration.ts'
 import { refuseForeign } from './admin/foreign-requests.ts'
 import { healthEndpoints } from './admin/health.ts'
@@ -20,8 +21,10 @@ import { statusEndpoints } from './admin/status.ts'
 import { loadEndpoints } from './admin/upstream-loads.ts'
 import type { Catalogue, CheckResult } from './config/check.ts'
 import type { Configuration } from './config/configuration.ts'
+import type { Loaded, SourceDocument } from './config/load.ts'
 import type { Plan, ResourceKind } from './config/plan.ts'
 import { formatFinding } from './config/problem.ts'
+import { Provenance } from './config/provenance.ts'
 import { SecretFields } from './config/secret-fields.ts'
 import type { AdminSettings } from './config/settings.ts'
 import { collectGarbage } from './garbage.ts'
@@ -64,6 +67,10 @@ export interface GatewayOptions {
   log: RuntimeLog
   /** Reads the configuration anew, for `reload`, with what the store holds. */
   read: () => Promise<CheckResult>
+  /** Reads the files again without checking them, to find where something was written. */
+  readDocuments?: () => Promise<Loaded>
+  /** Of the files that the configuration was read from. */
+  digests?: ReadonlyMap<string, string> | undefined
   /** Of `data-thread.ts`. */
   threads: SpareThreads
 }
@@ -71,6 +78,7 @@ export interface GatewayOptions {
 export class Gateway {
   readonly #log: RuntimeLog
   readonly #read: () => Promise<CheckResult>
+  readonly #readDocuments: () => Promise<Loaded>
   readonly #catalogue: Catalogue
   readonly #store: Store
   readonly #live: LiveConfiguration
@@ -85,13 +93,16 @@ export class Gateway {
   readonly #stdout: LineSink
   #admin: AdminApi | undefined
   readonly #servers: { close(): Promise<void> }[] = []
+  #digests: ReadonlyMap<string, string> | undefined
   #rejected = 0
   #stateClears = 0
 
   constructor(options: GatewayOptions) {
-    const { plan, configuration, catalogue, store, log, read, threads } = options
+    const { plan, configuration, catalogue, store, log, threads } = options
     this.#log = log
-    this.#read = read
+    this.#read = options.read
+    this.#readDocuments = options.readDocuments ?? nothingToRead
+    this.#digests = options.digests
     this.#catalogue = catalogue
     this.#store = store
     const gauges = createThreadGaugeMemory()
@@ -198,12 +209,16 @@ export class Gateway {
    * @returns why it is not in use; undefined when it is
    */
   async reload(): Promise<string | undefined> {
+    let digests: ReadonlyMap<string, string> | undefined
     const result = await this.#live.reload(async () => {
-      const { plan, configuration, findings } = await this.#read()
+      const reading = await this.#read()
+      const { plan, configuration, findings } = reading
+      digests = reading.digests
       if (plan !== undefined && configuration !== undefined) return { plan, configuration }
       this.#reject({ findings: findings.map((finding) => formatFinding(finding).trimEnd()) })
       return undefined
     })
+    if (result !== undefined && result.outcome !== 'refused') this.#digests = digests
     switch (result?.outcome) {
       case undefined:
         return 'the configuration has errors; the log has them'
@@ -270,6 +285,14 @@ export class Gateway {
       ...exportEndpoints(source, secrets),
       ...discoveryEndpoints(this.#discovery, secrets),
       ...loadEndpoints(this.#loads),
+      ...explainEndpoints({
+        explain: (description) => this.#supervisor.ask('explain', description),
+        sources: async () => ({
+          secrets,
+          configuration: this.#live.configuration,
+          provenance: await this.#provenance(),
+        }),
+      }),
       ...healthcheckEndpoints(source.plan, this.#health, (kind, id) => this.#resourceName(kind, id)),
     }
   }
@@ -288,6 +311,13 @@ export class Gateway {
   /** Secrets belong to no resource: several may refer to one. */
   #clearSecrets(owner: string | undefined): number {
     return owner === undefined ? this.#secrets.refresh() : 0
+  }
+
+  /** Files are read again, because what is held of them is not what was written; one that has changed says nothing. */
+  async #provenance(): Promise<Provenance> {
+    const { documents, digests } = await this.#readDocuments()
+    const same = ({ file }: SourceDocument) => digests?.get(file) === this.#digests?.get(file)
+    return new Provenance(documents.filter(same))
   }
 
   async #serve(
@@ -349,6 +379,8 @@ export class Gateway {
     }
   }
 }
+
+const nothingToRead = async (): Promise<Loaded> => ({ documents: [], findings: [] })
 
 function portOf(name: string, ports: Ports): number {
   const port = ports.get(name)

@@ -3,9 +3,11 @@ import { parentPort } from 'node:worker_threads'
 import type { PlanDelta } from './config/plan.ts'
 import { collectGarbage } from './garbage.ts'
 import { catalogue } from './policies/index.ts'
+import { dryServices } from './policy-dry-run.ts'
 import { PolicyResources } from './policy-resources.ts'
-import { buildPolicies, type PolicyServices } from './policy-runtime.ts'
+import { buildPolicies, type PolicyServices, ResourceIndices } from './policy-runtime.ts'
 import { clock } from './proxy/clock.ts'
+import type { PolicyFactory } from './proxy/exchange.ts'
 import { compileCondition } from './proxy/expression.ts'
 import { RunTimeState } from './proxy/run-time-state.ts'
 import { ConnectionCounts } from './proxy/shared/connections.ts'
@@ -50,8 +52,11 @@ class DataThread {
   readonly #answers: Answers = {
     'state-counts': () => this.#state.counts(),
     'clear-state': (cleared) => this.#state.clear(cleared),
+    explain: (description) => this.#worker.explain(description, this.#dryPolicies, this.#version),
     'collect-garbage': collectGarbage,
   }
+  readonly #dryPolicies: ReadonlyMap<string, PolicyFactory>
+  #version = 0
 
   constructor({ threadId, settings, memory }: ThreadStart, post: (message: ToControlThread) => void) {
     this.#post = post
@@ -63,7 +68,7 @@ class DataThread {
       close: async () => {},
     }
     this.#sinks = new LineSinks({ stdout, metrics, log: this.#log })
-    const policies = buildPolicies(catalogue, {
+    const services: PolicyServices = {
       limiter: limiterOf(new Limiter(memory.limits, threadId)),
       metrics,
       lines: (target) => this.#sinks.open(target),
@@ -76,7 +81,10 @@ class DataThread {
       metadata: (policy) => this.#resources.metadata(policy),
       now: Date.now,
       onResourcesChanged: (listener) => this.#resources.onChanged(listener),
-    })
+    }
+    const indices = new ResourceIndices(services)
+    const policies = buildPolicies(catalogue, services, indices)
+    this.#dryPolicies = buildPolicies(catalogue, dryServices(services), indices)
     this.#worker = new Worker({
       settings,
       policies,
@@ -91,11 +99,10 @@ class DataThread {
     this.#state.add(this.#worker.balancerState)
   }
 
-  ask(id: number, name: QuestionName, question: Questions[QuestionName]['question']): void {
+  async ask(id: number, name: QuestionName, question: Questions[QuestionName]['question']): Promise<void> {
     try {
-      const answer = (this.#answers[name] as (question: unknown) => Questions[QuestionName]['answer'])(
-        question,
-      )
+      const answering = this.#answers[name] as (question: unknown) => Questions[QuestionName]['answer']
+      const answer = await answering(question)
       this.#post({ type: 'answer', id, answer })
     } catch (error) {
       this.#post({ type: 'no-answer', id, message: (error as Error).message })
@@ -112,6 +119,7 @@ class DataThread {
       return
     }
     if (delta.settings !== undefined) this.#log.level = delta.settings.log.level
+    this.#version = version
     this.#post({ type: 'applied', version })
   }
 

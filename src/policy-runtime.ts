@@ -33,8 +33,8 @@ export interface PolicyServices {
 export function buildPolicies(
   catalogue: readonly AnyPolicy[],
   services: PolicyServices,
+  indices = new ResourceIndices(services),
 ): Map<string, PolicyFactory> {
-  const indices = new ResourceIndices(services)
   const factories = new Map<string, PolicyFactory>()
   for (const policy of catalogue) {
     factories.set(policy.name, {
@@ -96,7 +96,7 @@ function conditionVariables(value: unknown): string[] {
 }
 
 /** Lookups over consumers and contracts, rebuilt when a plan changed what they were built from. */
-class ResourceIndices {
+export class ResourceIndices {
   readonly consumers: ConsumerDirectory
   readonly contracts: ContractIndex
   readonly #credentials = new Map<string, Map<(credential: unknown) => string | undefined, CredentialIndex>>()

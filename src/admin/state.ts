@@ -1,5 +1,6 @@
 /** Run-time state at the control port: how much there is, and clearing it. */
-import type { Plan, ResourceKind } from '../config/plan.ts'
+import type { Plan } from '../config/plan.ts'
+import { isOwningKind, ownerNoun, owningKinds } from '../config/resource-owners.ts'
 import {
   type ClearedState,
   type StateCounts,
@@ -50,17 +51,6 @@ export function stateEndpoints(source: StateSource, log: Log, onClear: () => voi
   }
 }
 
-/** As state's owners are called: `routes/1` is `route:1`. */
-const owners = new Map<string, string>([
-  ['routes', 'route'],
-  ['services', 'service'],
-  ['upstreams', 'upstream'],
-  ['plugin_configs', 'plugin_config'],
-  ['consumer_groups', 'consumer_group'],
-  ['consumers', 'consumer'],
-  ['global_rules', 'global_rule'],
-])
-
 function wantedState(query: URLSearchParams, plan: Plan): ClearedState | { status: number; problem: string } {
   for (const name of query.keys()) {
     if (name !== 'kind' && name !== 'resource')
@@ -78,14 +68,13 @@ function wantedState(query: URLSearchParams, plan: Plan): ClearedState | { statu
   const slash = resource.indexOf('/')
   const kind = resource.slice(0, slash)
   const id = resource.slice(slash + 1)
-  const owner = owners.get(kind)
-  if (owner === undefined) {
-    return bad(`a resource is written as KIND/ID, where KIND is one of ${[...owners.keys()].join(', ')}`)
+  if (!isOwningKind(kind)) {
+    return bad(`a resource is written as KIND/ID, where KIND is one of ${owningKinds.join(', ')}`)
   }
-  if (plan[kind as ResourceKind]?.has(id) !== true) {
-    return { status: 404, problem: `${owner}[${id}] not found` }
-  }
-  return { kinds, owner: `${owner}:${id}` }
+  const noun = ownerNoun(kind)
+  return plan[kind].has(id)
+    ? { kinds, owner: `${noun}:${id}` }
+    : { status: 404, problem: `${noun}[${id}] not found` }
 }
 
 function bad(problem: string): { status: number; problem: string } {

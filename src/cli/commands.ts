@@ -4,6 +4,7 @@ import type { CommandIndex } from './command.ts'
 export const commands: CommandIndex = {
   start: () => import('./start.ts'),
   validate: () => import('./validate.ts'),
+  explain: () => import('./explain.ts'),
   routes: () => import('./routes.ts'),
   diff: () => import('./diff.ts'),
   policy: () => import('./policy.ts'),

@@ -2,10 +2,10 @@
 import { type CheckResult, check } from '../config/check.ts'
 import { chooseSources, type Loaded, load } from '../config/load.ts'
 import type { Plan } from '../config/plan.ts'
-import { formatFinding } from '../config/problem.ts'
 import { catalogue, policySchemas } from '../policies/index.ts'
 import { version } from '../version.ts'
 import { type CliIo, UsageError } from './command.ts'
+import { printErrors } from './findings.ts'
 
 /** `named`: files and folders; none: those that `start` would take. */
 export async function readConfiguration(
@@ -22,7 +22,7 @@ export async function readConfiguration(
 export async function readPlan(named: readonly string[], io: CliIo): Promise<Plan | undefined> {
   const { plan, findings } = await readConfiguration(named, io)
   if (plan !== undefined) return plan
-  for (const finding of findings) if (finding.severity === 'error') io.stderr.write(formatFinding(finding))
+  printErrors(findings, io)
   return undefined
 }
 

@@ -12,13 +12,14 @@ import {
   valueIn,
 } from '../config/comparison.ts'
 import { resourceKinds } from '../config/plan.ts'
-import { formatFinding, formatPath } from '../config/problem.ts'
+import { formatPath } from '../config/problem.ts'
 import { Provenance, type SourcePosition } from '../config/provenance.ts'
 import { secretDigest } from '../config/secret-digest.ts'
 import { redacted, SecretFields } from '../config/secret-fields.ts'
 import { catalogue, policySchemas } from '../policies/index.ts'
 import { type CliIo, type Command, exitCode, UsageError } from './command.ts'
 import { formatOf, readConfiguration } from './configuration.ts'
+import { printErrors } from './findings.ts'
 import { askGateway, gatewayUrl } from './gateway-client.ts'
 
 export const command: Command = {
@@ -72,7 +73,7 @@ async function readSide(source: string, io: CliIo): Promise<Side | undefined> {
       provenance: new Provenance(documents),
     }
   }
-  for (const finding of findings) if (finding.severity === 'error') io.stderr.write(formatFinding(finding))
+  printErrors(findings, io)
   return undefined
 }
 

@@ -43,7 +43,7 @@ export async function serve(named: readonly string[], threads: SpareThreads, io:
   const watcher = watchConfig(sources, reload, { cwd: io.cwd })
   try {
     await watcher.ready
-    const { plan, configuration, findings } = await read()
+    const { plan, configuration, findings, digests } = await read()
     for (const finding of findings) io.stderr.write(formatFinding(finding))
     if (plan === undefined || configuration === undefined) return exitCode.invalid
     const log = createLog(plan.settings.log.level)
@@ -56,6 +56,8 @@ export async function serve(named: readonly string[], threads: SpareThreads, io:
       secretReader,
       log,
       read,
+      readDocuments: () => load(sources, io.env, io.cwd),
+      digests,
       threads,
     })
     const addresses = await startUnlessStopped(gateway, signals)

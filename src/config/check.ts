@@ -55,6 +55,8 @@ export interface CheckResult {
   secretUses?: readonly SecretUse[]
   /** The document of what the gateway holds itself. */
   held?: SourceDocument
+  /** Of the files that were read. */
+  digests?: ReadonlyMap<string, string>
 }
 
 export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOptions): CheckResult {
@@ -106,7 +108,15 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     secrets: convert(declarations.secrets, secretManagerSpec),
   }
   const configuration = new Configuration(declarations, held, catalogue)
-  return { plan, configuration, findings, secretUses: policies.secrets, ...(held && { held }) }
+  const { digests } = loaded
+  return {
+    plan,
+    configuration,
+    findings,
+    secretUses: policies.secrets,
+    ...(held && { held }),
+    ...(digests && { digests }),
+  }
 }
 
 /** What the Admin API lets be, as APISIX does. */

@@ -67,10 +67,14 @@ export class PolicyChains {
   apply(delta: PlanDelta): boolean {
     this.shared.clear()
     if (!changes(delta, 'global_rules') && !changes(delta, 'plugin_metadata')) return false
+    this.compileGlobals()
+    return true
+  }
+
+  compileGlobals(): void {
     const merged = mergePolicies(globalContributions(this.resources))
     this.globals = this.entriesOf(merged.values(), { routeId: '', serviceId: '' })
     this.global = this.globals.length === 0 ? emptyChain : new Chain(this.globals, [])
-    return true
   }
 
   /** The chain of a route, before a consumer is known. */

@@ -3,11 +3,12 @@
  * pass, forward.
  * A policy may be asynchronous at any point; when the client has gone meanwhile, the rest is not done.
  */
+
+import type { PolicyChains } from './chains.ts'
 import { clock } from './clock.ts'
-import type { Engine } from './engine.ts'
 import { errors, type GatewayError } from './errors.ts'
 import type { Exchange, Verdict } from './exchange.ts'
-import { type Answer, type Chain, runPass } from './pipeline.ts'
+import { type Answer, type Chain, type PipelineEvents, runPass } from './pipeline.ts'
 import type { Binding } from './runtime.ts'
 
 /** What a protocol engine offers for one exchange. */
@@ -22,8 +23,13 @@ export interface Conduct {
   forward(binding: Binding): void
 }
 
+/** The engine, as far as dispatching needs it. */
+export interface Dispatcher extends PipelineEvents {
+  readonly runtime: { readonly chains: Pick<PolicyChains, 'global' | 'forConsumer'> }
+}
+
 /** Runs the chain of a binding, or the global policies alone when nothing matched (then the answer is 404). */
-export function dispatch(conduct: Conduct, binding: Binding | null, engine: Engine): void {
+export function dispatch(conduct: Conduct, binding: Binding | null, engine: Dispatcher): void {
   const { exchange } = conduct
   const chain = binding === null ? engine.runtime.chains.global : binding.chain()
   conduct.chain = chain
@@ -41,7 +47,12 @@ function isWaiting(conduct: Conduct, exchange: Exchange): boolean {
   return conduct.isOpen && conduct.exchange === exchange
 }
 
-function afterFirst(conduct: Conduct, binding: Binding | null, engine: Engine, answer: Answer | null): void {
+function afterFirst(
+  conduct: Conduct,
+  binding: Binding | null,
+  engine: Dispatcher,
+  answer: Answer | null,
+): void {
   if (answer !== null) {
     end(conduct, answer)
     return
@@ -64,12 +75,17 @@ function afterFirst(conduct: Conduct, binding: Binding | null, engine: Engine, a
   beginSecond(conduct, binding, engine)
 }
 
-function afterLate(conduct: Conduct, binding: Binding | null, engine: Engine, answer: Answer | null): void {
+function afterLate(
+  conduct: Conduct,
+  binding: Binding | null,
+  engine: Dispatcher,
+  answer: Answer | null,
+): void {
   if (answer !== null) end(conduct, answer)
   else beginSecond(conduct, binding, engine)
 }
 
-function beginSecond(conduct: Conduct, binding: Binding | null, engine: Engine): void {
+function beginSecond(conduct: Conduct, binding: Binding | null, engine: Dispatcher): void {
   const { exchange, chain } = conduct
   const second = chain.second === null ? null : runPass(chain.second, exchange, engine)
   if (second instanceof Promise) {

@@ -10,13 +10,19 @@ import type { UpstreamConnection } from './http1/upstream-connection.ts'
 import type { Chain } from './pipeline.ts'
 import { routeCondition } from './route-condition.ts'
 import { pathParameters } from './router/pattern.ts'
-import { Router, type RouterMode } from './router/router.ts'
+import { type Considered, Router, type RouterMode } from './router/router.ts'
 import type { StateKeeper } from './run-time-state.ts'
 import type { LoadTable } from './shared/load-table.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
 import type { HealthRegister } from './upstream/health/health-register.ts'
 import type { UpstreamSlots } from './upstream/health/slots.ts'
 import { Upstream } from './upstream/upstream.ts'
+
+/** What a binding needs of the runtime that it belongs to. */
+export interface BindingHome {
+  readonly chains: PolicyChains
+  readonly mode: RouterMode
+}
 
 /** A route at run time. */
 export class Binding implements BindingInfo {
@@ -36,8 +42,8 @@ export class Binding implements BindingInfo {
   readonly stripPrefix: string
   private compiled: Chain | null = null
   private parameters: ((path: string) => Record<string, string>) | null = null
-  private readonly service: ServiceSpec | undefined
-  private readonly runtime: Runtime
+  readonly service: ServiceSpec | undefined
+  private readonly runtime: BindingHome
   /** Routes with several patterns have a binding for each, made when it first matches. */
   private readonly variants: Map<string, Binding> | null
 
@@ -45,7 +51,7 @@ export class Binding implements BindingInfo {
     route: RouteSpec,
     service: ServiceSpec | undefined,
     upstream: Upstream<UpstreamConnection> | null,
-    runtime: Runtime,
+    runtime: BindingHome,
     matched?: { uri: string; host: string },
   ) {
     this.route = route
@@ -163,6 +169,18 @@ export class Runtime {
     const { host, method } = exchange.request
     const match = this.router.match(host, path, method, exchange)
     return match === null ? null : match.value.matchedAs(match.uri, match.host)
+  }
+
+  /** What `match` looks at, up to what it takes, with why each other one lost. */
+  explain(exchange: Exchange): Considered<Binding>[] {
+    const { host, path, method } = exchange.request
+    return this.router.explain(host, path, method, exchange)
+  }
+
+  /** What would match under another host; looks at `most` hosts. */
+  explainHosts(exchange: Exchange, most: number): Considered<Binding>[] {
+    const { host, path, method } = exchange.request
+    return this.router.explainHosts(host, path, method, exchange, most)
   }
 
   allowedMethods(exchange: Exchange): string[] {

@@ -3,6 +3,8 @@ import type { PlanDelta } from '../config/plan.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Announcement } from '../telemetry/metrics.ts'
 import type { LogMessage } from '../telemetry/thread-log.ts'
+import type { RequestDescription } from './explain/description.ts'
+import type { Explanation } from './explain/explanation.ts'
 import type { ClearedState, StateCounts } from './run-time-state.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
 import type { UpstreamSlots } from './upstream/health/slots.ts'
@@ -43,13 +45,18 @@ export interface ThreadStart {
 export interface Questions {
   'state-counts': { question: undefined; answer: StateCounts }
   'clear-state': { question: ClearedState; answer: StateCounts }
+  explain: { question: RequestDescription; answer: Explanation }
   /** Collects garbage at once, which holds up the thread for as long as that takes. */
   'collect-garbage': { question: undefined; answer: undefined }
 }
 export type QuestionName = keyof Questions
 
 /** A question with the function that answers it, of a data thread. */
-export type Answers = { [N in QuestionName]: (question: Questions[N]['question']) => Questions[N]['answer'] }
+export type Answers = {
+  [N in QuestionName]: (
+    question: Questions[N]['question'],
+  ) => Questions[N]['answer'] | Promise<Questions[N]['answer']>
+}
 
 export type ToDataThread =
   /** Always the first message, and sent once. */

@@ -6,6 +6,8 @@ import { engineCounter } from '../telemetry/engine-counters.ts'
 import { clock } from './clock.ts'
 import type { Counts, Engine } from './engine.ts'
 import type { Exchange, PolicyFactory, Verdict } from './exchange.ts'
+import type { RequestDescription } from './explain/description.ts'
+import type { Explanation } from './explain/explanation.ts'
 import { setBodyLimits } from './held-body.ts'
 import { ClientConnection } from './http1/client-connection.ts'
 import { ClientFacts } from './http1/client-facts.ts'
@@ -82,6 +84,18 @@ export class Worker {
     this.engine.settings = delta.settings
     setBodyLimits(delta.settings)
     this.engine.trusted = new TrustedAddresses(delta.settings.trusted_addresses)
+  }
+
+  /** @param policies bound to services without consequences */
+  async explain(
+    description: RequestDescription,
+    policies: ReadonlyMap<string, PolicyFactory>,
+    version: number,
+  ): Promise<Explanation> {
+    // Most threads are never asked, and start sooner without it.
+    const { explain } = await import('./explain/explain.ts')
+    clock.tick()
+    return explain({ engine: this.engine, policies, version }, description)
   }
 
   get balancerState(): StateKeeper {

@@ -85,7 +85,7 @@ export function requestHead(
   upstream: Upstream,
   endpoint: Endpoint,
   facts: ClientFacts,
-  engine: Engine,
+  engine: Pick<Engine, 'settings'>,
 ): string {
   const { head } = exchange
   // These two drop what they replace, so they come before the lines that are kept.

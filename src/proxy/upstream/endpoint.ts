@@ -76,6 +76,10 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
     return this.addresses.length === 1 ? hostPort(this.addresses[0]!, this.port) : this.label
   }
 
+  get knownAddresses(): readonly string[] {
+    return this.addresses
+  }
+
   /** False: it is a name that leads nowhere. */
   get isResolved(): boolean {
     return this.addresses.length > 0

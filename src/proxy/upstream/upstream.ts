@@ -108,6 +108,12 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
     return this.balancer.pick(tried, exchange)
   }
 
+  /** What `pick` would give, where that does not depend on whose turn it is; else null. Changes nothing. */
+  certain(exchange: Exchange): Endpoint<C> | null {
+    if (this.sole !== null) return this.sole
+    return this.spec.type === 'chash' ? this.balancer.pick(null, exchange) : null
+  }
+
   /** Whose word counts for whether endpoints are usable; null: all are. To be called after each update. */
   watch(health: UpstreamHealth | null): void {
     this.health = health

@@ -1,0 +1,76 @@
+/** Explains a request by a configuration alone, with a gateway's working parts and without a gateway. */
+import { addSources } from '../../admin/explain.ts'
+import type { Configuration } from '../../config/configuration.ts'
+import { diffPlans } from '../../config/diff.ts'
+import type { SourceDocument } from '../../config/load.ts'
+import type { Plan } from '../../config/plan.ts'
+import { Provenance } from '../../config/provenance.ts'
+import { SecretFields } from '../../config/secret-fields.ts'
+import { catalogue, policySchemas } from '../../policies/index.ts'
+import { dryServices } from '../../policy-dry-run.ts'
+import { PolicyResources } from '../../policy-resources.ts'
+import { buildPolicies, type PolicyServices } from '../../policy-runtime.ts'
+import type { PolicyFactory } from '../../proxy/exchange.ts'
+import type { RequestDescription } from '../../proxy/explain/description.ts'
+import { explain } from '../../proxy/explain/explain.ts'
+import type { Explanation } from '../../proxy/explain/explanation.ts'
+import { compileCondition } from '../../proxy/expression.ts'
+import { setBodyLimits } from '../../proxy/held-body.ts'
+import { Runtime } from '../../proxy/runtime.ts'
+import { createLimitTable, Limiter, type LimitKey } from '../../proxy/shared/limiter.ts'
+import { TrustedAddresses } from '../../proxy/trust.ts'
+import { HealthRegister } from '../../proxy/upstream/health/health-register.ts'
+import { createHealthTable } from '../../proxy/upstream/health/table.ts'
+import { compileTemplate, compileVariable } from '../../proxy/variables.ts'
+
+/** As for the first request of a gateway that has just started. */
+export async function explainOffline(
+  description: RequestDescription,
+  plan: Plan,
+  configuration: Configuration,
+  documents: readonly SourceDocument[],
+): Promise<Explanation> {
+  const { settings, version } = plan
+  const policies = policiesOf(plan)
+  const runtime = new Runtime(policies, settings.router, () => {}, new HealthRegister(createHealthTable(1)))
+  setBodyLimits(settings)
+  runtime.apply(diffPlans(null, plan))
+  const trusted = new TrustedAddresses(settings.trusted_addresses)
+  const explanation = await explain(
+    { engine: { runtime, settings, trusted }, policies, version },
+    description,
+  )
+  addSources(explanation, {
+    configuration,
+    provenance: new Provenance(documents),
+    secrets: new SecretFields(policySchemas(catalogue)),
+  })
+  return explanation
+}
+
+function policiesOf(plan: Plan): Map<string, PolicyFactory> {
+  const limiter = new Limiter(createLimitTable(limitTableBytes), 1)
+  const resources = new PolicyResources()
+  resources.change(diffPlans(null, plan), () => {})
+  const services: PolicyServices = {
+    limiter: {
+      key: (text) => limiter.key(text),
+      acquire: (key, windows, cost, out) => limiter.acquire(key as LimitKey, windows, cost, out),
+    },
+    metrics: { counter: () => nothing, histogram: () => nothing },
+    lines: () => ({ write() {} }),
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+    variable: compileVariable,
+    template: compileTemplate,
+    condition: compileCondition,
+    consumers: () => resources.consumers(),
+    contracts: () => resources.contracts(),
+    metadata: (policy) => resources.metadata(policy),
+    now: Date.now,
+    onResourcesChanged() {},
+  }
+  return buildPolicies(catalogue, dryServices(services))
+}
+
+const nothing = { slot: () => 0, add() {}, observe() {} }
+const limitTableBytes = 4096
