@@ -14,6 +14,7 @@ import { healthEndpoints } from './admin/health.ts'
 import { healthcheckEndpoints } from './admin/healthcheck.ts'
 import { LiveConfiguration } from './admin/live-configuration.ts'
 import { metricsEndpoints } from './admin/metrics.ts'
+import { schemaEndpoints } from './admin/published-schemas.ts'
 import { resourceEndpoints } from './admin/resources.ts'
 import { AdminServer, type AdminServerOptions, type Endpoints } from './admin/server.ts'
 import { stateEndpoints } from './admin/state.ts'
@@ -281,6 +282,7 @@ export class Gateway {
           collectGarbage()
         },
       }),
+      ...schemaEndpoints(this.#catalogue),
       ...resourceEndpoints(source, secrets),
       ...exportEndpoints(source, secrets),
       ...discoveryEndpoints(this.#discovery, secrets),
@@ -338,6 +340,7 @@ export class Gateway {
       live: this.#live,
       catalogue: this.#catalogue,
       log: this.#log,
+      version,
     })
     this.#admin = api
     const server = new ApiServer(api, this.#supervisor.plan.settings.server, this.#log)

@@ -2,6 +2,7 @@
  * Our schemas as APISIX 3.18 has them: for its schema endpoints, and for the words in which the Admin API says what is
  * wrong. Annotations of ours are left out, and where a resource takes more than APISIX does, the difference stands here.
  */
+import { keptSchemas } from './kept-resources.ts'
 import {
   consumerGroupSchema,
   consumerSchema,
@@ -13,6 +14,7 @@ import {
   serviceSchema,
   upstreamSchema,
 } from './resources.ts'
+import { mapSchemas, publicKeywords, type SchemaMap } from './schema/map.ts'
 import type { TSchema } from './type.ts'
 
 /** The keywords that APISIX's validator and ours have in common. */
@@ -77,50 +79,16 @@ interface Annotated extends JsonSchema {
 }
 
 function translate(schema: Annotated): JsonSchema {
-  const result: Record<string, unknown> = {}
-  for (const [keyword, setting] of Object.entries(schema)) {
-    if (!keyword.startsWith('x-')) result[keyword] = translateKeyword(keyword, setting)
-  }
-  const { enum: values } = schema
-  if (values !== undefined && schema.type === undefined) {
-    const types = new Set(values.map((value) => (Number.isInteger(value) ? 'integer' : typeof value)))
-    if (types.size === 1) result.type = [...types][0]
-  }
-  // APISIX fills in defaults after it has looked for what is required.
-  const required = schema.required?.filter((name) => !hasDefault(schema.properties?.[name]))
-  if (required?.length === 0) delete result.required
-  else if (required !== undefined) result.required = required
-  return merged(result as JsonSchema, schema['x-apisix'] ?? {})
+  return mapSchemas(schema, (one) => {
+    const { title: _, description: _description, ...result } = publicKeywords(one)
+    const { enum: values, type } = result as JsonSchema
+    if (values !== undefined && type === undefined) {
+      const types = new Set(values.map((value) => (Number.isInteger(value) ? 'integer' : typeof value)))
+      if (types.size === 1) result.type = [...types][0]
+    }
+    return merged(result as JsonSchema, (one['x-apisix'] as Difference | undefined) ?? {}) as SchemaMap
+  })
 }
-
-function translateKeyword(keyword: string, setting: unknown): unknown {
-  switch (keyword) {
-    case 'properties':
-    case 'patternProperties':
-      return Object.fromEntries(
-        Object.entries(setting as object).map(([name, inner]) => [name, translateInner(inner)]),
-      )
-    case 'allOf':
-    case 'anyOf':
-    case 'oneOf':
-      return (setting as unknown[]).map(translateInner)
-    case 'items':
-    case 'additionalProperties':
-    case 'not':
-    case 'if':
-    case 'then':
-    case 'else':
-      return translateInner(setting)
-    default:
-      return setting
-  }
-}
-
-const translateInner = (schema: unknown) =>
-  typeof schema === 'object' ? translate(schema as Annotated) : schema
-
-const hasDefault = (schema: JsonSchema | boolean | undefined) =>
-  typeof schema === 'object' && schema.default !== undefined
 
 function secretPaths(schema: Annotated, prefix = ''): string[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => {
@@ -156,6 +124,9 @@ const differences = new Map<TSchema, () => Difference>([
   [consumerGroupSchema, () => ({ ...pluginSet, properties: { ...named, plugins } })],
   [pluginSetSchema, pluginConfig],
   [globalRuleSchema, globalRule],
+  [keptSchemas.ssls, certificate],
+  [keptSchemas.protos, () => ({ properties: named })],
+  [keptSchemas.stream_routes, streamRoute],
   [metaSchema, () => ({ properties: { error_response: { anyOf: undefined, oneOf: messages } } })],
 ])
 
@@ -256,6 +227,27 @@ function upstream(): Difference {
       nodes: { anyOf: nodes },
       retries: { maximum: undefined },
       upstream_host: host,
+    },
+  }
+}
+
+function certificate(): Difference {
+  return {
+    properties: { id, ...described, sni: host, snis: { items: { type: 'string', pattern: host.pattern } } },
+  }
+}
+
+function streamRoute(): Difference {
+  return {
+    properties: {
+      ...named,
+      plugins,
+      ...upstreams(),
+      service_id: id,
+      remote_addr: address,
+      server_addr: address,
+      sni: host,
+      protocol: { properties: { superior_id: id } },
     },
   }
 }

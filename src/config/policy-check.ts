@@ -15,6 +15,8 @@ export interface PolicySchema {
   readonly name: string
   /** Higher runs first within its stage. */
   readonly priority?: number
+  /** Of APISIX's policy of this name. Default: 0.1. */
+  readonly version?: number
   readonly configSchema: TObject
   /** What a consumer carries for it. */
   readonly credentialSchema?: TObject

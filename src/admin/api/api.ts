@@ -24,6 +24,8 @@ export interface AdminApiOptions {
   live: LiveConfiguration
   catalogue: Catalogue
   log: Log
+  /** Of the gateway. */
+  version: string
   /** Epoch milliseconds. */
   now?: () => number
 }
@@ -46,7 +48,7 @@ export class AdminApi {
   readonly #expiry: Expiry
   readonly #log: Log
 
-  constructor({ settings, live, catalogue, log, now = Date.now }: AdminApiOptions) {
+  constructor({ settings, live, catalogue, log, version, now = Date.now }: AdminApiOptions) {
     this.#admission = new Admission(settings, now)
     this.#crossOrigin = settings.cors
     this.#audit = new AuditLog(settings.audit_log, log)
@@ -56,7 +58,7 @@ export class AdminApi {
     const seconds = () => Math.floor(now() / 1000)
     this.#resources = new ResourceHandler(live, check, this.#expiry, seconds)
     this.#configs = new ConfigsHandler(live, check, catalogue, seconds)
-    this.#policies = new PolicySchemas(catalogue)
+    this.#policies = new PolicySchemas(catalogue, version)
   }
 
   async reopenLogs(): Promise<void> {
@@ -133,6 +135,8 @@ export class AdminApi {
         return second === 'plugins'
           ? this.#policies.policy(third, query)
           : this.#policies.schema(second ?? '')
+      case 'openapi.json':
+        return method === 'GET' && segments.length === 1 ? this.#policies.openApi() : notFound
       default:
         return this.#resource(segments, request)
     }

@@ -1,18 +1,10 @@
 /** What the Admin API tells about policies and schemas. */
-import { apisixSchema, type JsonSchema } from '../../config/apisix-schema.ts'
-import { keptSchemas } from '../../config/kept-resources.ts'
+import { apisixSchema } from '../../config/apisix-schema.ts'
 import type { Catalogue, PolicySchema } from '../../config/policy-check.ts'
-import { credentialSchema, metaSchema, resourceSchemas } from '../../config/resources.ts'
-import type { TSchema } from '../../config/type.ts'
+import { configSchemaOf, publishedPolicy, schemasByKind } from '../published-schemas.ts'
 import { type Answer, failure } from './answer.ts'
 import { adminKinds } from './kinds.ts'
 import { schemaError } from './wording.ts'
-
-const schemas: Readonly<Record<string, TSchema>> = {
-  ...resourceSchemas,
-  ...keptSchemas,
-  credentials: credentialSchema,
-}
 
 /** Schemas go by the noun of their kind: `route`, `global_rule`. */
 const kindsByNoun = new Map(
@@ -21,9 +13,12 @@ const kindsByNoun = new Map(
 
 export class PolicySchemas {
   readonly #catalogue: Catalogue
+  readonly #version: string
 
-  constructor(catalogue: Catalogue) {
+  /** `version`: of the gateway. */
+  constructor(catalogue: Catalogue, version: string) {
     this.#catalogue = catalogue
+    this.#version = version
   }
 
   /** Names in the order in which they run. */
@@ -40,7 +35,10 @@ export class PolicySchemas {
       return failure(400, `unsupported subsystem: ${subsystem}`)
     const all = subsystem === 'http' ? this.#inOrder() : []
     if (query.get('all') === 'true') {
-      return { status: 200, body: Object.fromEntries(all.map((policy) => [policy.name, described(policy)])) }
+      return {
+        status: 200,
+        body: Object.fromEntries(all.map((policy) => [policy.name, publishedPolicy(policy)])),
+      }
     }
     const policy = all.find((candidate) => candidate.name === name)
     if (policy === undefined) return failure(404, `plugin not found in subsystem ${subsystem}`)
@@ -54,7 +52,7 @@ export class PolicySchemas {
   /** `GET /schema/NOUN`. */
   schema(noun: string): Answer {
     const kind = kindsByNoun.get(noun)
-    const schema = kind === undefined ? undefined : schemas[kind]
+    const schema = kind === undefined ? undefined : schemasByKind[kind]
     return schema === undefined
       ? failure(400, `not found schema: ${noun}`)
       : { status: 200, body: apisixSchema(schema) }
@@ -63,30 +61,18 @@ export class PolicySchemas {
   /** `POST /schema/validate/KIND`: the schema, and nothing beyond it. */
   validate(kind: string, value: unknown): Answer {
     if (!adminKinds.has(kind)) return failure(404, `Unsupported resource type: ${kind}`)
-    const schema = schemas[kind]
+    const schema = schemasByKind[kind]
     const fault = schema && schemaError(schema, value)
     return fault === undefined ? { status: 200 } : failure(400, fault)
+  }
+
+  /** Loaded when it is asked for. */
+  async openApi(): Promise<Answer> {
+    const { openApi } = await import('./openapi/document.ts')
+    return { status: 200, body: openApi(this.#catalogue, this.#version) }
   }
 
   #inOrder(): PolicySchema[] {
     return [...this.#catalogue.values()].sort((a, b) => (b.priority ?? 0) - (a.priority ?? 0))
   }
-}
-
-function described(policy: PolicySchema) {
-  const { priority, metadataSchema, credentialSchema: credential, identify } = policy
-  return {
-    version: 0.1,
-    priority,
-    schema: configSchemaOf(policy),
-    ...(metadataSchema && { metadata_schema: apisixSchema(metadataSchema) }),
-    ...(credential && { consumer_schema: apisixSchema(credential) }),
-    ...(identify && { type: 'auth' }),
-  }
-}
-
-/** With the envelope that every policy takes. */
-function configSchemaOf({ configSchema }: PolicySchema): JsonSchema {
-  const schema = apisixSchema(configSchema)
-  return { ...schema, properties: { ...schema.properties, _meta: apisixSchema(metaSchema) } }
 }

@@ -38,14 +38,14 @@ export default definePolicy({
       realm: realm('basic'),
       anonymous_consumer: anonymousConsumer,
     },
-    { additionalProperties: false },
+    { 'x-apisix': { additionalProperties: undefined, title: 'work with route or service object' } },
   ),
   credential: Type.Object(
     {
       username: Type.String({ description: 'User name, unique among all consumers.' }),
       password: Type.String({ description: 'Password.', 'x-secret': true }),
     },
-    { additionalProperties: false },
+    { 'x-apisix': { additionalProperties: undefined, title: 'work with consumer object' } },
   ),
   credentialKey: 'username',
   create(config, host) {

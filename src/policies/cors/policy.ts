@@ -4,6 +4,7 @@ import {
   headerBlock,
   headerName,
   InvalidHeaderError,
+  openInApisix,
   type Static,
   Type,
 } from '../kit/index.ts'
@@ -57,7 +58,7 @@ const settings = Type.Object(
     ),
     timing_allow_origins_by_regex: patterns('Regular expressions in place of `timing_allow_origins`.'),
   },
-  { additionalProperties: false },
+  openInApisix,
 )
 type Settings = Static<typeof settings>
 
@@ -89,7 +90,7 @@ export default definePolicy({
         }),
       ),
     },
-    { additionalProperties: false },
+    openInApisix,
   ),
   validate: (config) => wildcardFinding(config) ?? patternFinding(config) ?? valueFinding(config),
   create(config, host) {

@@ -4,6 +4,7 @@ import {
   type Exchange,
   headerBlock,
   headerName,
+  openInApisix,
   queryValues,
   realm,
   Type,
@@ -34,11 +35,11 @@ export default definePolicy({
       hide_credentials: Type.Boolean({ default: false, description: 'Keep the key from the upstream.' }),
       anonymous_consumer: anonymousConsumer,
     },
-    { additionalProperties: false },
+    openInApisix,
   ),
   credential: Type.Object(
     { key: Type.String({ description: 'The API key.', 'x-secret': true }) },
-    { additionalProperties: false },
+    openInApisix,
   ),
   credentialKey: 'key',
   create(config, host) {

@@ -18,7 +18,7 @@ export { headerBlock, headerName, InvalidHeaderError, NumberFields, nameHash } f
 export { type BasicCredentials, readBasicCredentials } from './basic-credentials.ts'
 export { conditionFinding } from './condition.ts'
 export type { FoundCredential } from './credentials.ts'
-export { anonymousConsumer, realm } from './fields.ts'
+export { anonymousConsumer, openInApisix, realm } from './fields.ts'
 export type {
   ConsumerLookup,
   ContractLookup,

@@ -18,6 +18,8 @@ export interface PolicyDefinition<
   readonly stage: Stage
   /** Higher runs first within the stage; APISIX's published number where it has one. */
   readonly priority: number
+  /** The number that APISIX gives its policy of this name, for clients that ask for it. Default: 0.1. */
+  readonly version?: number
   /** Bound by a global rule it stays silent where the route binds it too, so that nothing is counted twice. */
   readonly yieldsToRoute?: boolean
   readonly config: Config
@@ -54,6 +56,7 @@ export interface AnyPolicy {
   readonly details?: string
   readonly stage: Stage
   readonly priority: number
+  readonly version?: number
   readonly yieldsToRoute?: boolean
   readonly config: TObject
   readonly credential?: TObject

@@ -6,6 +6,7 @@ import type { AnyPolicy } from './policy.ts'
 export interface PolicySchema {
   readonly name: string
   readonly priority: number
+  readonly version?: number
   readonly configSchema: TObject
   readonly credentialSchema?: TObject
   /** The member of a credential that has to be unique among all consumers. */
@@ -24,6 +25,7 @@ export function policySchema(policy: AnyPolicy): PolicySchema {
   return {
     name: policy.name,
     priority: policy.priority,
+    ...(policy.version !== undefined && { version: policy.version }),
     configSchema: policy.config,
     ...(policy.credential && { credentialSchema: policy.credential }),
     ...(policy.credentialKey && { credentialKey: policy.credentialKey }),

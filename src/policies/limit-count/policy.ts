@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto'
-import { definePolicy, type Exchange, headerName, NumberFields, Type, type Verdict } from '../kit/index.ts'
+import {
+  definePolicy,
+  type Exchange,
+  headerName,
+  NumberFields,
+  openInApisix,
+  Type,
+  type Verdict,
+} from '../kit/index.ts'
 import { compileKey } from './key.ts'
 
 const quantity = (description: string) =>
@@ -26,6 +34,7 @@ export default definePolicy({
     'and `rules`.',
   stage: 'limit',
   priority: 1002,
+  version: 0.5,
   config: Type.Object(
     {
       count: quantity('Requests in one window; a number, or a text with variables that becomes one.'),
@@ -71,8 +80,8 @@ export default definePolicy({
       }),
     },
     {
-      additionalProperties: false,
       'x-apisix': {
+        additionalProperties: undefined,
         required: undefined,
         oneOf: [{ required: ['count', 'time_window'] }, { required: ['rules'] }],
       },
@@ -84,7 +93,7 @@ export default definePolicy({
       remaining_header: header('X-RateLimit-Remaining', 'Header with the requests that are left.'),
       reset_header: header('X-RateLimit-Reset', 'Header with the seconds until the window ends.'),
     },
-    { additionalProperties: false },
+    openInApisix,
   ),
   validate({ policy, window_type }) {
     if (policy !== 'local') return `policy: '${policy}' is not supported yet; only 'local' is`

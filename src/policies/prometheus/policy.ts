@@ -1,4 +1,4 @@
-import { type BindingInfo, definePolicy, type Exchange, Type } from '../kit/index.ts'
+import { type BindingInfo, definePolicy, type Exchange, openInApisix, Type } from '../kit/index.ts'
 import { instrumentsOf, type MetricName, metricLabels, structuralLabels } from './instruments.ts'
 import { type ResponseSource, Series, SeriesTree } from './series.ts'
 
@@ -17,6 +17,7 @@ export default definePolicy({
   yieldsToRoute: true,
   stage: 'transform',
   priority: 500,
+  version: 0.2,
   config: Type.Object(
     {
       prefer_name: Type.Boolean({
@@ -24,7 +25,7 @@ export default definePolicy({
         description: 'Label series with the names of route and service, where they have one, not their ids.',
       }),
     },
-    { additionalProperties: false },
+    openInApisix,
   ),
   metadata: Type.Object(
     {
@@ -39,7 +40,7 @@ export default definePolicy({
         ),
       ),
     },
-    { additionalProperties: false },
+    openInApisix,
   ),
   create({ prefer_name: preferName }, host) {
     const instruments = instrumentsOf(host.metrics)

@@ -5,6 +5,7 @@ import {
   type Exchange,
   headerName,
   InvalidHeaderError,
+  openInApisix,
   type PolicyHost,
   type Substitution,
   Type,
@@ -103,7 +104,7 @@ export default definePolicy({
         description: 'Take the path as the client wrote it, not its canonical form. Unsafe.',
       }),
     },
-    { additionalProperties: false, minProperties: 1 },
+    { ...openInApisix, minProperties: 1 },
   ),
   validate({ regex_uri: pairs = [], headers }) {
     if (pairs.length % 2 !== 0) return 'The length of regex_uri should be an even number'

@@ -7,6 +7,7 @@ import {
   definePolicy,
   headerName,
   InvalidHeaderError,
+  openInApisix,
   type Substitution,
   Type,
   wholeBody,
@@ -94,7 +95,7 @@ export default definePolicy({
       ),
     },
     {
-      additionalProperties: false,
+      ...openInApisix,
       dependencies: {
         body: { not: { required: ['filters'] } },
         filters: { not: { required: ['body'] } },

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { apisixSchema } from '../config/apisix-schema.ts'
+import { nodeOf } from '../config/schema/node.ts'
+import { catalogue, policySchemas } from '../policies/index.ts'
+import { publishedPolicy, schemaEndpoints, schemasByKind } from './published-schemas.ts'
+
+const policies = policySchemas(catalogue)
+
+suite('published schemas', () => {
+  test('hold nothing of ours', () => {
+    const published = [
+      ...Object.values(schemasByKind).map(apisixSchema),
+      ...[...policies.values()].map(publishedPolicy),
+    ]
+    for (const schema of published) assert.doesNotMatch(JSON.stringify(schema), /"x-|"title":"(?!IPv|work)/)
+  })
+
+  test('are understood by our own validator', () => {
+    for (const schema of Object.values(schemasByKind)) {
+      const { encrypt_fields: _, ...keywords } = apisixSchema(schema)
+      assert.doesNotThrow(() => nodeOf(keywords))
+    }
+  })
+
+  test('of resources are as short as those of APISIX', () => {
+    const { properties, required } = apisixSchema(schemasByKind.global_rules!)
+    assert.deepEqual(properties, {
+      id: properties!.id,
+      plugins: { type: 'object' },
+      create_time: { type: 'integer' },
+      update_time: { type: 'integer' },
+    })
+    assert.deepEqual(required, ['id', 'plugins'])
+  })
+
+  test('of policies carry the envelope, and what is secret in a credential', () => {
+    const { version, priority, type, schema, consumer_schema } = publishedPolicy(policies.get('basic-auth')!)
+    assert.deepEqual([version, priority, type], [0.1, 2520, 'auth'])
+    assert.deepEqual((schema.properties!._meta as { properties: object }).properties, {
+      disable: { type: 'boolean' },
+      filter: { type: 'array' },
+      priority: { type: 'integer' },
+      error_response: { oneOf: [{ type: 'string' }, { type: 'object' }] },
+      mode: { enum: ['enforce', 'shadow'], type: 'string' },
+      on_error: { enum: ['fail', 'continue'], type: 'string' },
+    })
+    assert.deepEqual(consumer_schema, {
+      type: 'object',
+      properties: { username: { type: 'string' }, password: { type: 'string' } },
+      required: ['username', 'password'],
+      title: 'work with consumer object',
+      encrypt_fields: ['password'],
+    })
+    const limit = publishedPolicy(policies.get('limit-count')!)
+    assert.equal(limit.version, 0.5)
+    assert.deepEqual(limit.schema.oneOf, [{ required: ['count', 'time_window'] }, { required: ['rules'] }])
+    assert.equal(limit.schema.additionalProperties, undefined)
+  })
+
+  test('are all told at the control port', async () => {
+    const answer = await schemaEndpoints(policies)['GET /v1/schema']!({} as never)
+    const { main, plugins, stream_plugins: streams } = JSON.parse(answer.body as string)
+    assert.deepEqual(Object.keys(main).sort(), [
+      'consumer',
+      'consumer_group',
+      'global_rule',
+      'plugin_config',
+      'plugins',
+      'proto',
+      'route',
+      'service',
+      'ssl',
+      'stream_route',
+      'upstream',
+      'upstream_hash_header_schema',
+      'upstream_hash_vars_schema',
+    ])
+    assert.equal(main.plugins.type, 'array')
+    assert.deepEqual(Object.keys(plugins), [...policies.keys()])
+    assert.deepEqual(streams, {})
+  })
+})

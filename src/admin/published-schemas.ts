@@ -1,0 +1,95 @@
+/** The schemas of resources and policies as APISIX publishes its own: at `/apisix/admin/schema` and `/v1/schema`. */
+import { apisixSchema, type JsonSchema } from '../config/apisix-schema.ts'
+import { keptSchemas } from '../config/kept-resources.ts'
+import type { Catalogue, PolicySchema } from '../config/policy-check.ts'
+import { credentialSchema, metaSchema, resourceSchemas } from '../config/resources.ts'
+import type { TSchema } from '../config/type.ts'
+import { type Endpoints, json } from './server.ts'
+
+/** By the kind's name in paths of the Admin API. */
+export const schemasByKind: Readonly<Record<string, TSchema>> = {
+  ...resourceSchemas,
+  ...keptSchemas,
+  credentials: credentialSchema,
+}
+
+/** The kinds of `/v1/schema`, and what they are called there. */
+const main = {
+  consumers: 'consumer',
+  consumer_groups: 'consumer_group',
+  global_rules: 'global_rule',
+  plugin_configs: 'plugin_config',
+  protos: 'proto',
+  routes: 'route',
+  services: 'service',
+  ssls: 'ssl',
+  stream_routes: 'stream_route',
+  upstreams: 'upstream',
+} as const
+
+/** What APISIX allows as names of variables, fields and cookies that requests are hashed by. */
+const hashKeys = {
+  upstream_hash_vars_schema: {
+    type: 'string',
+    pattern:
+      '^((uri|server_name|server_addr|request_uri|remote_port|remote_addr|query_string|host|hostname|mqtt_client_id)|arg_[0-9a-zA-z_-]+)$',
+  },
+  upstream_hash_header_schema: { type: 'string', pattern: '^[a-zA-Z0-9-_]+$' },
+} as const satisfies Record<string, JsonSchema>
+
+/** The list of policies that are switched on, which APISIX keeps as a resource. */
+const pluginList: JsonSchema = {
+  type: 'array',
+  items: {
+    type: 'object',
+    properties: { name: { type: 'string', minLength: 1 }, stream: { type: 'boolean' } },
+    required: ['name'],
+  },
+}
+
+/** One policy, as `/plugins?all=true` and `/v1/schema` tell of it. */
+export interface PublishedPolicy {
+  version: number
+  priority: number
+  schema: JsonSchema
+  metadata_schema?: JsonSchema
+  consumer_schema?: JsonSchema
+  type?: 'auth'
+}
+
+export function publishedPolicy(policy: PolicySchema): PublishedPolicy {
+  const { version = 0.1, priority = 0, metadataSchema, credentialSchema: credential, identify } = policy
+  return {
+    version,
+    priority,
+    schema: configSchemaOf(policy),
+    ...(metadataSchema && { metadata_schema: apisixSchema(metadataSchema) }),
+    ...(credential && { consumer_schema: apisixSchema(credential) }),
+    ...(identify && { type: 'auth' }),
+  }
+}
+
+/** With the envelope that every policy takes. */
+export function configSchemaOf({ configSchema }: PolicySchema): JsonSchema & { $comment: string } {
+  const schema = apisixSchema(configSchema)
+  return {
+    ...schema,
+    $comment: 'this is a mark for our injected plugin schema',
+    properties: { ...schema.properties, _meta: apisixSchema(metaSchema) },
+  }
+}
+
+export const schemaEndpoints = (catalogue: Catalogue): Endpoints => ({
+  'GET /v1/schema': () => json(200, everySchema(catalogue)),
+})
+
+function everySchema(catalogue: Catalogue): object {
+  const resources = Object.entries(main).map(([kind, name]) => [name, apisixSchema(schemasByKind[kind]!)])
+  return {
+    main: { ...Object.fromEntries(resources), plugins: pluginList, ...hashKeys },
+    plugins: Object.fromEntries(
+      [...catalogue.values()].map((policy) => [policy.name, publishedPolicy(policy)]),
+    ),
+    stream_plugins: {},
+  }
+}
