@@ -22,6 +22,7 @@ import {
 } from './resources.ts'
 import { checkSchema, type SchemaProblem } from './schema.ts'
 import { secretManagerKind, secretManagerSchemas } from './secret-managers.ts'
+import { takeFurtherUpstreams } from './service-upstreams.ts'
 
 export interface Inputs {
   routes: RouteInput
@@ -54,14 +55,21 @@ export function readDeclarations(sections: Sections, policies: PolicyCheck, repo
   for (const kind of resourceKinds) {
     for (const item of sections.items[kind]) {
       const credential = kind === 'consumers' ? credentialPath(item.value) : undefined
-      if (credential === undefined) declare(kind, item, declarations, policies, report)
-      else detached.push({ ...credential, item })
+      if (credential !== undefined) detached.push({ ...credential, item })
+      else if (kind === 'services') declareService(item, declarations, policies, report)
+      else declare(kind, item, declarations, policies, report)
     }
   }
   for (const { username, id, item } of detached) {
     attachCredential(username, id, item, declarations, policies, report)
   }
   return declarations
+}
+
+function declareService(item: Item, declarations: Declarations, policies: PolicyCheck, report: Report): void {
+  const { service, upstreams } = takeFurtherUpstreams(item, identity('services', item), report)
+  declare('services', service, declarations, policies, report)
+  for (const upstream of upstreams) declare('upstreams', upstream, declarations, policies, report)
 }
 
 function declare(

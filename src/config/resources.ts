@@ -345,8 +345,8 @@ export const serviceSchema = Type.Object(
     ...bookkeeping(),
   },
   {
-    description: 'An API: what its routes have in common.',
-    'x-unsupported': { upstreams: 'several upstreams per service' },
+    description:
+      'An API: what its routes have in common. In files it may hold further `upstreams` beside its own, each with a `name`: upstreams like others, called `SERVICE.NAME` unless they have an `id`.',
   },
 )
 

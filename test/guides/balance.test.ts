@@ -10,5 +10,5 @@ const blocks = Array.from(guide.matchAll(/^```yaml\n(.*?)^```$/gms), ([, yaml]) 
 suite('the guide to balancing', () => {
   test('has examples', () => assert.ok(blocks.length >= 3))
   for (const yaml of blocks)
-    test(yaml.split('\n')[1]!.trim(), () => assert.equal(planOf(yaml).upstreams.size, 1))
+    test(yaml.split('\n')[1]!.trim(), () => assert.equal(planOf(yaml).upstreams.size, 1, yaml))
 })
