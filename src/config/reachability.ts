@@ -94,6 +94,8 @@ function closeTaken(bucket: Candidate[], report: Report): void {
 function reportUnreachable({ declared, taker }: Candidate, report: Report): void {
   report.add(declared.place, {
     code: 'unreachable-route',
+    // It harms nobody, and whoever comes from APISIX may have some: what ran there runs here.
+    severity: 'warning',
     message: 'this route can never match: other routes take every request before it',
     hint: `${taker === undefined ? 'Another' : describePlace(taker.place)} has the same host and path, takes its methods, and has a higher priority or stands first. Change path, host, methods or priority, or remove it.`,
   })

@@ -216,6 +216,7 @@ suite('a host', () => {
     ['[::1]', '[::1]', 0],
     ['[FE80::1]:81', '[fe80::1]', 81],
     ['a_b-c', 'a_b-c', 0],
+    ['.foo.com:80', '.foo.com', 80],
   ]
   for (const [value, host, port] of good) {
     test(value, () => assert.deepEqual(parseHost(value), { host, port }))
@@ -226,7 +227,8 @@ suite('a host', () => {
     '.',
     ':80',
     'a..b',
-    '.a',
+    '..a',
+    '.:80',
     'a.b..',
     'a b',
     'a,b',

@@ -265,7 +265,9 @@ function withoutDotSegments(path: string): string {
 
 /** End of a registered name or IPv4 address; 0 when it is not one. Names are DNS names: what else RFC 3986 allows has no use. */
 function nameEnd(value: string): number {
-  let i = 0
+  // A dot in front makes no name, but nginx and APISIX let it pass, and it can mean nothing else.
+  const start = value.charCodeAt(0) === DOT ? 1 : 0
+  let i = start
   let label = 0
   for (; i < value.length; i++) {
     const code = value.charCodeAt(i)
@@ -273,7 +275,7 @@ function nameEnd(value: string): number {
     else if (code === DOT && label > 0) label = 0
     else break
   }
-  return i
+  return i === start ? 0 : i
 }
 
 function ipv6End(value: string): number {

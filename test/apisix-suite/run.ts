@@ -23,13 +23,14 @@ const key = 'suite-key-0123456789'
  * What the runner's notes ask of a gateway. What single tests ask for comes in a file of APISIX's own kind and does not
  * reach what stands under `gateway:`.
  */
-const base = `
+const base = (folder: string) => `
 gateway:
   listeners: [{ host: 127.0.0.1, port: 1984 }, { host: "::1", port: 1984 }]
   workers: 1
   control: { port: 9090 }
   admin: { port: 9180, keys: [{ name: suite, key: ${key} }] }
-  data_dir: ":memory:"
+  # Kept over restarts, as etcd keeps them: the runner puts back what it wrote in another order than that of their use.
+  data_dir: ${join(folder, 'data')}
 apisix:
   trusted_addresses: [127.0.0.1]
 `
@@ -48,7 +49,7 @@ function missing(): number | undefined {
 async function replay(checkout: string, extra: readonly string[]): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-apisix-'))
   const settings = join(folder, 'config.yaml')
-  await writeFile(settings, base)
+  await writeFile(settings, base(folder))
   const start = `${process.execPath} ${main} start -c ${settings} -c {conf_dir}`
   const args = [
     ['--suite', checkout],
