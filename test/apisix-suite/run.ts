@@ -28,7 +28,7 @@ gateway:
   listeners: [{ host: 127.0.0.1, port: 1984 }, { host: "::1", port: 1984 }]
   workers: 1
   control: { port: 9090 }
-  admin: { port: 9180, keys: [{ name: suite, key: ${key} }] }
+  admin: { enabled: true, port: 9180, keys: [{ name: suite, key: ${key} }] }
   # Kept over restarts, as etcd keeps them: the runner puts back what it wrote in another order than that of their use.
   data_dir: ${join(folder, 'data')}
 apisix:
