@@ -356,7 +356,7 @@ export class Gateway {
     this.#pulse.stop()
     await Promise.all([...this.#servers.map((server) => server.close()), this.#stdout.close()])
     await this.#live.settle()
-    this.#store.close()
+    await this.#store.close()
   }
 
   #reject(why: object): void {

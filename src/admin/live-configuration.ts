@@ -134,20 +134,18 @@ export class LiveConfiguration {
   #perform(job: Job, undos: Undo[]): () => void {
     const store = this.#store
     const first = undos.length
-    let marked = false
+    let mark: ReturnType<Store['mark']> | undefined
     const writes = (undo?: Undo) => {
       if (undo !== undefined) undos.push(undo)
       if (!store.inTransaction) store.begin()
-      if (!marked) store.mark()
-      marked = true
+      mark ??= store.mark()
     }
     try {
       const result = job.run({ configuration: this.#configuration, store, writes })
-      if (marked) store.forgetMark()
       return () => job.answer.resolve(result)
     } catch (error) {
       for (const undo of undos.splice(first).reverse()) undo()
-      if (marked) store.backToMark()
+      if (mark !== undefined) store.backTo(mark)
       return () => job.answer.reject(error)
     }
   }
@@ -157,7 +155,7 @@ export class LiveConfiguration {
     const result = await this.#target.change(changes)
     if (result.outcome === 'refused') throw new NotApplied(result.reason)
     try {
-      this.#store.commit()
+      await this.#store.commit()
     } catch (error) {
       await this.#target.change(before)
       throw new NotApplied(`it could not be made durable: ${(error as Error).message}`)

@@ -1,8 +1,9 @@
 /** What `sluice start` does once it knows its arguments; apart, because loading all this takes a while. */
 import { resolve } from 'node:path'
-import { Store } from '../admin/api/store.ts'
+import { type Disk, openDisk } from '../admin/api/disk.ts'
+import { noDisk, Store } from '../admin/api/store.ts'
 import { storedDocument } from '../admin/api/stored-document.ts'
-import { type CheckResult, check } from '../config/check.ts'
+import { type CheckResult, check, settingsOf } from '../config/check.ts'
 import { chooseSources, load } from '../config/load.ts'
 import { formatFinding } from '../config/problem.ts'
 import type { Settings } from '../config/settings.ts'
@@ -72,7 +73,7 @@ export async function serve(named: readonly string[], threads: SpareThreads, io:
   } finally {
     watcher.close()
     signals.close()
-    slot.store?.close()
+    await slot.store?.close()
   }
 }
 
@@ -128,17 +129,22 @@ async function readConfiguration(
   slot: StoreSlot | undefined,
   secretReader: SecretReader,
 ): Promise<CheckResult> {
-  const held = (settings: Settings) => {
-    if (slot === undefined) return undefined
-    slot.store ??= new Store(folderOf(settings, io.cwd))
-    return storedDocument(slot.store)
-  }
   const loaded = await load(sources, io.env, io.cwd)
+  if (slot !== undefined && slot.store === undefined) {
+    const settings = settingsOf(loaded, version)
+    if (settings !== undefined) slot.store = new Store(await diskOf(settings, io.cwd))
+  }
+  const held = slot?.store && storedDocument(slot.store)
   const result = check(loaded, policySchemas(catalogue), { gatewayVersion: version, held })
   return verifySecrets(result, secretReader)
 }
 
 /** Without an Admin API there is nothing to keep, and no file is made. */
-function folderOf({ admin, data_dir: folder }: Settings, cwd: string): string {
-  return admin.enabled && folder !== ':memory:' ? resolve(cwd, folder) : ':memory:'
+async function diskOf({ admin, data_dir: folder }: Settings, cwd: string): Promise<Disk> {
+  if (!admin.enabled || folder === ':memory:') return noDisk
+  try {
+    return await openDisk(resolve(cwd, folder))
+  } catch (error) {
+    throw new Error(`the folder ${folder} (gateway.data_dir) cannot be used: ${(error as Error).message}`)
+  }
 }

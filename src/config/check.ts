@@ -37,11 +37,11 @@ export interface CheckOptions {
   /** Of the plan. Default: 1. */
   planVersion?: number
   /**
-   * What the gateway holds itself, such as resources of the Admin API; asked for once the settings are known. They are
+   * What the gateway holds itself, such as resources of the Admin API. They are
    * checked like any other, but what they refer to may be missing, and policies may have fields that there are not: the
    * Admin API lets that be, as APISIX does.
    */
-  held?: (settings: Settings) => SourceDocument | undefined
+  held?: SourceDocument | undefined
 }
 
 export interface CheckResult {
@@ -59,6 +59,14 @@ export interface CheckResult {
   digests?: ReadonlyMap<string, string>
 }
 
+/** What the files say about the gateway itself, without a look at their resources; undefined: it is not sound. */
+export function settingsOf(loaded: Loaded, gatewayVersion: string): Settings | undefined {
+  const report = new Report(loaded.findings)
+  const sections = readSections(loaded.documents, report)
+  const settings = readSettings(sections, { version: gatewayVersion, adminKey: loaded.adminKey }, report)
+  return hasErrors(report.finish()) ? undefined : settings
+}
+
 export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOptions): CheckResult {
   const report = new Report(loaded.findings)
   const sections = readSections(loaded.documents, report)
@@ -67,7 +75,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     { version: options.gatewayVersion, adminKey: loaded.adminKey },
     report,
   )
-  const held = settings && options.held?.(settings)
+  const { held } = options
   if (held !== undefined) {
     report.tolerate(held, tolerated)
     addSections(held, sections, report)

@@ -2,6 +2,8 @@
  * A data thread's working form of the plan: routes in the router, chains of policies, upstreams with their pools.
  * Changed by deltas; what a delta does not name keeps its state. A request holds the binding it began with.
  */
+
+import { equal } from '../config/copy.ts'
 import type { PlanDelta, PlanResources, RouteSpec, ServiceSpec, UpstreamSpec } from '../config/plan.ts'
 import { resourceKinds } from '../config/plan.ts'
 import { PolicyChains } from './chains.ts'
@@ -9,6 +11,7 @@ import type { BindingInfo, Exchange, PolicyFactory } from './exchange.ts'
 import type { UpstreamConnection } from './http1/upstream-connection.ts'
 import type { Chain } from './pipeline.ts'
 import { routeCondition } from './route-condition.ts'
+import { RouteUses } from './route-uses.ts'
 import { pathParameters } from './router/pattern.ts'
 import { type Considered, Router, type RouterMode } from './router/router.ts'
 import type { StateKeeper } from './run-time-state.ts'
@@ -117,6 +120,7 @@ export class Runtime {
   readonly mode: RouterMode
 
   private readonly router: Router<Binding, Exchange>
+  private readonly uses = new RouteUses()
   private readonly bindings = new Map<string, Binding>()
   private readonly upstreams = new Map<string, Upstream<UpstreamConnection>>()
   private readonly addresses = new Map<string, readonly string[]>()
@@ -191,13 +195,14 @@ export class Runtime {
   /** Puts a delta to work, between two requests. Routes that it does not reach keep their bindings and chains. */
   apply(delta: PlanDelta): void {
     this.store(delta)
-    this.applyUpstreams(delta)
+    this.uses.apply(delta)
+    const upstreams = this.applyUpstreams(delta)
     if (this.chains.apply(delta)) for (const binding of this.bindings.values()) binding.forgetChains()
     for (const id of delta.remove.routes ?? []) {
       this.router.remove(id)
       this.bindings.delete(id)
     }
-    for (const route of this.reachedRoutes(delta)) this.bind(route)
+    for (const route of this.reachedRoutes(delta, upstreams)) this.bind(route)
   }
 
   readonly balancerState: StateKeeper = {
@@ -226,7 +231,9 @@ export class Runtime {
     }
   }
 
-  private applyUpstreams(delta: PlanDelta): void {
+  /** @returns ids of upstreams to which a binding has to be made anew; most changes reach it through the upstream itself */
+  private applyUpstreams(delta: PlanDelta): string[] {
+    const others = [...(delta.remove.upstreams ?? [])]
     const wanted = new Map<string, UpstreamSpec>()
     for (const kind of ['upstreams', 'services', 'routes'] as const) {
       for (const resource of delta.put[kind] ?? []) {
@@ -238,6 +245,8 @@ export class Runtime {
     for (const [key, spec] of wanted) {
       const known = this.upstreams.get(key)
       const discovered = spec.discovery && (this.nodes.get(spec.discovery.key) ?? [])
+      const boundAlike = known !== undefined && equal(known.spec.timeout, spec.timeout)
+      if (spec.id !== undefined && !boundAlike) others.push(spec.id)
       const upstream = known ?? new Upstream<UpstreamConnection>(spec, addressesOf, this.loads, discovered)
       if (known === undefined) this.upstreams.set(key, upstream)
       else known.update(spec, addressesOf, discovered)
@@ -255,28 +264,15 @@ export class Runtime {
       this.upstreams.delete(key)
       this.health.forget(key)
     }
+    return others
   }
 
-  /** Routes that changed themselves or through what they refer to. */
-  private reachedRoutes(delta: PlanDelta): Iterable<RouteSpec> {
+  /** Routes that changed themselves or through what they refer to. `upstreams`: ids of those that are others now. */
+  private reachedRoutes(delta: PlanDelta, upstreams: Iterable<string>): Set<RouteSpec> {
+    const reached = new Set(delta.put.routes)
     const services = touched(delta, 'services')
     const configs = touched(delta, 'plugin_configs')
-    const upstreams = touched(delta, 'upstreams')
-    const changed = delta.put.routes ?? []
-    if (services.size + configs.size + upstreams.size === 0) return changed
-    for (const service of this.resources.services.values()) {
-      if (service.upstream_id !== undefined && upstreams.has(service.upstream_id)) services.add(service.id)
-    }
-    const reached = new Set(changed)
-    for (const route of this.resources.routes.values()) {
-      if (
-        (route.service_id !== undefined && services.has(route.service_id)) ||
-        (route.plugin_config_id !== undefined && configs.has(route.plugin_config_id)) ||
-        (route.upstream_id !== undefined && upstreams.has(route.upstream_id))
-      ) {
-        reached.add(route)
-      }
-    }
+    for (const route of this.uses.reached(services, configs, upstreams)) reached.add(route)
     return reached
   }
 
@@ -309,12 +305,10 @@ function idOf(resource: unknown): string {
   return username ?? (id as string)
 }
 
-function touched(delta: PlanDelta, kind: 'services' | 'plugin_configs' | 'upstreams'): Set<string> {
-  return new Set([
-    ...(delta.put[kind] ?? []).map((resource) => resource.id as string),
-    ...(delta.remove[kind] ?? []),
-  ])
-}
+const touched = (delta: PlanDelta, kind: 'services' | 'plugin_configs'): string[] => [
+  ...(delta.put[kind] ?? []).map(({ id }) => id),
+  ...(delta.remove[kind] ?? []),
+]
 
 function withoutUpstream(resources: readonly (RouteSpec | ServiceSpec)[] | undefined): string[] {
   return (resources ?? [])

@@ -24,6 +24,8 @@ export interface AdminGateway {
   /** `path` follows `/apisix/admin`. A body that is no string goes out as JSON. */
   admin(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<AdminAnswer>
   output(): string
+  /** Ends the process at once. */
+  kill(): void
   stop(): Promise<void>
 }
 
@@ -62,6 +64,7 @@ ${dataFolder}${more}`,
       return { status: response.status, headers: response.headers, text, body: parsed(text) }
     },
     output: gateway.output,
+    kill: () => process.kill(gateway.pid, 'SIGKILL'),
     stop: gateway.stop,
   }
 }

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { Agent, request } from 'undici'
-import { Store } from '../../src/admin/api/store.ts'
+import { noDisk, Store } from '../../src/admin/api/store.ts'
 import { check } from '../../src/config/check.ts'
 import { load } from '../../src/config/load.ts'
 import { Gateway } from '../../src/control-thread.ts'
@@ -131,7 +131,7 @@ async function start(t: TestContext, text: (revision: number) => string) {
     plan,
     configuration,
     catalogue: policySchemas(catalogue),
-    store: new Store(':memory:'),
+    store: new Store(noDisk),
     log: createLog('error', new Writable({ write: (_chunk, _encoding, done) => done() })),
     read,
     threads,

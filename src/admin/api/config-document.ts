@@ -8,11 +8,12 @@ import { CredentialOwners } from '../../config/credential-owners.ts'
 import type { Plugins } from '../../config/plan.ts'
 import type { Catalogue } from '../../config/policy-check.ts'
 import type { Transaction } from '../live-configuration.ts'
+import type { StoredResource } from './disk.ts'
 import { hold, remove } from './holding.ts'
 import { adminKinds } from './kinds.ts'
 import { folderOf } from './lists.ts'
 import type { ResourceCheck, Surroundings } from './resource-check.ts'
-import type { Store, StoredResource } from './store.ts'
+import type { Store } from './store.ts'
 import { readTarget, type Target } from './target.ts'
 
 type Value = Record<string, unknown>

@@ -4,8 +4,8 @@ import type { Inputs } from '../../config/declarations.ts'
 import type { ResourceKind } from '../../config/plan.ts'
 import type { CredentialInput } from '../../config/resources.ts'
 import type { Transaction } from '../live-configuration.ts'
+import type { StoredResource } from './disk.ts'
 import { folderOf } from './lists.ts'
-import type { StoredResource } from './store.ts'
 import type { Target } from './target.ts'
 
 export interface Held {

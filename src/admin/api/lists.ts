@@ -1,9 +1,9 @@
 /** Resources as they are answered: one, and lists of them. What stands in files is listed beside what the store holds. */
 import type { Transaction } from '../live-configuration.ts'
 import { type Answer, JsonText, keyNotFound } from './answer.ts'
+import type { StoredResource } from './disk.ts'
 import type { AdminKind } from './kinds.ts'
 import { type ListQuery, readListQuery } from './list-query.ts'
-import type { StoredResource } from './store.ts'
 import type { Target } from './target.ts'
 
 type Value = Record<string, unknown>
@@ -84,9 +84,16 @@ export function resourceText({ kind, id, value, created, modified }: StoredResou
   return `{"key":${key},"value":${shown},"createdIndex":${created},"modifiedIndex":${modified}}`
 }
 
-/** The private keys of certificates go in and do not come out. */
-export const withoutKeys = (kind: AdminKind, value: Value): Value =>
-  kind.name === 'ssls' ? withoutPrivateKeys(value) : value
+/** The private keys of certificates go in and do not come out: what was written is answered with masks in their place. */
+export function maskedKeys({ name }: AdminKind, value: Value): Value {
+  if (name !== 'ssls') return value
+  const masked = { ...value }
+  if (typeof value.key === 'string') masked.key = mask
+  if (Array.isArray(value.keys)) masked.keys = value.keys.map(() => mask)
+  return masked
+}
+
+const mask = '******'
 
 function withoutPrivateKeys({ key: _key, keys: _keys, ...value }: Value): Value {
   return value

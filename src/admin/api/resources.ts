@@ -2,14 +2,14 @@
 import type { Configuration } from '../../config/configuration.ts'
 import type { LiveConfiguration, Transaction } from '../live-configuration.ts'
 import { type Answer, failure, JsonText, keyNotFound } from './answer.ts'
+import type { StoredResource } from './disk.ts'
 import type { Expiry } from './expiry.ts'
 import { hold, remove } from './holding.ts'
 import { applyJsonPatch, PatchProblem } from './json-patch.ts'
 import type { Verb } from './kinds.ts'
-import { fileResource, folderOf, keyOf, listResources, resourceText, withoutKeys } from './lists.ts'
+import { fileResource, folderOf, keyOf, listResources, maskedKeys, resourceText } from './lists.ts'
 import { mergePatch, setAtPath } from './patch.ts'
 import { type ResourceCheck, surroundingsIn } from './resource-check.ts'
-import type { StoredResource } from './store.ts'
 import type { Target } from './target.ts'
 import { useError } from './uses.ts'
 
@@ -100,7 +100,7 @@ export class ResourceHandler {
     const { value } = patched
     if (value.id !== undefined && String(value.id) !== String(before.id))
       return failure(400, `wrong ${kind.noun} id`)
-    value.id = before.id ?? id
+    value.id = id
     const keepsTime = subPath.length === 0 && (body as Value).update_time !== undefined
     if (!keepsTime) value.update_time = this.#now()
     return this.#write(target, value, transaction, request.query)
@@ -141,7 +141,7 @@ export class ResourceHandler {
     const created = before === undefined
     return {
       status: created ? 201 : 200,
-      body: { key: keyOf(target.key), value: withoutKeys(target.kind, value) },
+      body: { key: keyOf(target.key), value: maskedKeys(target.kind, value) },
     }
   }
 

@@ -1,79 +1,24 @@
 /**
- * Where the resources of the Admin API are kept: one SQLite file that this process alone writes. A commit is on the
- * disk when it returns (`synchronous = FULL`: with the write-ahead log that is one fsync per commit), because an answer
- * promises that the change survives a loss of power; changes that come together share a commit.
+ * The resources of the Admin API as they were written: in memory for whoever reads, and on a disk that a change reaches
+ * before it is answered. One transaction at a time.
  */
-import { chmodSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
-
-/** One resource as it was written. */
-export interface StoredResource {
-  kind: string
-  id: string
-  /** JSON. */
-  value: string
-  /** Revisions of the store, which rises by one with each change. */
-  created: number
-  modified: number
-  /** Epoch seconds; null: never. */
-  expires: number | null
-}
-
-const schema = `
-  CREATE TABLE IF NOT EXISTS resources (
-    kind TEXT NOT NULL,
-    id TEXT NOT NULL,
-    value TEXT NOT NULL,
-    created INTEGER NOT NULL,
-    modified INTEGER NOT NULL,
-    expires INTEGER,
-    PRIMARY KEY (kind, id)
-  ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS created ON resources (kind, created);
-  CREATE INDEX IF NOT EXISTS expiring ON resources (expires) WHERE expires IS NOT NULL;
-  CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-`
-
-const format = 1
+import type { Disk, DiskChange, StoredFact, StoredResource } from './disk.ts'
 
 export class Store {
-  readonly #database: DatabaseSync
-  readonly #statements: Record<
-    'get' | 'list' | 'page' | 'count' | 'all' | 'put' | 'remove' | 'next' | 'due' | 'fact' | 'setFact',
-    StatementSync
-  >
+  readonly #disk: Disk
+  readonly #resources = new Map<string, Map<string, StoredResource>>()
+  readonly #facts = new Map<string, string>()
+  readonly #expiring = new Set<StoredResource>()
   #revision: number
-  /** The revision at the beginning of the transaction that is open, if one is. */
-  #revisionBefore: number | undefined
+  /** Of the transaction that is open, if one is: what the disk is to be told, and how to take it back. */
+  #changes: DiskChange[] | undefined
+  #undos: (() => void)[] = []
 
-  /** @throws when the folder or the file cannot be used, or was written by a later version */
-  constructor(folder: string) {
-    this.#database = new DatabaseSync(folder === ':memory:' ? folder : fileIn(folder))
-    this.#database.exec(
-      'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA locking_mode = EXCLUSIVE',
-    )
-    const { user_version: found } = this.#database.prepare('PRAGMA user_version').get() as {
-      user_version: number
-    }
-    if (found > format) throw new Error(`it was written by a later version (format ${found}, not ${format})`)
-    this.#database.exec(schema)
-    this.#database.exec(`PRAGMA user_version = ${format}`)
-    const prepare = (sql: string) => this.#database.prepare(sql)
-    this.#statements = {
-      get: prepare('SELECT * FROM resources WHERE kind = ? AND id = ?'),
-      list: prepare('SELECT * FROM resources WHERE kind = ? ORDER BY id'),
-      page: prepare('SELECT * FROM resources WHERE kind = ? ORDER BY created LIMIT ? OFFSET ?'),
-      count: prepare('SELECT count(*) AS count FROM resources WHERE kind = ?'),
-      all: prepare('SELECT * FROM resources ORDER BY created'),
-      put: prepare('INSERT OR REPLACE INTO resources VALUES (?, ?, ?, ?, ?, ?)'),
-      remove: prepare('DELETE FROM resources WHERE kind = ? AND id = ?'),
-      next: prepare('SELECT min(expires) AS next FROM resources WHERE expires IS NOT NULL'),
-      due: prepare('SELECT * FROM resources WHERE expires <= ?'),
-      fact: prepare('SELECT value FROM facts WHERE name = ?'),
-      setFact: prepare('INSERT OR REPLACE INTO facts VALUES (?, ?)'),
-    }
-    this.#revision = Number(this.fact('revision') ?? 0)
+  constructor(disk: Disk) {
+    this.#disk = disk
+    for (const resource of disk.resources) this.#set(resource.kind, resource.id, resource)
+    for (const { name, value } of disk.facts) this.#facts.set(name, value)
+    this.#revision = Number(this.#facts.get('revision') ?? 0)
   }
 
   get revision(): number {
@@ -81,51 +26,92 @@ export class Store {
   }
 
   get(kind: string, id: string): StoredResource | undefined {
-    return this.#statements.get.get(kind, id) as StoredResource | undefined
+    return this.#resources.get(kind)?.get(id)
   }
 
   /** In the order of their ids. */
   list(kind: string): StoredResource[] {
-    return this.#statements.list.all(kind) as unknown as StoredResource[]
+    return [...this.#of(kind)].sort((a, b) => (a.id < b.id ? -1 : 1))
   }
 
   /** In the order in which they were created. `number` counts from 1. */
   page(kind: string, { number, size }: { number: number; size: number }): StoredResource[] {
-    return this.#statements.page.all(kind, size, (number - 1) * size) as unknown as StoredResource[]
+    return [...this.#of(kind)].sort(byCreation).slice((number - 1) * size, number * size)
   }
 
   count(kind: string): number {
-    return (this.#statements.count.get(kind) as { count: number }).count
+    return this.#resources.get(kind)?.size ?? 0
+  }
+
+  kinds(): Iterable<string> {
+    return this.#resources.keys()
   }
 
   /** In the order in which they were created. */
   all(): StoredResource[] {
-    return this.#statements.all.all() as unknown as StoredResource[]
+    return [...this.#resources.values()].flatMap((resources) => [...resources.values()]).sort(byCreation)
   }
 
   /** Resources whose time was over at `now`, in epoch seconds. */
   due(now: number): StoredResource[] {
-    return this.#statements.due.all(now) as unknown as StoredResource[]
+    return [...this.#expiring].filter(({ expires }) => expires !== null && expires <= now)
   }
 
   /** When the next resource's time is over, in epoch seconds. */
   nextExpiry(): number | undefined {
-    return (this.#statements.next.get() as { next: number | null }).next ?? undefined
+    let next: number | undefined
+    for (const { expires } of this.#expiring) if (expires !== null && !(expires > next!)) next = expires
+    return next
+  }
+
+  fact(name: string): string | undefined {
+    return this.#facts.get(name)
+  }
+
+  get inTransaction(): boolean {
+    return this.#changes !== undefined
+  }
+
+  begin(): void {
+    const revision = this.#revision
+    this.#changes = []
+    this.#undos = [
+      () => {
+        this.#revision = revision
+      },
+    ]
   }
 
   /** Inside a transaction. A resource that is replaced keeps the revision at which it was created. */
   put(kind: string, id: string, value: string, expires: number | null): StoredResource {
     const modified = this.advance()
-    const created = this.get(kind, id)?.created ?? modified
-    this.#statements.put.run(kind, id, value, created, modified, expires)
-    return { kind, id, value, created, modified, expires }
+    const before = this.get(kind, id)
+    const resource = { kind, id, value, created: before?.created ?? modified, modified, expires }
+    this.#set(kind, id, resource)
+    this.#changes!.push({ put: resource })
+    this.#undos.push(() => this.#set(kind, id, before))
+    return resource
   }
 
-  /** Inside a transaction. @returns whether there was one */
-  remove(kind: string, id: string): boolean {
-    const removed = this.#statements.remove.run(kind, id).changes > 0
-    if (removed) this.advance()
-    return removed
+  /** Inside a transaction. */
+  remove(kind: string, id: string): void {
+    const before = this.get(kind, id)
+    if (before === undefined) return
+    this.advance()
+    this.#set(kind, id, undefined)
+    this.#changes!.push({ remove: { kind, id } })
+    this.#undos.push(() => this.#set(kind, id, before))
+  }
+
+  /** Inside a transaction. */
+  setFact(name: string, value: string): void {
+    const before = this.#facts.get(name)
+    this.#facts.set(name, value)
+    this.#changes!.push({ fact: { name, value } })
+    this.#undos.push(() => {
+      if (before === undefined) this.#facts.delete(name)
+      else this.#facts.set(name, before)
+    })
   }
 
   /** Inside a transaction. @returns a revision that nothing else has */
@@ -133,66 +119,62 @@ export class Store {
     return ++this.#revision
   }
 
-  fact(name: string): string | undefined {
-    return (this.#statements.fact.get(name) as { value: string } | undefined)?.value
+  /** What a transaction does from here on can be taken back without the rest of it, by `backTo`. */
+  mark(): { changes: number; undos: number } {
+    return { changes: this.#changes!.length, undos: this.#undos.length }
   }
 
-  /** Inside a transaction. */
-  setFact(name: string, value: string): void {
-    this.#statements.setFact.run(name, value)
+  backTo({ changes, undos }: { changes: number; undos: number }): void {
+    this.#changes!.length = changes
+    for (const undo of this.#undos.splice(undos).reverse()) undo()
   }
 
-  get inTransaction(): boolean {
-    return this.#revisionBefore !== undefined
-  }
-
-  begin(): void {
-    this.#database.exec('BEGIN IMMEDIATE')
-    this.#revisionBefore = this.#revision
-  }
-
-  /** What a transaction does from here on can be taken back without the rest of it. */
-  mark(): void {
-    this.#database.exec('SAVEPOINT job')
-  }
-
-  backToMark(): void {
-    this.#database.exec('ROLLBACK TO job; RELEASE job')
-  }
-
-  forgetMark(): void {
-    this.#database.exec('RELEASE job')
-  }
-
-  /** @throws when it cannot be made durable; then it is as if the transaction had not been */
-  commit(): void {
-    try {
-      this.setFact('revision', String(this.#revision))
-      this.#database.exec('COMMIT')
-      this.#revisionBefore = undefined
-    } catch (error) {
-      this.rollback()
-      throw error
-    }
+  /** Resolves when all is on the disk. Rejects when it cannot be; the transaction is still open then. */
+  async commit(): Promise<void> {
+    this.setFact('revision', String(this.#revision))
+    await this.#disk.write(this.#changes!)
+    this.#changes = undefined
+    this.#undos = []
   }
 
   rollback(): void {
-    if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
-    this.#revision = this.#revisionBefore ?? this.#revision
-    this.#revisionBefore = undefined
+    for (const undo of this.#undos.reverse()) undo()
+    this.#changes = undefined
+    this.#undos = []
   }
 
-  close(): void {
-    if (this.#database.isOpen) this.#database.close()
+  async close(): Promise<void> {
+    await this.#disk.close()
+  }
+
+  #of(kind: string): Iterable<StoredResource> {
+    return this.#resources.get(kind)?.values() ?? []
+  }
+
+  #set(kind: string, id: string, resource: StoredResource | undefined): void {
+    let resources = this.#resources.get(kind)
+    const before = resources?.get(id)
+    if (before !== undefined) this.#expiring.delete(before)
+    if (resource === undefined) {
+      resources?.delete(id)
+      if (resources?.size === 0) this.#resources.delete(kind)
+      return
+    }
+    if (resources === undefined) {
+      resources = new Map()
+      this.#resources.set(kind, resources)
+    }
+    resources.set(id, resource)
+    if (resource.expires !== null) this.#expiring.add(resource)
   }
 }
 
-/** Only the owner may read what is kept: it holds credentials. */
-function fileIn(folder: string): string {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const file = join(folder, 'admin.db')
-  // SQLite gives its log and its index the permissions of the file.
-  new DatabaseSync(file).close()
-  chmodSync(file, 0o600)
-  return file
+const byCreation = (a: StoredResource, b: StoredResource) => a.created - b.created
+
+/** Keeps nothing: what is there is gone with the process. */
+export const noDisk: Disk = {
+  resources: [] as StoredResource[],
+  facts: [] as StoredFact[],
+  write: async () => {},
+  close: async () => {},
 }
