@@ -82,7 +82,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   }
   const policies = new PolicyCheck(catalogue, report)
   const declarations = readDeclarations(sections, policies, report)
-  checkReferences(declarations, report)
+  checkReferences(declarations, policies.resources, report)
   checkDiscovery(declarations, settings, report)
   checkSecrets(
     policies.secrets,

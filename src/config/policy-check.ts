@@ -1,9 +1,9 @@
 /** The `plugins` of any resource against the catalogue: every policy known, its configuration right and filled in. */
 import type { TObject } from 'typebox'
 import { equal } from './copy.ts'
-import { parseExpression } from './expression.ts'
+import { checkExpression } from './expression-check.ts'
 import { nearest } from './nearest.ts'
-import type { PluginConfig, PluginMeta, Plugins } from './plan.ts'
+import type { PluginConfig, PluginMeta, Plugins, ResourceKind } from './plan.ts'
 import type { PathSegment } from './problem.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
 import { metaSchema } from './resources.ts'
@@ -54,6 +54,13 @@ export interface SecretUse {
   readonly config: PluginConfig
 }
 
+/** A resource that the configuration of a policy names, in a field whose schema says so with `x-refers-to`. */
+export interface ResourceUse {
+  readonly kind: ResourceKind
+  readonly id: string
+  readonly place: Place
+}
+
 /** What of a policy a configuration is checked against. */
 export type PolicyPart = 'binding' | 'credential' | 'metadata'
 
@@ -83,6 +90,8 @@ export function resolvedProblem(
 export class PolicyCheck {
   /** Every reference to a secret that was found. */
   readonly secrets: SecretUse[] = []
+  /** Every resource that is named. */
+  readonly resources: ResourceUse[] = []
   readonly #catalogue: Catalogue
   readonly #report: Report
   readonly #credentials = new Map<string, { owner: string; place: Place }>()
@@ -153,7 +162,8 @@ export class PolicyCheck {
     if (policy.identify && !isCredential && role !== 'binding') this.#tooLate(policy.name, role, place)
     if (isCredential && meta !== undefined) this.#metaOfCredential(meta, below(place, '_meta'))
     if (isCredential) this.#checkUnique(policy, own, place, owner)
-    else if (!hasSecrets) this.#checkMeaning(policy, own, place)
+    else this.#noteResources(policy, own, place)
+    if (!isCredential && !hasSecrets) this.#checkMeaning(policy, own, place)
     // `_meta` goes last, so that a configuration reads the same whether it has one or not.
     plugins[policy.name] = meta === undefined ? own : { ...own, _meta: meta }
   }
@@ -161,11 +171,7 @@ export class PolicyCheck {
   /** True: it is sound. */
   #checkMeta(meta: PluginMeta, place: Place): boolean {
     if (!this.#problems(metaSchema, meta, place)) return false
-    if (meta.filter === undefined) return true
-    const read = parseExpression(meta.filter)
-    if ('expression' in read) return true
-    this.#report.add(below(place, 'filter', ...read.path), { code: 'invalid-value', message: read.problem })
-    return false
+    return meta.filter === undefined || checkExpression(meta.filter, below(place, 'filter'), this.#report)
   }
 
   #metaOfCredential(meta: PluginMeta, place: Place): void {
@@ -187,6 +193,15 @@ export class PolicyCheck {
     for (const { path, ...entry } of problems) this.#report.add(below(place, ...path), entry)
     if (!this.#report.tolerates(place, 'unknown-field')) return problems.length === 0
     return withoutUnknown(value, problems).length === 0
+  }
+
+  #noteResources({ configSchema }: PolicySchema, config: PluginConfig, place: Place): void {
+    for (const field in configSchema.properties) {
+      const kind = (configSchema.properties[field] as { 'x-refers-to'?: ResourceKind })['x-refers-to']
+      const id = config[field]
+      if (kind === undefined || typeof id !== 'string' || isSecretReference(id)) continue
+      this.resources.push({ kind, id, place: below(place, field) })
+    }
   }
 
   /** What it means is judged when the secrets are known. @returns whether there are any */

@@ -1,15 +1,19 @@
 /** What one resource says about another, and what only several fields together can say. */
 import type { Declarations, Declared } from './declarations.ts'
-import { expressionVariables, parseExpression } from './expression.ts'
+import { checkExpression } from './expression-check.ts'
 import { checkChecks } from './health-checks.ts'
 import { nearest } from './nearest.ts'
 import { parseAddress, routePaths } from './normalise.ts'
 import type { Plugins, ResourceKind } from './plan.ts'
+import type { ResourceUse } from './policy-check.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
 import type { ContractInput, RouteInput, ServiceInput, UpstreamInput } from './resources.ts'
-import { isVariableName, variableNames } from './variable-names.ts'
 
-export function checkReferences(declarations: Declarations, report: Report): void {
+export function checkReferences(
+  declarations: Declarations,
+  policies: readonly ResourceUse[],
+  report: Report,
+): void {
   for (const { place, input } of declarations.upstreams.values()) {
     if (input !== undefined) checkUpstream(input, place, report)
   }
@@ -22,6 +26,7 @@ export function checkReferences(declarations: Declarations, report: Report): voi
   for (const { place, input } of declarations.consumers.values()) {
     reference('consumer_groups', input?.group_id, below(place, 'group_id'), declarations, report)
   }
+  for (const { kind, id, place } of policies) reference(kind, id, place, declarations, report)
   checkGlobalRules(declarations, report)
   checkContracts(declarations, report)
 }
@@ -161,30 +166,6 @@ function checkRoute(input: RouteInput, place: Place, declarations: Declarations,
     message: 'neither the route nor its service has an upstream',
     hint: 'Give it upstream_id, upstream, or a service_id whose service has one.',
   })
-}
-
-/** A condition, in `vars` or in the `filter` of a policy. */
-export function checkExpression(value: unknown, place: Place, report: Report): void {
-  const result = parseExpression(value)
-  if ('problem' in result) {
-    report.add(below(place, ...result.path), {
-      code: 'invalid-value',
-      message: result.problem,
-      hint: 'A condition is [VARIABLE, OPERATOR, VALUE]; docs/guides/match-requests.md has the operators.',
-    })
-    return
-  }
-  for (const name of expressionVariables(result.expression)) {
-    if (isVariableName(name)) continue
-    const near = nearest(name, variableNames)
-    report.add(place, {
-      code: 'unknown-variable',
-      severity: 'warning',
-      message: `there is no variable ${name}: it never has a value`,
-      hint:
-        near === undefined ? 'docs/guides/match-requests.md lists the variables.' : `Did you mean ${near}?`,
-    })
-  }
 }
 
 function exclusive(fields: readonly string[], place: Place, report: Report): void {

@@ -15,6 +15,7 @@ export const realm = (name: string) =>
 export const anonymousConsumer = Type.Optional(
   Type.String({
     minLength: 1,
+    'x-refers-to': 'consumers',
     description: 'Consumer that stands in for a caller who is not authenticated.',
   }),
 )
