@@ -100,9 +100,17 @@ class Refusal extends Error {
   }
 }
 
+function isEmptyMap(value: unknown): boolean {
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0
+  )
+}
+
 function readWhole(value: unknown): Expression {
   if (!Array.isArray(value)) throw new Refusal('missing argument rule', [])
   if (value.length === 0) return { kind: 'combination', logic: 'AND', members: [] }
+  // Lua has one empty table for both, and JSON that it wrote may say either.
+  if (isEmptyMap(value[0])) throw new Refusal('rule too short', [0])
   if (!Array.isArray(value[0]) && logicOf(value[0]) === undefined) {
     throw new Refusal('rule should be wrapped inside brackets', [])
   }

@@ -1,6 +1,9 @@
 import basicAuth from './basic-auth/policy.ts'
 import clientIdEnforcement from './client-id-enforcement/policy.ts'
 import cors from './cors/policy.ts'
+import faultInjection from './fault-injection/policy.ts'
+import ipRestriction from './ip-restriction/policy.ts'
+import jwtAuth from './jwt-auth/policy.ts'
 import keyAuth from './key-auth/policy.ts'
 import type { AnyPolicy } from './kit/policy.ts'
 import { type PolicySchema, policySchema } from './kit/schema.ts'
@@ -10,6 +13,7 @@ import prometheus from './prometheus/policy.ts'
 import proxyRewrite from './proxy-rewrite/policy.ts'
 import responseRewrite from './response-rewrite/policy.ts'
 import slaRateLimiting from './sla-rate-limiting/policy.ts'
+import uriBlocker from './uri-blocker/policy.ts'
 
 export type { AnyPolicy } from './kit/policy.ts'
 export type { PolicySchema } from './kit/schema.ts'
@@ -19,6 +23,9 @@ export const catalogue: readonly AnyPolicy[] = [
   basicAuth,
   clientIdEnforcement,
   cors,
+  faultInjection,
+  ipRestriction,
+  jwtAuth,
   keyAuth,
   limitCount,
   messageLogging,
@@ -26,6 +33,7 @@ export const catalogue: readonly AnyPolicy[] = [
   proxyRewrite,
   responseRewrite,
   slaRateLimiting,
+  uriBlocker,
 ]
 
 /** What `config/` checks configurations against, by policy name. */

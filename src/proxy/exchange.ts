@@ -44,7 +44,10 @@ export interface HeaderEdits {
   setBlock(block: HeaderBlock): void
 }
 
-export interface RequestHeaders extends HeaderView, HeaderEdits {}
+export interface RequestHeaders extends HeaderView, HeaderEdits {
+  /** The first value of that name as the client sent it, whatever policies made of it since. */
+  sent(name: string): string | undefined
+}
 
 /** What the gateway read of a request. Edits go to the upstream's copy. */
 export interface ExchangeRequest {

@@ -23,6 +23,8 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'proxy/forwarded-target.ts',
     'config/regular-expression.ts',
     'config/expression.ts',
+    'config/addresses.ts',
+    'proxy/addresses.ts',
     'proxy/expression.ts',
   ],
   'policies/<name>': ['policies/kit'],

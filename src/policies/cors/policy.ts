@@ -110,7 +110,8 @@ export default definePolicy({
         return exchange.request.method === 'OPTIONS' ? preflight : undefined
       },
       respond({ request, answer }: Exchange) {
-        const origin = request.headers.get('origin')
+        // What the script's browser said, not what another policy tells the upstream.
+        const origin = request.headers.sent('origin')
         if (varies) answer.add(vary, 'Origin')
         const value = allowed(origin)
         if (value !== undefined) {

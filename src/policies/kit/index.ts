@@ -1,6 +1,8 @@
 /** Everything that the author of a policy needs. `testing.ts` beside it holds what its tests need. */
 
+export { addressProblem } from '../../config/addresses.ts'
 export { type Static, Type } from '../../config/type.ts'
+export { AddressSet } from '../../proxy/addresses.ts'
 export type {
   BindingInfo,
   BodyFilter,
@@ -37,6 +39,7 @@ export type {
 } from './host.ts'
 export { definePolicy, type Policy, type PolicyDefinition } from './policy.ts'
 export { queryValues, withoutQueryParameter } from './query.ts'
+export { compileSearch, type Search } from './search.ts'
 export { compileSubstitution, type Substitution } from './substitution.ts'
 export { compileText } from './text.ts'
 export { wholeBody } from './whole-body.ts'

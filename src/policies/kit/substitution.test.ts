@@ -34,5 +34,6 @@ test('letters of either case, where that is asked for', () => {
 
 test('what is no expression, and what could take for ever, is refused', () => {
   assert.ok('problem' in compileSubstitution('(', ''))
+  assert.ok('problem' in compileSubstitution('(a)', '$`1'))
   assert.ok('problem' in compileSubstitution('^(?=(a+)+$)b\\1', ''))
 })

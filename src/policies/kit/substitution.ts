@@ -22,6 +22,9 @@ export function compileSubstitution(
 ): Substitution | { problem: string } {
   const pattern = compileCapturing(source, ignoreCase)
   if ('problem' in pattern) return pattern
+  if (/\$(?!\$|\d|\{\d+\})/.test(replacement.replaceAll('$$', ''))) {
+    return { problem: `has no group of the name that its replacement ${replacement} refers to` }
+  }
   const { expression, longest } = pattern
   const pieces = piecesOf(Buffer.from(replacement).toString('latin1'))
 

@@ -296,13 +296,19 @@ class FakeResponseView implements ExchangeResponse {
 /** Fields that can be read and changed. */
 class FakeFields implements RequestHeaders {
   fields: Field[]
+  readonly #sent: readonly Field[]
 
   constructor(fields: readonly Field[]) {
     this.fields = [...fields]
+    this.#sent = fields
   }
 
   get(name: string): string | undefined {
     return this.fields.find(([known]) => known.toLowerCase() === name)?.[1].trim()
+  }
+
+  sent(name: string): string | undefined {
+    return this.#sent.find(([known]) => known.toLowerCase() === name)?.[1].trim()
   }
 
   getAll(name: string): string | undefined {

@@ -1,27 +1,18 @@
 import type { BodyFilter } from '../../proxy/exchange.ts'
 
-/**
- * A filter that waits for the whole body and then changes it. A body of more than `limit` bytes goes on unchanged from
- * there, and `tooLarge` is called once.
- */
+/** A filter that waits for the whole body and then changes it; `isCut`: what was beyond `limit` bytes is missing. */
 export function wholeBody(
   limit: number,
-  change: (body: Buffer) => Buffer | undefined | Promise<Buffer | undefined>,
-  tooLarge: () => void,
+  change: (body: Buffer, isCut: boolean) => Buffer | undefined | Promise<Buffer | undefined>,
 ): BodyFilter {
-  let pieces: Buffer[] | null = []
+  const pieces: Buffer[] = []
   let size = 0
   return {
     write(piece) {
-      if (pieces === null) return piece
-      pieces.push(piece)
+      if (size < limit) pieces.push(piece.subarray(0, limit - size))
       size += piece.length
-      if (size <= limit) return undefined
-      const held = Buffer.concat(pieces)
-      pieces = null
-      tooLarge()
-      return held
+      return undefined
     },
-    end: () => (pieces === null ? undefined : change(Buffer.concat(pieces))),
+    end: () => change(Buffer.concat(pieces), size > limit),
   }
 }

@@ -1,4 +1,11 @@
-import { compileText, type Exchange, type HeaderName, headerName, type PolicyHost } from '../kit/index.ts'
+import {
+  compileText,
+  type Exchange,
+  type ExchangeRequest,
+  type HeaderName,
+  headerName,
+  type PolicyHost,
+} from '../kit/index.ts'
 
 type Value = string | number
 type Values = Readonly<Record<string, Value | readonly Value[]>>
@@ -33,20 +40,23 @@ export function compileHeaders(
   return (exchange, captures) => {
     const { request } = exchange
     for (const { name, values } of added) {
-      for (const value of values) request.headers.add(name, value(exchange, captures))
+      for (const value of values) addValue(request, name, value(exchange, captures))
     }
     for (const { name, values } of replaced) {
       if (name.lower === 'host') {
         request.setHost(values[0]?.(exchange, captures) ?? '')
         continue
       }
-      for (const [index, value] of values.entries()) {
-        if (index === 0) request.headers.set(name, value(exchange, captures))
-        else request.headers.add(name, value(exchange, captures))
-      }
+      request.headers.remove(name)
+      for (const value of values) addValue(request, name, value(exchange, captures))
     }
     for (const name of removed) request.headers.remove(name)
   }
+}
+
+/** As in nginx, a field without a value is not sent. */
+function addValue({ headers }: ExchangeRequest, name: HeaderName, value: string): void {
+  if (value !== '') headers.add(name, value)
 }
 
 function compile(values: Values, host: PolicyHost): Operation[] {

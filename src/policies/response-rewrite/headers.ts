@@ -38,7 +38,12 @@ export function compileHeaders(
   return (exchange) => {
     const { answer } = exchange
     for (const [name, value] of added) answer.add(name, value(exchange))
-    for (const [name, value] of replaced) answer.set(name, value(exchange))
+    for (const [name, value] of replaced) {
+      const text = value(exchange)
+      // As in nginx, a field without a value is not sent.
+      if (text === '') answer.remove(name)
+      else answer.set(name, text)
+    }
     for (const name of removed) answer.remove(name)
   }
 }

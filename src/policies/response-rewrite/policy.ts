@@ -30,9 +30,9 @@ export default definePolicy({
   summary: 'Changes status, header fields and body of answers, also of the gateway’s own.',
   details:
     'Header values take variables. A body that is changed loses its `Content-Encoding`, `ETag` and ' +
-    '`Last-Modified`; `filters` read bodies that were compressed with gzip or brotli.\n\nUnlike APISIX, an answer ' +
-    'of more than `max_resp_body_size` bytes is not cut off there: it goes on as it is, or breaks off when it was ' +
-    'compressed. Fields that frame the message cannot be set.',
+    '`Last-Modified`; `filters` read bodies that were compressed with gzip or brotli. What is beyond ' +
+    '`max_resp_body_size` is cut off, as in APISIX; a compressed body of more breaks off.\n\nUnlike in APISIX, fields ' +
+    'that frame the message cannot be set.',
   stage: 'transform',
   priority: 899,
   config: Type.Object(
@@ -40,7 +40,7 @@ export default definePolicy({
       max_resp_body_size: Type.Integer({
         minimum: 1,
         default: 67_108_864,
-        description: 'Bytes of a body that `filters` hold in memory.',
+        description: 'Bytes of a body that `filters` hold in memory; the rest is cut off.',
       }),
       headers: Type.Optional(
         Type.Unsafe<Record<string, unknown>>({
@@ -128,23 +128,19 @@ export default definePolicy({
 
     function filterFor(encoding: string | undefined): BodyFilter {
       const decode = encoding === undefined ? undefined : decoders[encoding.toLowerCase()]
-      return wholeBody(
-        config.max_resp_body_size,
-        async (whole) => {
-          if (encoding !== undefined && decode === undefined) {
-            host.log.warn({ encoding }, 'a body of this encoding cannot be read by response-rewrite')
-            return whole
-          }
-          const plain = decode ? await decode(whole, { maxOutputLength: config.max_resp_body_size }) : whole
-          let text = plain.toString('latin1')
-          for (const { substitution, every } of filters!) text = substitution.apply(text, every)
-          return Buffer.from(text, 'latin1')
-        },
-        () => {
-          if (encoding !== undefined) throw new Error('a compressed body is larger than max_resp_body_size')
-          host.log.warn({ limit: config.max_resp_body_size }, 'a body was too large for response-rewrite')
-        },
-      )
+      return wholeBody(config.max_resp_body_size, async (whole, isCut) => {
+        if (isCut && encoding !== undefined)
+          throw new Error('a compressed body is larger than max_resp_body_size')
+        if (isCut) host.log.warn({ limit: config.max_resp_body_size }, 'response-rewrite cut off a body')
+        if (encoding !== undefined && decode === undefined) {
+          host.log.warn({ encoding }, 'a body of this encoding cannot be read by response-rewrite')
+          return whole
+        }
+        const plain = decode ? await decode(whole, { maxOutputLength: config.max_resp_body_size }) : whole
+        let text = plain.toString('latin1')
+        for (const { substitution, every } of filters!) text = substitution.apply(text, every)
+        return Buffer.from(text, 'latin1')
+      })
     }
 
     return {
@@ -177,6 +173,9 @@ function headersFinding(headers: Readonly<Record<string, unknown>>): string | un
   const { add = [], set: replaced = {}, remove = [] } = operationsOf(headers)
   const lines = add.map((line) => splitLine(line)?.[0])
   if (lines.includes(undefined)) return 'headers.add: every line is `Name: value`'
+  for (const one of Object.values(replaced) as unknown[]) {
+    if (typeof one !== 'string' && typeof one !== 'number') return 'invalid type as header value'
+  }
   try {
     for (const name of [...lines, ...Object.keys(replaced), ...remove] as string[]) {
       if (name === '') return 'invalid field length in header'

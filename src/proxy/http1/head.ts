@@ -216,6 +216,12 @@ export class Head {
     return this.findFrom(0, lower, hash)
   }
 
+  /** Index of the first field with that name, also of one that is not passed on; -1 for none. */
+  findSent(lower: string, hash: number): number {
+    for (let n = 0; n < this.count; n++) if (this.hash(n) === hash && this.nameIs(n, lower)) return n
+    return -1
+  }
+
   findFrom(first: number, lower: string, hash: number): number {
     if ((this.present & (1 << hash)) === 0) return -1
     const { fields, count } = this

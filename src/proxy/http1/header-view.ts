@@ -73,6 +73,13 @@ export class RequestFields extends HeadFields implements RequestHeaders {
     this.edits?.forEach(visit)
   }
 
+  sent(name: string): string | undefined {
+    const head = this.head
+    if (head === null) return undefined
+    const n = head.findSent(name, knownHash(name))
+    return n < 0 ? undefined : head.value(n)
+  }
+
   set(name: HeaderName | string, value: string | number): void {
     this.edit().set(name, value)
     this.dropSent(name)

@@ -74,5 +74,5 @@ export function interimHead(head: Head): string {
 export function upgradeHead(head: Head, edits: HeaderEdits | null): string {
   cleanResponse(head, false)
   edits?.dropFrom(head)
-  return `HTTP/1.1 101 ${head.reason}\r\n${head.keptLines()}Connection: Upgrade\r\nUpgrade: websocket\r\n${edits?.text() ?? ''}\r\n`
+  return `HTTP/1.1 101 ${head.reason}\r\n${head.keptLines()}Connection: upgrade\r\nUpgrade: websocket\r\n${edits?.text() ?? ''}\r\n`
 }

@@ -1,0 +1,40 @@
+import { Buffer } from 'node:buffer'
+
+/** A token of RFC 7519 in its compact form, taken apart and not yet believed. */
+export interface Token {
+  readonly header: Readonly<Record<string, unknown>>
+  readonly payload: Readonly<Record<string, unknown>>
+  /** What was signed. */
+  readonly signed: string
+  readonly signature: Buffer
+}
+
+/** More than any token that a head has room for. */
+const longest = 64 * 1024
+
+/** Undefined: not three parts of base64url with a JSON object in the first and the second (RFC 7515 5.2). */
+export function readToken(text: string): Token | undefined {
+  if (text.length > longest) return undefined
+  const parts = text.split('.')
+  if (parts.length !== 3 || !parts.every((part) => /^[A-Za-z0-9_-]+$/.test(part))) return undefined
+  const [header, payload, signature] = parts as [string, string, string]
+  const [head, body] = [readObject(header), readObject(payload)]
+  if (head === undefined || body === undefined) return undefined
+  return {
+    header: head,
+    payload: body,
+    signed: `${header}.${payload}`,
+    signature: Buffer.from(signature, 'base64url'),
+  }
+}
+
+function readObject(part: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString())
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined
+  } catch {
+    return undefined
+  }
+}
