@@ -112,7 +112,7 @@ export class ResourceCheck {
           references(input, ['service_id', 'route_id'], around)
         )
       case 'ssls':
-        return invalid(schemaError(sslSchema, input)) ?? certificateError(input)
+        return invalid(schemaError(sslSchema, input, { references: true })) ?? certificateError(input)
       case 'protos':
         return invalid(schemaError(protoSchema, input))
       case 'stream_routes':
