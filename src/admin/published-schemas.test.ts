@@ -42,6 +42,7 @@ suite('published schemas', () => {
       filter: { type: 'array' },
       priority: { type: 'integer' },
       error_response: { oneOf: [{ type: 'string' }, { type: 'object' }] },
+      pre_function: { type: 'string' },
       mode: { enum: ['enforce', 'shadow'], type: 'string' },
       on_error: { enum: ['fail', 'continue'], type: 'string' },
     })

@@ -1,5 +1,5 @@
 /** The schemas of resources and policies as APISIX publishes its own: at `/apisix/admin/schema` and `/v1/schema`. */
-import { apisixSchema, type JsonSchema } from '../config/apisix-schema.ts'
+import { apisixSchema, hashKeySchemas, type JsonSchema } from '../config/apisix-schema.ts'
 import { keptSchemas } from '../config/kept-resources.ts'
 import type { Catalogue, PolicySchema } from '../config/policy-check.ts'
 import { credentialSchema, metaSchema, resourceSchemas } from '../config/resources.ts'
@@ -26,16 +26,6 @@ const main = {
   stream_routes: 'stream_route',
   upstreams: 'upstream',
 } as const
-
-/** What APISIX allows as names of variables, fields and cookies that requests are hashed by. */
-const hashKeys = {
-  upstream_hash_vars_schema: {
-    type: 'string',
-    pattern:
-      '^((uri|server_name|server_addr|request_uri|remote_port|remote_addr|query_string|host|hostname|mqtt_client_id)|arg_[0-9a-zA-z_-]+)$',
-  },
-  upstream_hash_header_schema: { type: 'string', pattern: '^[a-zA-Z0-9-_]+$' },
-} as const satisfies Record<string, JsonSchema>
 
 /** The list of policies that are switched on, which APISIX keeps as a resource. */
 const pluginList: JsonSchema = {
@@ -86,7 +76,12 @@ export const schemaEndpoints = (catalogue: Catalogue): Endpoints => ({
 function everySchema(catalogue: Catalogue): object {
   const resources = Object.entries(main).map(([kind, name]) => [name, apisixSchema(schemasByKind[kind]!)])
   return {
-    main: { ...Object.fromEntries(resources), plugins: pluginList, ...hashKeys },
+    main: {
+      ...Object.fromEntries(resources),
+      plugins: pluginList,
+      upstream_hash_vars_schema: hashKeySchemas.vars,
+      upstream_hash_header_schema: hashKeySchemas.header,
+    },
     plugins: Object.fromEntries(
       [...catalogue.values()].map((policy) => [policy.name, publishedPolicy(policy)]),
     ),

@@ -127,7 +127,7 @@ const differences = new Map<TSchema, () => Difference>([
   [keptSchemas.ssls, certificate],
   [keptSchemas.protos, () => ({ properties: named })],
   [keptSchemas.stream_routes, streamRoute],
-  [metaSchema, () => ({ properties: { error_response: { anyOf: undefined, oneOf: messages } } })],
+  [metaSchema, meta],
 ])
 
 const id = {
@@ -227,6 +227,20 @@ function upstream(): Difference {
       nodes: { anyOf: nodes },
       retries: { maximum: undefined },
       upstream_host: host,
+      tls: {
+        type: 'object',
+        properties: {
+          client_cert_id: id,
+          client_cert: { type: 'string', minLength: 128, maxLength: 65_536 },
+          client_key: { type: 'string', minLength: 64, maxLength: 65_536 },
+          verify: { type: 'boolean', default: false },
+        },
+        dependencies: {
+          client_cert: needs('client_key'),
+          client_key: needs('client_cert'),
+          client_cert_id: { not: needs('client_cert', 'client_key') },
+        },
+      },
     },
   }
 }
@@ -308,6 +322,23 @@ function globalRule(): Difference {
   return { ...pluginSet, properties: { id, plugins, name: undefined, desc: undefined, labels: undefined } }
 }
 
+/** The names of variables, fields and cookies by which requests may be hashed, by `hash_on`. */
+export const hashKeySchemas: Readonly<Record<string, TSchema>> = {
+  vars: {
+    type: 'string',
+    pattern:
+      '^((uri|server_name|server_addr|request_uri|remote_port|remote_addr|query_string|host|hostname|mqtt_client_id)|arg_[0-9a-zA-z_-]+)$',
+  },
+  header: { type: 'string', pattern: '^[a-zA-Z0-9-_]+$' },
+  cookie: { type: 'string', pattern: '^[a-zA-Z0-9-_]+$' },
+}
+
 const pluginSet = { required: ['id', 'plugins'] }
+
+function meta(): Difference {
+  return {
+    properties: { error_response: { anyOf: undefined, oneOf: messages }, pre_function: { type: 'string' } },
+  }
+}
 
 const messages = [{ type: 'string' }, { type: 'object' }]

@@ -18,6 +18,16 @@ test('refusals are in the words of APISIX', async (t) => {
       'property "nodes" validation failed: object matches none of the required',
     ],
     ['/consumers', { plugins: {} }, 'property "username" is required'],
+    [
+      '/upstreams/1',
+      { nodes: [{ host: '::1', weight: 1 }] },
+      "IPv6 address must be enclosed with '[' and ']'",
+    ],
+    [
+      '/services/1',
+      { upstream: { nodes, type: 'chash', key: 'colour' } },
+      'failed to match pattern "^((uri|server_name|server_addr|request_uri|remote_port|remote_addr|query_string|host|hostname|mqtt_client_id)|arg_[0-9a-zA-z_-]+)$" with "colour"',
+    ],
     // What APISIX lets pass, and this gateway does not.
     [
       '/routes/1',
@@ -29,6 +39,8 @@ test('refusals are in the words of APISIX', async (t) => {
     const answer = await admin('PUT', path, body)
     t.assert.deepEqual([answer.status, answer.body], [400, { error_msg: `invalid configuration: ${error}` }])
   }
+  const keyless = await admin('PUT', '/upstreams/1', { nodes, type: 'chash' })
+  t.assert.deepEqual([keyless.status, keyless.body], [400, { error_msg: 'missing key' }])
   const plugins: [config: object, error: string][] = [
     [{ header: 1 }, 'property "header" validation failed: wrong type: expected string, got number'],
     [

@@ -8,16 +8,12 @@ import { keptSchemas } from '../../config/kept-resources.ts'
 import { luaFieldOf } from '../../config/lua.ts'
 import type { Plugins, ResourceKind } from '../../config/plan.ts'
 import type { Catalogue, PluginsRole } from '../../config/policy-check.ts'
-import {
-  type CredentialInput,
-  credentialSchema,
-  resourceSchemas,
-  upstreamSchema,
-} from '../../config/resources.ts'
+import { type CredentialInput, credentialSchema, resourceSchemas } from '../../config/resources.ts'
 import { secretManagerKind, secretManagerSchemas } from '../../config/secret-managers.ts'
 import { certificateError } from './certificate-check.ts'
 import { duplicateCredential, pluginsError } from './plugins-check.ts'
 import type { Target } from './target.ts'
+import { upstreamError } from './upstream-check.ts'
 import { schemaError } from './wording.ts'
 
 type Value = Record<string, unknown>
@@ -82,12 +78,12 @@ export class ResourceCheck {
         return (
           luaError(input) ??
           invalid(schemaError(resourceSchemas.services, input)) ??
-          this.#upstreamError(input.upstream) ??
+          upstreamError(input.upstream) ??
           references(input, ['upstream_id'], around) ??
           this.#plugins(input)
         )
       case 'upstreams':
-        return this.#upstreamError(input)
+        return upstreamError(input)
       case 'consumers':
         return this.#consumerError(target, input, around)
       case 'credentials':
@@ -140,7 +136,7 @@ export class ResourceCheck {
     for (const name of Object.keys(plugins ?? {})) {
       if (!streamPlugins.has(name)) return `unknown plugin [${name}]`
     }
-    return this.#upstreamError(upstream)
+    return upstreamError(upstream)
   }
 
   #routeError(input: Value, around: Surroundings): string | undefined {
@@ -152,28 +148,11 @@ export class ResourceCheck {
     return (
       luaError(input) ??
       invalid(schemaError(resourceSchemas.routes, input)) ??
-      this.#upstreamError(input.upstream) ??
+      upstreamError(input.upstream) ??
       references(input, ['upstream_id', 'service_id', 'plugin_config_id'], around) ??
       this.#plugins(input) ??
       varsError(input.vars)
     )
-  }
-
-  #upstreamError(upstream: unknown): string | undefined {
-    if (upstream === undefined) return undefined
-    const fault = invalid(schemaError(upstreamSchema, upstream))
-    if (fault !== undefined) return fault
-    const { nodes, pass_host: passHost, upstream_host: host } = upstream as Inputs['upstreams']
-    if (isMap(nodes)) {
-      for (const address of Object.keys(nodes)) {
-        const port = /:(\d+)$/.exec(address)?.[1]
-        if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) return `invalid port ${port}`
-      }
-    }
-    if (passHost === 'rewrite' && (host === undefined || host === '')) {
-      return "`upstream_host` can't be empty when `pass_host` is `rewrite`"
-    }
-    return undefined
   }
 
   #consumerError({ id }: Target, input: Value, around: Surroundings): string | undefined {

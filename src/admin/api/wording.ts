@@ -14,10 +14,9 @@ export function schemaError(
   options?: ValidationOptions,
 ): string | undefined {
   const problems = checkSchema(schema, value, options)
-  const unsupported = problems.find(({ code }) => code.startsWith('unsupported'))
-  const theirs = unsupported === undefined ? apisixError(schema, value) : undefined
+  const theirs = apisixError(schema, value)
   if (theirs !== undefined) return theirs
-  const problem = unsupported ?? problems[0]
+  const problem = problems.find(({ code }) => code.startsWith('unsupported')) ?? problems[0]
   if (problem === undefined) return undefined
   const { path, message } = problem
   return path.length === 0 ? message : `property "${formatPath(path)}" validation failed: ${message}`

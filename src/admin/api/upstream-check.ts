@@ -1,0 +1,41 @@
+/** An upstream beyond its schema, in the order and with the words of APISIX. */
+import { isIPv6 } from 'node:net'
+import { hashKeySchemas } from '../../config/apisix-schema.ts'
+import { apisixError } from '../../config/apisix-wording.ts'
+import type { Inputs } from '../../config/declarations.ts'
+import { upstreamSchema } from '../../config/resources.ts'
+import { schemaError } from './wording.ts'
+
+/** Undefined: nothing is wrong, and the defaults are filled in, in place. */
+export function upstreamError(upstream: unknown): string | undefined {
+  if (upstream === undefined) return undefined
+  const fault = addressError(upstream) ?? schemaError(upstreamSchema, upstream)
+  if (fault !== undefined) return `invalid configuration: ${fault}`
+  const { nodes, pass_host: passHost, upstream_host: host, type } = upstream as Inputs['upstreams']
+  if (typeof nodes === 'object' && !Array.isArray(nodes)) {
+    for (const address of Object.keys(nodes)) {
+      const port = /:(\d+)$/.exec(address)?.[1]
+      if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) return `invalid port ${port}`
+    }
+  }
+  if (passHost === 'rewrite' && (host === undefined || host === '')) {
+    return "`upstream_host` can't be empty when `pass_host` is `rewrite`"
+  }
+  return type === 'chash' ? hashKeyError(upstream as Inputs['upstreams']) : undefined
+}
+
+/** Files may hold such an address: only a text with a port needs the brackets. */
+function addressError(upstream: unknown): string | undefined {
+  const { nodes } = upstream as { nodes?: unknown }
+  const isBare = (node: { host?: unknown } | null) => typeof node?.host === 'string' && isIPv6(node.host)
+  if (!Array.isArray(nodes) || !nodes.some(isBare)) return undefined
+  return "IPv6 address must be enclosed with '[' and ']'"
+}
+
+function hashKeyError({ hash_on: hashOn = 'vars', key }: Inputs['upstreams']): string | undefined {
+  if (hashOn === 'consumer') return undefined
+  if (key === undefined) return 'missing key'
+  const schema = hashKeySchemas[hashOn]
+  const fault = schema && apisixError(schema, key)
+  return fault && `invalid configuration: ${fault}`
+}
