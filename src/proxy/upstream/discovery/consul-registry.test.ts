@@ -304,6 +304,20 @@ suite('a Consul that misbehaves', () => {
     )
   })
 
+  test('a host that is none does not get through', async (t) => {
+    const consul = await startConsul(t)
+    consul.set('users', [
+      instance(8001, { Address: 'a\r\nX-Evil: 1' }),
+      instance(8002, { Address: 'a b' }),
+      instance(8003),
+    ])
+    const watcher = following(t, [consul])
+    await watcher.watch(['users'])
+    assert.equal(watcher.nodes('users'), '127.0.0.1:8003*1')
+    assert.ok(watcher.lines.some(({ message }) => message === 'a registry has nodes that cannot be used'))
+    assert.doesNotMatch(JSON.stringify(watcher.lines), /X-Evil/)
+  })
+
   test('a Consul that comes back is found', async (t) => {
     const consul = await startConsul(t)
     consul.set('users', [instance(8001)])

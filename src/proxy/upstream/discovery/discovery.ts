@@ -57,6 +57,8 @@ interface Followed {
   running: Running | undefined
   subscription: Subscription | undefined
   nodes: readonly DiscoveredNode[] | undefined
+  /** Nodes that were left out because something is wrong with them. */
+  unusable: number
   answeredAt: number
   /** Resolves when it was answered, or asked in vain. */
   readonly settled: PromiseWithResolvers<void>
@@ -201,10 +203,19 @@ export class Discovery implements NodeBook {
   }
 
   #update(followed: Followed, found: readonly DiscoveredNode[]): void {
-    const nodes = distinct(found)
+    const { key, type, service_name: service } = followed.spec
+    const sound = found.filter(isSound)
+    const unusable = found.length - sound.length
+    if (unusable > 0 && unusable !== followed.unusable) {
+      this.#options.log.warn(
+        { registry: type, service, unusable },
+        'a registry has nodes that cannot be used',
+      )
+    }
+    followed.unusable = unusable
+    const nodes = distinct(sound)
     if (equal(followed.nodes, nodes)) return
     followed.nodes = nodes
-    const { key, type, service_name: service } = followed.spec
     this.#options.log.info({ registry: type, service, nodes: nodes.length }, 'nodes of a service changed')
     for (const listener of this.#listeners) listener(key, nodes)
   }
@@ -225,9 +236,20 @@ function newlyFollowed(spec: DiscoverySpec): Followed {
     running: undefined,
     subscription: undefined,
     nodes: undefined,
+    unusable: 0,
     answeredAt: 0,
     settled: Promise.withResolvers<void>(),
   }
+}
+
+/** Hosts become part of `Host` fields and of log lines: what is none must not get there. */
+const hostForm = /^[0-9a-zA-Z-._:]{1,255}$/
+
+function isSound({ host, port = 1, weight, priority = 0 }: DiscoveredNode): boolean {
+  const isPort = Number.isInteger(port) && port >= 1 && port <= 65_535
+  return (
+    hostForm.test(host) && isPort && Number.isSafeInteger(weight) && weight >= 0 && Number.isInteger(priority)
+  )
 }
 
 /** Registries may tell a node twice, Kubernetes for one while it moves a node from slice to slice. */

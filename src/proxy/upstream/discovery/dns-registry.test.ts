@@ -128,6 +128,19 @@ suite('nodes of a service in DNS', () => {
     assert.equal(watcher.nodes('a.test'), '10.0.0.1:*1')
   })
 
+  test('a resolv.conf that is none is reported and does no harm', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'dns-registry-'))
+    t.after(() => rm(folder, { recursive: true }))
+    const file = join(folder, 'resolv.conf')
+    await writeFile(file, 'nameserver not-an-address\n')
+    for (const path of [file, join(folder, 'missing')]) {
+      const config = { resolv_conf: path, order: ['A'] as const }
+      const watcher = watchNodes(t, { type: 'dns', id: 'default', config })
+      await watcher.watch([])
+      assert.equal(watcher.discovery.status()[0]!.failures, 1)
+    }
+  })
+
   test('servers and the search list of a resolv.conf', async (t) => {
     const server = await startDnsServer(t, { 'web.prod.test': { a: ['10.0.0.1'], ttl: 300 } })
     const [, port] = server.address.split(':')

@@ -26,7 +26,11 @@ export class DnsRegistry implements Registry {
     // The second try waits twice as long as the first.
     this.#dns = new Resolver({ timeout: Math.max(1, Math.floor(context.dns.timeout / 3)), tries: 2 })
     const configuration = configurationOf(settings, context)
-    if (configuration.servers.length > 0) this.#dns.setServers([...configuration.servers])
+    try {
+      if (configuration.servers.length > 0) this.#dns.setServers([...configuration.servers])
+    } catch {
+      context.health.failed('servers', 'they are no addresses, so those of the system are asked')
+    }
     this.#records = new DnsRecords(this.#dns, settings.order, configuration)
   }
 

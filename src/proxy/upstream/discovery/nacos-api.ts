@@ -68,10 +68,11 @@ export class NacosServer {
   /** The healthy instances of a service; none where it does not exist. */
   async instances(service: NacosService, signal: AbortSignal): Promise<NacosAnswer> {
     await this.#authenticate()
+    const token = this.#token
     let answer = await this.#list(service, signal)
-    if (this.#token !== undefined && (answer.status === 401 || answer.status === 403)) {
-      // A server that was set up anew does not know its tokens.
-      this.#token = undefined
+    if (token !== undefined && (answer.status === 401 || answer.status === 403)) {
+      // A server that was set up anew does not know its tokens. Another service may have got a new one meanwhile.
+      if (this.#token === token) this.#token = undefined
       await this.#authenticate()
       answer = await this.#list(service, signal)
     }
