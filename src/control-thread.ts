@@ -289,6 +289,7 @@ export class Gateway {
       ...loadEndpoints(this.#loads),
       ...explainEndpoints({
         explain: (description) => this.#supervisor.ask('explain', description),
+        health: this.#health,
         sources: async () => ({
           secrets,
           configuration: this.#live.configuration,

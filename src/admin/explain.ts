@@ -8,6 +8,8 @@ import { resourceOfOwner } from '../config/resource-owners.ts'
 import type { SecretFields } from '../config/secret-fields.ts'
 import { type RequestDescription, readDescription } from '../proxy/explain/description.ts'
 import type { ExplainedProperty, Explanation } from '../proxy/explain/explanation.ts'
+import { describeReason } from '../proxy/upstream/health/reason.ts'
+import type { HealthSource } from './healthcheck.ts'
 import { type Endpoints, json } from './server.ts'
 
 /** Who knows. */
@@ -15,6 +17,7 @@ export interface ExplainSource {
   /** One data thread's word. */
   explain(description: RequestDescription): Promise<Explanation>
   sources(): Promise<Sources>
+  health: HealthSource
 }
 
 /** Where everything was written. */
@@ -32,6 +35,7 @@ export function explainEndpoints(source: ExplainSource): Endpoints {
       if ('problem' in description) return json(400, { error_msg: description.problem })
       const explanation = await source.explain(description)
       addSources(explanation, await source.sources())
+      addHealth(explanation, source.health)
       return json(200, explanation)
     },
   }
@@ -77,6 +81,28 @@ export function addSources(explanation: Explanation, sources: Sources): void {
   }
   places.settle()
 }
+
+function addHealth({ upstream }: Explanation, source: HealthSource): void {
+  if (upstream === null) return
+  const status = source.statusOf(upstream.key)
+  if (status === undefined) return
+  for (const endpoint of upstream.endpoints) {
+    const known = status.endpoints.filter(
+      ({ address, hostname, port }) =>
+        endpoint.address === hostPort(hostname, port) || endpoint.address === hostPort(address, port),
+    )
+    if (known.length === 0) continue
+    endpoint.health = known.map(({ address, state, ejected, reason }) => ({
+      address,
+      state,
+      ejected,
+      last_failure: reason === undefined ? null : describeReason(reason),
+    }))
+  }
+}
+
+const hostPort = (host: string, port: number) =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 
 /** Collects what has to be found, so that every file is read once. */
 class Places {

@@ -3,7 +3,7 @@ import type { Plan, UpstreamSpec } from '../config/plan.ts'
 import { describeReason } from '../proxy/upstream/health/reason.ts'
 import type { EndpointHealth } from '../proxy/upstream/health/target.ts'
 import type { UpstreamHealthStatus } from '../proxy/upstream/health/watched-upstream.ts'
-import { type AdminRequest, type Answer, type Endpoints, json } from './server.ts'
+import { type AdminRequest, type Answer, type Endpoints, emptyAsLua, json } from './server.ts'
 
 /** Who watches; the health monitor. */
 export interface HealthSource {
@@ -89,11 +89,6 @@ function nodeOf(endpoint: EndpointHealth, verbose: boolean) {
 function told({ headers }: AdminRequest, value: Info | Info[]): Answer {
   if (headers.accept?.includes('text/html') === true) return page([value].flat())
   return json(200, Array.isArray(value) ? emptyAsLua(value.map(withEmptyNodes)) : withEmptyNodes(value))
-}
-
-/** An empty table of Lua is `{}` in JSON, and tools that know APISIX know it so. */
-function emptyAsLua(list: readonly unknown[]): unknown {
-  return list.length === 0 ? {} : list
 }
 
 function withEmptyNodes(info: Info): object {

@@ -4,10 +4,11 @@
  */
 import { isIP } from 'node:net'
 import type { Configuration } from '../config/configuration.ts'
+import { equal } from '../config/copy.ts'
 import { nodeEntries } from '../config/normal-form.ts'
 import type { Plugins, ResourceKind } from '../config/plan.ts'
 import type { SecretFields } from '../config/secret-fields.ts'
-import { type AdminRequest, type Endpoint, type Endpoints, json } from './server.ts'
+import { type AdminRequest, type Endpoint, type Endpoints, emptyAsLua, json } from './server.ts'
 
 /** Where the resources come from; asked at each request. */
 export interface ResourceSource {
@@ -25,10 +26,11 @@ export function resourceEndpoints(source: ResourceSource, secrets: SecretFields)
     const item = view.item(kind, id)
     return item === undefined ? json(404, { error_msg: `${noun}[${id}] not found` }) : json(200, item)
   }
+  const list = (items: readonly Fields[]) => json(200, emptyAsLua(items))
   const all =
     (kind: ViewedKind): Endpoint =>
     () =>
-      json(200, view.items(kind))
+      list(view.items(kind))
   return {
     'GET /v1/routes': all('routes'),
     'GET /v1/route/*': one('routes', 'route'),
@@ -36,7 +38,7 @@ export function resourceEndpoints(source: ResourceSource, secrets: SecretFields)
     'GET /v1/service/*': one('services', 'service'),
     'GET /v1/upstreams': all('upstreams'),
     'GET /v1/upstream/*': one('upstreams', 'upstream'),
-    'GET /v1/plugin_metadatas': () => json(200, view.metadata()),
+    'GET /v1/plugin_metadatas': () => list(view.metadata()),
     'GET /v1/plugin_metadata/*': ({ rest }) => {
       const [name = ''] = rest.split('/')
       const metadata = view.metadataOf(name)
@@ -98,10 +100,21 @@ function times(value: string | undefined): Fields {
   }
 }
 
+/** Defaults of ours that APISIX does not fill in: what says them says nothing. */
+const unfilled: readonly (readonly [field: string, value: unknown])[] = [
+  ['keepalive_pool', { size: 320, idle_timeout: 60, requests: 1000 }],
+  ['retry_timeout', 0],
+  ['slow_start', 0],
+  ['panic_threshold', 0],
+]
+
 function runTimeValue(fields: Fields): Fields {
   const { upstream, nodes, plugins } = fields
+  const filled = Object.entries(fields).filter(
+    ([name, value]) => !unfilled.some(([field, byDefault]) => field === name && equal(value, byDefault)),
+  )
   return {
-    ...fields,
+    ...Object.fromEntries(filled),
     ...(upstream !== undefined && { upstream: runTimeValue(upstream as Fields) }),
     ...(nodes !== undefined && { nodes: nodeList(nodes) }),
     ...(plugins !== undefined && { plugins: withEnvelopes(plugins as Plugins) }),

@@ -175,3 +175,8 @@ export function text(status: number, body: string): Answer {
 export function json(status: number, value: unknown): Answer {
   return { status, contentType: 'application/json', body: `${JSON.stringify(value)}\n` }
 }
+
+/** An empty table of Lua is `{}` in JSON, and tools that know APISIX know it so. */
+export function emptyAsLua(list: readonly unknown[]): unknown {
+  return list.length === 0 ? {} : list
+}

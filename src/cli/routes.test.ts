@@ -97,6 +97,26 @@ suite('sluice routes', () => {
     )
   })
 
+  test('conditions have a column where there are some', async (t) => {
+    const { stdout } = await routes(
+      t,
+      `
+routes:
+  - { id: a, uri: /a, vars: [[arg_x, "==", "1"]], remote_addrs: [10.0.0.0/8], upstream: { nodes: { "10.0.0.1:80": 1 } } }
+  - { id: b, uri: /a, upstream: { nodes: { "10.0.0.1:80": 1 } } }
+`,
+    )
+    t.assert.deepEqual(
+      stdout.split('\n').map((line) => line.replace(/ {2,}/g, '  ')),
+      [
+        '#  HOST  PATH  METHODS  PRIORITY  ROUTE  SERVICE  UPSTREAM  CONDITIONS',
+        '1  *  /a  *  0  a  -  10.0.0.1:80  remote_addrs 10.0.0.0/8, vars [["arg_x","==","1"]]',
+        '2  *  /a  *  0  b  -  10.0.0.1:80  -',
+        '',
+      ],
+    )
+  })
+
   test('says so when there are none', async (t) => {
     t.assert.equal((await routes(t, 'gateway: {}')).stdout, 'There are no routes.\n')
   })

@@ -57,7 +57,19 @@ async function readRows(
 function asText(rows: readonly RouteRow[]): string {
   if (rows.length === 0) return 'There are no routes.\n'
   const head = ['#', 'HOST', 'PATH', 'METHODS', 'PRIORITY', 'ROUTE', 'SERVICE', 'UPSTREAM']
-  return textTable([head, ...rows.map(cells)])
+  const conditions = rows.map(conditionsOf)
+  if (conditions.every((condition) => condition === '')) return textTable([head, ...rows.map(cells)])
+  return textTable([
+    [...head, 'CONDITIONS'],
+    ...rows.map((row, index) => [...cells(row), conditions[index] || '-']),
+  ])
+}
+
+function conditionsOf({ remote_addrs: addresses, vars }: RouteRow): string {
+  return [
+    ...(addresses === undefined ? [] : [`remote_addrs ${addresses.join(',')}`]),
+    ...(vars === undefined ? [] : [`vars ${JSON.stringify(vars)}`]),
+  ].join(', ')
 }
 
 function cells(row: RouteRow): string[] {

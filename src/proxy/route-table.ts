@@ -12,6 +12,9 @@ export interface RouteRow {
   /** Empty: any method. */
   methods: string[]
   priority: number
+  /** What else a request has to have; absent: nothing. */
+  remote_addrs?: string[]
+  vars?: unknown[]
   route: { id: string; name?: string }
   /** Null: it has none. */
   service: { id: string; name?: string } | null
@@ -26,6 +29,8 @@ export function routeTable(plan: Plan): RouteRow[] {
     path: pattern.source,
     methods: [...route.methods],
     priority: route.priority,
+    ...(route.remote_addrs !== undefined && { remote_addrs: [...route.remote_addrs] }),
+    ...(route.vars !== undefined && { vars: route.vars }),
     route: named(route),
     service: serviceOf(route, plan),
     upstream: upstreamOf(route, plan),

@@ -2,6 +2,7 @@
 import type { SourcePosition } from '../../config/provenance.ts'
 import type {
   ExplainedCandidate,
+  ExplainedHealth,
   ExplainedPolicy,
   ExplainedProperty,
   ExplainedUpstream,
@@ -131,13 +132,14 @@ function upstreamText({
 }: ExplainedUpstream): string {
   const { connect, send, read } = timeout
   const hashed = hash === undefined ? '' : `, by ${hash.on}: ${JSON.stringify(hash.key)}`
-  const rows = endpoints.map(({ address, weight, priority, usable, active, resolved }) => [
+  const rows = endpoints.map(({ address, weight, priority, usable, active, resolved, health = [] }) => [
     `  ${address}`,
     `weight ${weight}`,
     ...(priority === 0 ? [] : [`priority ${priority}`]),
     ...(usable ? [] : ['not usable']),
     ...(active === 0 ? [] : [`${active} under way`]),
     ...(resolved.length > 0 ? [`resolves to ${resolved.join(', ')}`] : []),
+    ...health.map(healthText),
     ...(address === next ? ['next'] : []),
   ])
   return [
@@ -145,6 +147,10 @@ function upstreamText({
     `  pass_host ${pass_host}, ${retries} retries, timeouts ${connect} s to connect, ${send} s to send, ${read} s to read\n`,
     textTable(rows),
   ].join('')
+}
+
+function healthText({ state, ejected, last_failure: failure }: ExplainedHealth): string {
+  return `${state}${ejected ? ', ejected' : ''}${failure === null ? '' : ` (last failure: ${failure})`}`
 }
 
 /** By its own id, or by the resource in which it is written. */

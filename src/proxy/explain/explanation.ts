@@ -144,4 +144,16 @@ export interface ExplainedEndpoint {
   active: number
   /** What its name leads to; empty for an address, and while nobody knows. */
   resolved: string[]
+  /** What health checks say of each of its addresses; absent: nobody checks it. */
+  health?: ExplainedHealth[]
+}
+
+export interface ExplainedHealth {
+  address: string
+  /** `healthy`, `unhealthy`, `mostly_healthy`, `mostly_unhealthy`. */
+  state: string
+  /** Taken out for a while because of what it did with requests. */
+  ejected: boolean
+  /** Null: it has not failed. */
+  last_failure: string | null
 }
