@@ -26,12 +26,22 @@ export interface Contender {
   work: Work
 }
 
-/** The most that `label` may cost, as a ratio of medians to `than`. */
-export interface Target {
+/** The most that `label` may cost beside `than`. */
+export type Target = RatioTarget | DifferenceTarget
+
+interface RatioTarget {
   label: string
   than: string
+  /** Ratios of medians. */
   must: number
   aim: number
+}
+
+interface DifferenceTarget {
+  label: string
+  than: string
+  /** CPU microseconds more for each request. */
+  mostMore: number
 }
 
 /** One measurement of one contender. */
@@ -221,12 +231,27 @@ function judge(target: Target, running: readonly Running[]): string[] {
   const samples = (label: string) => running.find(({ contender }) => contender.label === label)?.samples ?? []
   const [measured, base] = [samples(target.label), samples(target.than)]
   if (measured.length === 0 || base.length === 0) return []
+  if ('mostMore' in target) {
+    const more = median(differences(measured, base))
+    const verdict = more < target.mostMore ? 'met' : 'MISSED'
+    return [
+      `${target.label} against ${target.than}: ${more.toFixed(1)} us more; must be under ${target.mostMore} us, ${verdict}`,
+    ]
+  }
   const { ratio } = standing(target.label, measured, base)
   const verdict = ratio!.median <= target.must ? 'met' : 'MISSED'
   const aim = ratio!.median <= target.aim ? 'met' : 'not yet'
   return [
     `${target.label} against ${target.than}: ${ratio!.median.toFixed(2)}; must ${target.must} ${verdict}, aim ${target.aim} ${aim}`,
   ]
+}
+
+/** CPU microseconds a request, round by round. */
+function differences(measured: readonly Sample[], base: readonly Sample[]): number[] {
+  return measured.flatMap((sample) => {
+    const same = base.filter(({ round }) => round === sample.round)
+    return same.length === 0 ? [] : [sample.cpu - mean(same.map(({ cpu }) => cpu))]
+  })
 }
 
 /** A note when something else had more than a tenth of the gateways' core. */

@@ -9,7 +9,7 @@ import { suite, type TestContext, test } from 'node:test'
 import { clientApplications, credentialLine } from './clients.ts'
 import { missingProgram } from './opponents/program.ts'
 import { sendTraffic, smallGets, type Traffic } from './traffic.ts'
-import { forwarding, routePath, type Work } from './work.ts'
+import { forwarding, routeHost, routePath, type Work } from './work.ts'
 
 const skip = missingProgram('wrk') ?? missingProgram('taskset') ?? false
 
@@ -33,6 +33,15 @@ suite('the load script', { skip }, () => {
     const requests = await record(t, smallGets, { ...forwarding, routes: 10 })
     const paths = new Set(requests.map(({ url }) => url.split('?')[0]!))
     assert.deepEqual(paths, new Set(Array.from({ length: 10 }, (_, index) => routePath(index))))
+  })
+
+  test('asks each host of a table for its routes', async (t) => {
+    const requests = await record(t, smallGets, { ...forwarding, routes: 10, hosts: 5 })
+    const asked = new Set(requests.map(({ url, headers }) => `${headers.host}${url.split('?')[0]!}`))
+    assert.deepEqual(
+      asked,
+      new Set(Array.from({ length: 10 }, (_, index) => `${routeHost(index, 5)}${routePath(index)}`)),
+    )
   })
 
   test('a body has the length that was asked for', async (t) => {

@@ -44,6 +44,7 @@ export async function sendTraffic(
     target: traffic.target,
     body: traffic.body,
     routes: work.routes > 1 ? work.routes : 0,
+    hosts: work.hosts,
     close: traffic.close ? 'yes' : 'no',
     credentials: credentials === 'none' ? '' : writeCredentialLines(site.folder, credentials),
   }

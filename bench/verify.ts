@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { clientApplications, credentialLine } from './clients.ts'
 import { mebibyte, upstreamBody } from './site.ts'
 import type { Traffic } from './traffic.ts'
-import { credentialsOf, routePath, type Work } from './work.ts'
+import { credentialsOf, routeHost, routePath, type Work } from './work.ts'
 
 /**
  * Proves before a measurement that a gateway does the work it is measured for.
@@ -14,7 +14,11 @@ export async function verify(port: number, work: Work, traffic: Traffic): Promis
   const path = pathOf(work, traffic)
   const credentials = credentialsOf(work)
   const [field, value] = credentialLine(clientApplications.at(-1)!, credentials).split(': ')
-  const identity = field && value ? { [field]: value, Origin: 'https://app.example.com' } : {}
+  const host = routeHost(work.routes - 1, work.hosts)
+  const identity = {
+    ...(host !== undefined && { Host: host }),
+    ...(field && value && { [field]: value, Origin: 'https://app.example.com' }),
+  }
 
   const answer = await ask(port, path, identity)
   if (answer.status !== 200)

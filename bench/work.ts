@@ -11,9 +11,13 @@ export interface Work {
   accessLog: boolean
   /** Routes in the table; 1 is a catch-all. */
   routes: number
+  /** Hosts that the routes are spread over; 0: they are for any host. */
+  hosts: number
+  /** Routes in front of each, with its path and a higher priority, whose `vars` no request meets. */
+  failing: number
 }
 
-export const forwarding: Work = { chain: 'none', accessLog: false, routes: 1 }
+export const forwarding: Work = { chain: 'none', accessLog: false, routes: 1, hosts: 0, failing: 0 }
 
 export function credentialsOf(work: Work): Credentials {
   return ({ none: 'none', 'client-id': 'basic', 'key-auth': 'key' } as const)[work.chain]
@@ -23,6 +27,11 @@ export function credentialsOf(work: Work): Credentials {
 export function routePattern(index: number): string {
   const service = `/api/team-${index % 50}/service-${index}`
   return index % 2 === 0 ? `${service}/*` : service
+}
+
+/** The host of route `index`; undefined: any. `load/traffic.lua` asks for the same. */
+export function routeHost(index: number, hosts: number): string | undefined {
+  return hosts === 0 ? undefined : `api-${index % hosts}.example.com`
 }
 
 /** A path that route `index` matches. */

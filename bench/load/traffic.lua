@@ -1,8 +1,10 @@
 -- The traffic of every scenario: no two requests carry the same bytes.
 -- Arguments: key=value, see `parse`. Strings are made in advance and joined, so that wrk stays cheaper than what it measures.
 
-local settings = { method = 'GET', target = 'users', body = '0', routes = '0', close = 'no', credentials = '', host = '' }
+local settings = { method = 'GET', target = 'users', body = '0', routes = '0', hosts = '0', close = 'no', credentials = '', host = '' }
 local targets, tails = {}, {}
+-- Where routes are spread over hosts: the line for each, and then no other in the tails.
+local hosts = {}
 local hex = {}
 local trace, span = '', ''
 local count, start = 0, 0
@@ -36,7 +38,9 @@ end
 
 -- Everything between the request line and the trace id, once for each client application.
 local function build_tails()
-  local common = ' HTTP/1.1\r\nHost: ' .. settings.host .. '\r\nUser-Agent: orders-client/2.1\r\nAccept: application/json\r\n'
+  for host = 0, tonumber(settings.hosts) - 1 do hosts[host + 1] = ' HTTP/1.1\r\nHost: api-' .. host .. '.example.com' end
+  local line = #hosts > 0 and '' or ' HTTP/1.1\r\nHost: ' .. settings.host
+  local common = line .. '\r\nUser-Agent: orders-client/2.1\r\nAccept: application/json\r\n'
   if settings.close == 'yes' then common = common .. 'Connection: close\r\n' end
   local length = tonumber(settings.body)
   if length > 0 then
@@ -67,8 +71,10 @@ end
 function request()
   count = count + 1
   local low, high = hex[count % 4096], hex[math.floor(count / 4096) % 4096]
-  local target = targets[(start + count * 7919) % #targets + 1]
+  local index = (start + count * 7919) % #targets
+  local target = targets[index + 1]
   local tail = tails[count % #tails + 1]
   local ids = trace .. hex[(count * 31) % 4096] .. '000' .. high .. low .. '-' .. span .. high .. low .. '-01\r\n\r\n'
+  if #hosts > 0 then return target .. high .. low .. hosts[index % #hosts + 1] .. tail .. ids .. body end
   return target .. high .. low .. tail .. ids .. body
 end

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type ClientApplication, clientApplications } from '../clients.ts'
-import { routePattern, type Work } from '../work.ts'
+import { routeHost, routePattern, type Work } from '../work.ts'
 import type { Assignment, Opponent } from './opponent.ts'
 
 const main = fileURLToPath(new URL('../../bin/sluice.js', import.meta.url))
@@ -21,7 +21,7 @@ export const sluice: Opponent = {
     mkdirSync(configuration)
     writeJson(join(configuration, 'gateway.json'), { gateway: settings(assignment) })
     writeJson(join(configuration, 'resources.json'), resources(assignment))
-    writeFileSync(routesFile(folder), routesText(work.routes))
+    writeFileSync(routesFile(folder), routesText(work))
     return [process.execPath, ...assignment.site.nodeArguments, main, 'start', '-c', configuration]
   },
 }
@@ -36,14 +36,28 @@ export function routesFile(folder: string): string {
 }
 
 /** One route a line. `renamed` is the index of a route that gets another path: the one change of a reload. */
-export function routesText(count: number, renamed = -1): string {
-  if (count === 1) return JSON.stringify({ routes: [{ id: 'all', uri: '/*', service_id: 'orders' }] })
-  const lines = Array.from({ length: count }, (_, index) => {
-    const uri = index === renamed ? renamedPath : routePattern(index)
-    return JSON.stringify({ id: `route-${index}`, uri, service_id: 'orders' })
+export function routesText({ routes, hosts, failing }: Work, renamed = -1): string {
+  const lines = Array.from({ length: routes }, (_, index) => {
+    const uri = routes === 1 ? '/*' : index === renamed ? renamedPath : routePattern(index)
+    const host = routeHost(index, hosts)
+    const route = { uri, ...(host !== undefined && { host }), service_id: 'orders' }
+    const others = Array.from({ length: failing }, (_, n) => ({
+      id: `route-${index}-${n}`,
+      ...route,
+      priority: n + 1,
+      vars: [failingConditions[n % failingConditions.length]],
+    }))
+    return [...others, { id: `route-${index}`, ...route }].map((one) => JSON.stringify(one)).join(',\n')
   })
   return `{"routes":[\n${lines.join(',\n')}\n]}\n`
 }
+
+/** On what a request of the bench has, and on what it has not. */
+const failingConditions = [
+  ['arg_cursor', '==', 'none'],
+  ['http_user_agent', '~~', '^(?:mobile|tablet)-client/[0-9.]+$'],
+  ['cookie_channel', 'in', ['beta', 'nightly']],
+]
 
 export const renamedPath = '/renamed-by-the-reload'
 

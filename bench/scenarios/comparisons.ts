@@ -3,6 +3,9 @@ import { type Comparison, type Contender, comparison, unit } from '../comparison
 import { smallGets } from '../traffic.ts'
 import { forwarding, type Work } from '../work.ts'
 
+const overHosts = 'sluice, 100000 routes over 1000 hosts'
+const behindNine = 'sluice, behind nine'
+
 /** What is compared with nginx on the same traffic, in CPU per request. */
 export const comparisons = [
   comparison({
@@ -63,6 +66,32 @@ export const comparisons = [
       { label: table(10_000), than: table(10), must: 1.15, aim: 1 },
       { label: table(100_000), than: table(10), must: 1.15, aim: 1 },
     ],
+  }),
+  comparison({
+    name: 'hosts',
+    summary:
+      '100 000 routes over 1 000 hosts beside ten routes, requests spread over all of them; nginx has one server.',
+    traffic: smallGets,
+    contenders: (bench) => [
+      ...only(bench, [unit], forwarding),
+      ...only(bench, ['sluice'], { ...forwarding, routes: 10 }).map((it) => ({ ...it, label: table(10) })),
+      ...only(bench, ['sluice'], { ...forwarding, routes: 100_000, hosts: 1_000 }).map((it) => ({
+        ...it,
+        label: overHosts,
+      })),
+    ],
+    targets: [{ label: overHosts, than: table(10), must: 1.15, aim: 1 }],
+  }),
+  comparison({
+    name: 'vars',
+    summary:
+      'A route behind nine with the same path whose conditions on a parameter, a field and a cookie fail; nginx only forwards.',
+    traffic: smallGets,
+    contenders: (bench) => [
+      ...only(bench, [unit, 'sluice'], forwarding),
+      ...only(bench, ['sluice'], { ...forwarding, failing: 9 }).map((it) => ({ ...it, label: behindNine })),
+    ],
+    targets: [{ label: behindNine, than: 'sluice', mostMore: 3 }],
   }),
 ]
 

@@ -65,7 +65,7 @@ async function watch(bench: Bench, gateway: Gateway): Promise<Section> {
 async function reloadOnce(gateway: Gateway, probe: SteadyProbe, renamed: boolean): Promise<Reload> {
   const file = routesFile(gateway.folder)
   const path = renamed ? renamedPath : routePath(changed)
-  await writeFile(`${file}.new`, routesText(count, renamed ? changed : -1))
+  await writeFile(`${file}.new`, routesText({ ...forwarding, routes: count }, renamed ? changed : -1))
   await sleep(500)
 
   probe.reset()
