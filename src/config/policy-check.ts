@@ -27,6 +27,8 @@ export interface PolicySchema {
   readonly identify: boolean
   /** What the schema cannot say, for a configuration that fits it: the finding in one sentence. */
   validate?(config: PluginConfig): string | undefined
+  /** The same for what a consumer carries. */
+  validateCredential?(credential: PluginConfig): string | undefined
   /** Configurations with the same answer share one state and have to be equal. */
   sharedState?(config: PluginConfig): string | undefined
 }
@@ -164,6 +166,10 @@ export class PolicyCheck {
     if (isCredential) this.#checkUnique(policy, own, place, owner)
     else this.#noteResources(policy, own, place)
     if (!isCredential && !hasSecrets) this.#checkMeaning(policy, own, place)
+    if (isCredential && !hasSecrets) {
+      const message = policy.validateCredential?.(own)
+      if (message !== undefined) this.#report.add(place, { code: 'invalid-value', message })
+    }
     // `_meta` goes last, so that a configuration reads the same whether it has one or not.
     plugins[policy.name] = meta === undefined ? own : { ...own, _meta: meta }
   }

@@ -54,8 +54,8 @@ function configError(
   const fault = schemaError(schema, own, { references: true })
   if (fault !== undefined) return fault
   // What a configuration with references means is judged when the secrets are known.
-  const isJudged = credentials === undefined && !holdsSecretReference(own)
-  const meaning = isJudged ? policy.validate?.(own) : undefined
+  const judge = credentials === undefined ? policy.validate : policy.validateCredential
+  const meaning = holdsSecretReference(own) ? undefined : judge?.(own)
   if (meaning === undefined) plugins[policy.name] = meta === undefined ? own : { ...own, _meta: meta }
   return meaning
 }

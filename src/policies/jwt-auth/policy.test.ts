@@ -100,6 +100,15 @@ suite('refused', () => {
   })
 })
 
+test('a credential has what its algorithm needs', () => {
+  const finding = (credential: object) =>
+    policy.validateCredential?.({ algorithm: 'HS256', ...credential } as never)
+  assert.match(finding({})!, /secret" is required/)
+  assert.match(finding({ secret: '^%$', base64_secret: true })!, /not in base64/)
+  assert.equal(finding({ secret: 'c2VjcmV0', base64_secret: true }), undefined)
+  assert.equal(finding({ algorithm: 'RS256', public_key: 'x' }), undefined)
+})
+
 suite('public keys', () => {
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const pairs: [string, { publicKey: KeyObject; privateKey: KeyObject }, object][] = [

@@ -97,6 +97,14 @@ export default definePolicy({
     },
   ),
   credentialKey: 'key',
+  validateCredential({ algorithm, secret, base64_secret: encoded }) {
+    if (!isSecret(algorithm)) return undefined
+    if (secret === undefined) return 'property "secret" is required when using HS based algorithms'
+    if (encoded && !/^[A-Za-z0-9+/]+={0,2}$/.test(secret)) {
+      return 'base64_secret required but the secret is not in base64 format'
+    }
+    return undefined
+  },
   create(config, host) {
     const header = headerName(config.header)
     const credentials = host.credentials(keyOf)

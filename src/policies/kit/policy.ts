@@ -31,6 +31,8 @@ export interface PolicyDefinition<
   readonly metadata?: Metadata
   /** What a schema cannot say: the finding in one sentence, or undefined when all is well. Runs before any traffic. */
   validate?(config: Static<Config>): string | undefined
+  /** The same for what a consumer carries. */
+  validateCredential?(credential: Static<Credential>): string | undefined
   /**
    * Configurations that answer the same text share one state and therefore have to be equal; undefined: on its own.
    * `limit-count` answers its `group`.
@@ -63,6 +65,7 @@ export interface AnyPolicy {
   readonly credentialKey?: string
   readonly metadata?: TObject
   validate?(config: PluginConfig): string | undefined
+  validateCredential?(credential: PluginConfig): string | undefined
   sharedState?(config: PluginConfig): string | undefined
   create(config: PluginConfig, host: PolicyHost): PolicyHandlers
 }

@@ -16,12 +16,14 @@ export interface PolicySchema {
   readonly identify: boolean
   /** Beyond the schema, for a configuration that fits it: the finding in one sentence. */
   validate?(config: PluginConfig): string | undefined
+  /** The same for what a consumer carries. */
+  validateCredential?(credential: PluginConfig): string | undefined
   /** Configurations with the same answer have to be equal. */
   sharedState?(config: PluginConfig): string | undefined
 }
 
 export function policySchema(policy: AnyPolicy): PolicySchema {
-  const { validate, sharedState } = policy
+  const { validate, validateCredential, sharedState } = policy
   return {
     name: policy.name,
     priority: policy.priority,
@@ -32,6 +34,7 @@ export function policySchema(policy: AnyPolicy): PolicySchema {
     ...(policy.metadata && { metadataSchema: policy.metadata }),
     identify: policy.stage === 'identify',
     ...(validate && { validate: (config) => validate(config) }),
+    ...(validateCredential && { validateCredential: (credential) => validateCredential(credential) }),
     ...(sharedState && { sharedState: (config) => sharedState(config) }),
   }
 }
