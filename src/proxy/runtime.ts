@@ -2,7 +2,7 @@
  * A data thread's working form of the plan: routes in the router, chains of policies, upstreams with their pools.
  * Changed by deltas; what a delta does not name keeps its state. A request holds the binding it began with.
  */
-
+import { isIP } from 'node:net'
 import { equal } from '../config/copy.ts'
 import type { PlanDelta, PlanResources, RouteSpec, ServiceSpec, UpstreamSpec } from '../config/plan.ts'
 import { resourceKinds } from '../config/plan.ts'
@@ -296,7 +296,7 @@ export class Runtime {
   }
 
   private addressesOf(host: string): readonly string[] {
-    return this.addresses.get(host) ?? [host]
+    return this.addresses.get(host) ?? (isIP(host) === 0 ? [] : [host])
   }
 }
 

@@ -96,7 +96,9 @@ export function requestHead(
   if (exchange.forwardsChunks) text += 'Transfer-Encoding: chunked\r\n'
   else if (exchange.forwardedLength >= 0 && !hasContentLengthLine(head))
     text += `Content-Length: ${exchange.forwardedLength}\r\n`
-  if (exchange.upgrade) text += 'Connection: Upgrade\r\nUpgrade: websocket\r\n'
+  if (exchange.upgrade) text += 'Connection: upgrade\r\nUpgrade: websocket\r\n'
+  // Where connections may be upgraded, APISIX passes on what the client says about its own.
+  else if (head.connectionClose && exchange.binding?.webSocket === true) text += 'Connection: close\r\n'
   if (edits !== null) text += edits.text()
   const { via } = engine.settings.forwarding
   if (via !== undefined) text += `Via: ${exchange.version} ${via}\r\n`
