@@ -7,6 +7,7 @@ import { type CheckResult, check, settingsOf } from '../config/check.ts'
 import { chooseSources, load } from '../config/load.ts'
 import { formatFinding } from '../config/problem.ts'
 import type { Settings } from '../config/settings.ts'
+import type { GivenSetting } from '../config/single-settings.ts'
 import { watchConfig } from '../config/watch.ts'
 import { type Addresses, Gateway } from '../control-thread.ts'
 import { catalogue, policySchemas } from '../policies/index.ts'
@@ -19,9 +20,13 @@ import { type CliIo, exitCode } from './command.ts'
 import { type Signals, watchSignals } from './signals.ts'
 
 /** Prints what is wrong with a configuration, if anything is. */
-export async function checkOnly(named: readonly string[], io: CliIo): Promise<number> {
+export async function checkOnly(
+  named: readonly string[],
+  io: CliIo,
+  flags: readonly GivenSetting[] = [],
+): Promise<number> {
   const sources = await chooseSources(named, io.cwd)
-  const { plan, findings } = await readConfiguration(sources, io, undefined, readerOf(io))
+  const { plan, findings } = await readConfiguration(sources, io, undefined, readerOf(io), flags)
   for (const finding of findings) io.stderr.write(formatFinding(finding))
   if (plan === undefined) return exitCode.invalid
   io.stdout.write('The configuration is valid.\n')
@@ -29,11 +34,16 @@ export async function checkOnly(named: readonly string[], io: CliIo): Promise<nu
 }
 
 /** Runs until a signal ends it. `named`: the sources of the configuration, if any were named. */
-export async function serve(named: readonly string[], threads: SpareThreads, io: CliIo): Promise<number> {
+export async function serve(
+  named: readonly string[],
+  threads: SpareThreads,
+  io: CliIo,
+  flags: readonly GivenSetting[] = [],
+): Promise<number> {
   const sources = await chooseSources(named, io.cwd)
   const slot: StoreSlot = {}
   const secretReader = readerOf(io)
-  const read = () => readConfiguration(sources, io, slot, secretReader)
+  const read = () => readConfiguration(sources, io, slot, secretReader, flags)
   const started = Promise.withResolvers<Gateway>()
   const reload = async () => void (await (await started.promise).reload())
   const signals = watchSignals({
@@ -57,7 +67,7 @@ export async function serve(named: readonly string[], threads: SpareThreads, io:
       secretReader,
       log,
       read,
-      readDocuments: () => load(sources, io.env, io.cwd),
+      readDocuments: () => load(sources, io.env, io.cwd, flags),
       digests,
       threads,
     })
@@ -128,8 +138,9 @@ async function readConfiguration(
   io: CliIo,
   slot: StoreSlot | undefined,
   secretReader: SecretReader,
+  flags: readonly GivenSetting[],
 ): Promise<CheckResult> {
-  const loaded = await load(sources, io.env, io.cwd)
+  const loaded = await load(sources, io.env, io.cwd, flags)
   if (slot !== undefined && slot.store === undefined) {
     const settings = settingsOf(loaded, version)
     if (settings !== undefined) slot.store = new Store(await diskOf(settings, io.cwd))

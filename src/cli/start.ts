@@ -3,21 +3,24 @@ import { delimiter, extname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { SpareThreads } from '../proxy/spare-threads.ts'
 import type { Command } from './command.ts'
+import { settingFlags } from './setting-flags.ts'
 
 export const command: Command = {
   name: 'start',
   summary: 'Run the gateway',
-  usage: 'sluice start [-c FILE_OR_FOLDER]... [--check-only]',
+  usage: 'sluice start [-c FILE_OR_FOLDER]... [--set NAME=VALUE]... [--check-only]',
   options: [
     {
       flags: '-c, --config FILE_OR_FOLDER',
       text: 'What to run; repeatable (default: SLUICE_CONFIG, then ./sluice.yaml, then /etc/sluice/)',
     },
+    { flags: '--set NAME=VALUE', text: 'A single setting, such as log.level=debug; repeatable' },
     { flags: '--check-only', text: 'Check the configuration and end' },
   ],
   examples: [
     'sluice start',
     'sluice start -c examples/quickstart',
+    'sluice start --set log.level=debug --set listeners=8080,127.0.0.1:8081',
     'sluice start -c apisix.yaml -c config.yaml --check-only',
   ],
 
@@ -26,15 +29,17 @@ export const command: Command = {
       args: argv,
       options: {
         config: { type: 'string', short: 'c', multiple: true, default: [] },
+        set: { type: 'string', multiple: true, default: [] },
         'check-only': { type: 'boolean', default: false },
       },
     })
     const named = values.config.length > 0 ? values.config : fromEnvironment(io.env.SLUICE_CONFIG)
-    if (values['check-only']) return (await import('./serve.ts')).checkOnly(named, io)
+    const flags = await settingFlags(values.set)
+    if (values['check-only']) return (await import('./serve.ts')).checkOnly(named, io, flags)
 
     // The threads load their modules while this one loads its own and reads the configuration.
     const threads = new SpareThreads(dataThread, earlyThreads)
-    return (await import('./serve.ts')).serve(named, threads, io)
+    return (await import('./serve.ts')).serve(named, threads, io, flags)
   },
 }
 

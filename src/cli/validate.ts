@@ -6,16 +6,18 @@ import { type Finding, formatFinding, type Severity } from '../config/problem.ts
 import { catalogue, policySchemas } from '../policies/index.ts'
 import { version } from '../version.ts'
 import { type CliIo, type Command, exitCode, UsageError } from './command.ts'
+import { settingFlags } from './setting-flags.ts'
 
 export const command: Command = {
   name: 'validate',
   summary: 'Check a configuration and say what it would run',
-  usage: 'sluice validate [-c FILE_OR_FOLDER]... [--secrets] [--format text|json]',
+  usage: 'sluice validate [-c FILE_OR_FOLDER]... [--set NAME=VALUE]... [--secrets] [--format text|json]',
   options: [
     {
       flags: '-c, --config FILE_OR_FOLDER',
       text: 'What to check; repeatable (default: ./sluice.yaml, then /etc/sluice/)',
     },
+    { flags: '--set NAME=VALUE', text: 'A single setting, such as log.level=debug; repeatable' },
     { flags: '--secrets', text: 'Ask secret managers whether there is what references lead to' },
     { flags: '--format text|json', text: 'How to print findings and summary (default: text)' },
   ],
@@ -30,6 +32,7 @@ export const command: Command = {
       args: argv,
       options: {
         config: { type: 'string', short: 'c', multiple: true, default: [] },
+        set: { type: 'string', multiple: true, default: [] },
         secrets: { type: 'boolean', default: false },
         format: { type: 'string', default: 'text' },
       },
@@ -38,7 +41,7 @@ export const command: Command = {
       throw new UsageError(`--format is text or json, not '${values.format}'`)
     }
     const sources = await chooseSources(values.config, io.cwd)
-    const loaded = await load(sources, io.env, io.cwd)
+    const loaded = await load(sources, io.env, io.cwd, await settingFlags(values.set))
     const checked = check(loaded, policySchemas(catalogue), { gatewayVersion: version })
     const { plan, findings } = values.secrets ? await withSecrets(checked, io) : checked
     const report = { valid: plan !== undefined, findings, ...(plan && { summary: summarise(plan) }) }

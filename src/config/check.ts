@@ -27,7 +27,7 @@ import { Report } from './report.ts'
 import type { RouteInput } from './resources.ts'
 import { checkSecrets } from './secret-check.ts'
 import type { Settings } from './settings.ts'
-import { readSettings } from './settings-check.ts'
+import { readSettings, type SettingsSources } from './settings-check.ts'
 
 export type { Catalogue, PolicySchema } from './policy-check.ts'
 
@@ -63,18 +63,20 @@ export interface CheckResult {
 export function settingsOf(loaded: Loaded, gatewayVersion: string): Settings | undefined {
   const report = new Report(loaded.findings)
   const sections = readSections(loaded.documents, report)
-  const settings = readSettings(sections, { version: gatewayVersion, adminKey: loaded.adminKey }, report)
+  const settings = readSettings(sections, sourcesOf(loaded, gatewayVersion), report)
   return hasErrors(report.finish()) ? undefined : settings
 }
+
+const sourcesOf = ({ adminKey, settings }: Loaded, version: string): SettingsSources => ({
+  version,
+  adminKey,
+  ...(settings !== undefined && { given: settings }),
+})
 
 export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOptions): CheckResult {
   const report = new Report(loaded.findings)
   const sections = readSections(loaded.documents, report)
-  const settings = readSettings(
-    sections,
-    { version: options.gatewayVersion, adminKey: loaded.adminKey },
-    report,
-  )
+  const settings = readSettings(sections, sourcesOf(loaded, options.gatewayVersion), report)
   const { held } = options
   if (held !== undefined) {
     report.tolerate(held, tolerated)

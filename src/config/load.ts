@@ -11,6 +11,7 @@ import { scanJson } from './json-text.ts'
 import { locatePlainYaml, readPlainYaml } from './plain-yaml.ts'
 import { LineIndex, type Position, type Wanted, wantedTree } from './position.ts'
 import { type Finding, formatPath, type PathSegment } from './problem.ts'
+import { type GivenSetting, settingsOfEnvironment } from './single-settings.ts'
 import { locateYaml, readYaml } from './yaml-text.ts'
 
 /** One document of a file. */
@@ -31,6 +32,8 @@ export interface Loaded {
   digests?: Map<string, string>
   /** In which references are looked up. */
   env?: Environment
+  /** Settings from outside of the files; a later one is stronger. */
+  settings?: readonly GivenSetting[]
   /** Of the Admin API, from the environment. */
   adminKey?: string
 }
@@ -57,29 +60,37 @@ const extensions = /\.(ya?ml|json)$/
  * Reads every source, in the order given. A folder stands for its `*.yaml`, `*.yml` and `*.json` in the order of their
  * names, without its subfolders and hidden files. Never throws for what it finds: that becomes findings. Findings name
  * the files as they were given, relative to `cwd`.
+ * @param flags settings of the command line, stronger than those of the environment
  */
 export async function load(
   sources: readonly string[],
   env: Environment,
   cwd: string = process.cwd(),
+  flags: readonly GivenSetting[] = [],
 ): Promise<Loaded> {
   const digests = new Map<string, string>()
   const loaded: Loaded = { documents: [], findings: [], digests, env }
   const { key, finding } = await readAdminKey(env, cwd)
   if (key !== undefined) loaded.adminKey = key
   if (finding !== undefined) loaded.findings.push(finding)
+  const mentioned = new Set<string>()
   for (const source of sources) {
     try {
       for (const file of await sourceFiles(source, cwd)) {
         const text = await readFile(resolve(cwd, file), 'utf8')
         digests.set(file, hash('sha256', text))
+        for (const [name] of text.matchAll(/\bSLUICE_\w+/g)) mentioned.add(name)
         readText(file, text, env, loaded)
       }
     } catch (error) {
       loaded.findings.push(unreadable(source, error as NodeJS.ErrnoException))
     }
   }
-  if (loaded.documents.length === 0 && loaded.findings.length === 0) {
+  const { given, findings } = await settingsOfEnvironment(env, cwd, mentioned)
+  loaded.settings = [...given, ...flags]
+  const isEmpty = loaded.documents.length === 0 && loaded.findings.length === 0
+  loaded.findings.push(...findings)
+  if (isEmpty) {
     loaded.findings.push({
       code: 'no-configuration',
       severity: 'error',

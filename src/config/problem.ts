@@ -30,6 +30,7 @@ export const findingCodes = {
   'duplicate-contract': 'A consumer has two contracts for the same API.',
   'duplicate-global-plugin': 'Two global rules hold the same plugin.',
   'conflicting-shared-state': 'Uses of a policy that share one state are configured differently.',
+  'unknown-setting': 'An environment variable that looks like a setting and sets nothing.',
   'duplicate-setting': 'A setting of the gateway is given twice.',
   'unsafe-admin-key': 'A key of the Admin API that is published, too short, or given twice.',
   'admin-without-key': 'The Admin API asks for no key.',
@@ -41,7 +42,8 @@ export const findingCodes = {
   'unknown-variable': 'A variable that does not exist, and so never has a value.',
   'empty-upstream': 'An upstream without a node that takes traffic.',
   'unknown-registry': 'A service whose registry is not set up, or does not have such names.',
-  'used-setting': "A key of APISIX's own configuration file that was put to use.",
+  'used-setting':
+    "A setting that does not come from `gateway:` of a file: of APISIX's own configuration file, or of the environment.",
   'ignored-field': 'A field that has no effect here.',
 } as const
 

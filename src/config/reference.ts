@@ -3,6 +3,7 @@ import { findingCodes } from './problem.ts'
 import { metaSchema, resourceSchemas, unsupportedResources } from './resources.ts'
 import { secretManagerSchemas } from './secret-managers.ts'
 import { gatewaySchema } from './settings.ts'
+import { singleSettings } from './single-settings.ts'
 
 interface Schema {
   type?: string
@@ -57,6 +58,7 @@ export function configurationReference(): string {
     ...Object.entries(resourceSchemas).map(([kind, schema]) => section(kind, schema)),
     ...Object.entries(secretManagerSchemas).map(([kind, schema]) => section(`secrets: ${kind}`, schema)),
     section('_meta', metaSchema),
+    environment(),
     notYet(),
     findings(),
   ]
@@ -142,6 +144,18 @@ function unsupported(schema: Schema): string[] {
   if (fields === undefined || Array.isArray(fields)) return []
   const names = Object.keys(fields).map((name) => `\`${name}\``)
   return [`Not supported by this version yet: ${names.join(', ')}.\n`]
+}
+
+function environment(): string {
+  const rows = singleSettings.map(({ path, variable }) => row([`\`${variable}\``, `\`${path.join('.')}\``]))
+  return [
+    '## Settings from the environment\n',
+    'Each setting of [gateway](#gateway) has a variable, and with `_FILE` behind its name one for the file that holds its value. They are stronger than the files of the configuration; `--set NAME=VALUE` of `sluice start` is stronger still. A list has commas between its items, or is JSON; a listener may be `PORT` or `HOST:PORT`; what holds maps is JSON. A variable with the prefix `SLUICE_` that sets nothing is a finding.\n',
+    '| variable | setting |',
+    '|---|---|',
+    ...rows,
+    '',
+  ].join('\n')
 }
 
 function notYet(): string {

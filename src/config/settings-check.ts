@@ -2,6 +2,7 @@
 import { copy } from './copy.ts'
 import { checkRegistries } from './discovery-check.ts'
 import type { Sections } from './documents.ts'
+import { formatPath } from './problem.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
 import { checkSchema } from './schema.ts'
 import {
@@ -11,11 +12,20 @@ import {
   resolveSettings,
   type Settings,
 } from './settings.ts'
+import type { GivenSetting } from './single-settings.ts'
 
-/** `version` is the gateway's own. Undefined when something does not fit; the report says what. */
+export interface SettingsSources {
+  /** The gateway's own. */
+  version: string
+  adminKey: string | undefined
+  /** From outside of the files, and stronger than they are. */
+  given?: readonly GivenSetting[]
+}
+
+/** Undefined when something does not fit; the report says what. */
 export function readSettings(
   sections: Sections,
-  { version, adminKey }: { version: string; adminKey: string | undefined },
+  { version, adminKey, given = [] }: SettingsSources,
   report: Report,
 ): Settings | undefined {
   const merged: Record<string, unknown> = {}
@@ -54,9 +64,9 @@ export function readSettings(
     })
   })
   Object.assign(merged, apisix)
+  sound = give(given, merged, places, report) && sound
   if (!sound) return undefined
-  const problems = checkSchema(gatewaySchema, merged)
-  if (problems.length > 0) throw new Error(`sound settings do not fit: ${problems[0]!.message}`)
+  if (!fitsTogether(merged, given, report)) return undefined
   if (adminKey !== undefined) addAdminKey(merged, adminKey)
   const discovery = places.get('discovery')
   if (discovery !== undefined) checkRegistries((merged as GatewayInput).discovery ?? {}, discovery, report)
@@ -64,6 +74,65 @@ export function readSettings(
   checkAdmin(settings.admin, places.get('admin'), report)
   checkPorts(settings, places, sections, report)
   return settings
+}
+
+/** Puts single settings in place. @returns whether each fits its field */
+function give(
+  given: readonly GivenSetting[],
+  merged: Record<string, unknown>,
+  places: Map<string, Place>,
+  report: Report,
+): boolean {
+  let sound = true
+  for (const { name, path, value, schema } of given) {
+    const [problem] = checkSchema(schema, copy(value))
+    if (problem !== undefined) {
+      sound = false
+      const where = problem.path.length === 0 ? name : `${name}, at ${formatPath(problem.path)},`
+      report.addUnplaced(undefined, {
+        code: problem.code,
+        message: `${where} ${problem.message}`,
+        hint: problem.hint,
+      })
+      continue
+    }
+    report.addUnplaced(undefined, {
+      code: 'used-setting',
+      severity: 'info',
+      message: `${name} sets gateway.${formatPath(path)}`,
+    })
+    setAt(merged, path, copy(value))
+    places.delete(path[0]!)
+  }
+  return sound
+}
+
+function setAt(root: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  let map = root
+  for (const name of path.slice(0, -1)) {
+    const inner = isMap(map[name]) ? { ...map[name] } : {}
+    map[name] = inner
+    map = inner
+  }
+  map[path.at(-1)!] = value
+}
+
+/** Every part fits. The whole may still lack what a single setting from outside calls for. */
+function fitsTogether(
+  merged: Record<string, unknown>,
+  given: readonly GivenSetting[],
+  report: Report,
+): boolean {
+  const problems = checkSchema(gatewaySchema, merged)
+  if (problems.length > 0 && given.length === 0) {
+    throw new Error(`sound settings do not fit: ${problems[0]!.message}`)
+  }
+  for (const { code, path, message } of problems) {
+    const names = given.filter((one) => path.every((segment, depth) => one.path[depth] === segment))
+    const by = names.length === 0 ? '' : ` (with ${names.map(({ name }) => name).join(', ')})`
+    report.addUnplaced(undefined, { code, message: `gateway.${formatPath(path)}${by}: ${message}` })
+  }
+  return problems.length === 0
 }
 
 /** Lays `above` over `below`, in place: maps are merged, anything else is replaced, which is told. */
@@ -171,10 +240,8 @@ function checkPorts(
   })
   all.forEach((one, index) => {
     const other = all.slice(0, index).find((before) => collide(before, one))
-    // Both from defaults cannot collide, so that one of them has a place.
-    const place = one.place ?? other?.place
-    if (other === undefined || place === undefined) return
-    report.add(place, {
+    if (other === undefined) return
+    report.addUnplaced(one.place ?? other.place, {
       code: 'duplicate-listener',
       message: `${one.what} and ${other.what} both take port ${one.port}`,
       hint: 'Give one of them another port.',
