@@ -62,7 +62,7 @@ async function explain(t: TestContext, text: string, ...argv: string[]) {
   const code = await runProgram(['explain', ...argv], {
     stdout: { write: (chunk) => (output.stdout += chunk) },
     stderr: { write: (chunk) => (output.stderr += chunk) },
-    env: {},
+    env: { JACKS_KEY: 'from-the-environment' },
     cwd,
     isTTY: false,
   })
@@ -282,6 +282,25 @@ routes:
     const { stdout } = await explain(t, text, '/')
     t.assert.match(stdout, /key-auth: would answer, but only watches 401 /)
     t.assert.match(stdout, /^forwarded as$/m)
+  })
+
+  test('secrets of the environment are in their places, those of managers only when asked for', async (t) => {
+    const text = `
+secrets: [{ id: file/keys, path: . }]
+routes:
+  - { id: a, uri: /a, plugins: { key-auth: {} }, upstream: { nodes: { "10.0.0.1:80": 1 } } }
+  - { id: b, uri: /b, plugins: { key-auth: { realm: $secret://file/keys/realm } }, upstream: { nodes: { "10.0.0.1:80": 1 } } }
+consumers: [{ username: jack, plugins: { key-auth: { key: $env://JACKS_KEY } } }]
+`
+    const jack = await explain(t, text, '/a', '-H', 'apikey: from-the-environment')
+    t.assert.match(jack.stdout, /^consumer {2}jack$/m)
+    t.assert.match(jack.stdout, /^forwarded as$/m)
+    const unasked = await explain(t, text, '/b', '-H', 'apikey: from-the-environment')
+    t.assert.match(
+      unasked.stdout,
+      /key-auth: fails\n {4}a secret that it needs is not there, or was not looked up/,
+    )
+    t.assert.doesNotMatch(jack.stdout + unasked.stdout, /from-the-environment/)
   })
 
   test('a configuration with errors: they are printed, exit 3', async (t) => {

@@ -1,8 +1,10 @@
 import { parseArgs } from 'node:util'
+import { catalogue, policySchemas } from '../policies/index.ts'
 import { type RequestDescription, readDescription } from '../proxy/explain/description.ts'
 import type { Explanation } from '../proxy/explain/explanation.ts'
 import { type CliIo, type Command, exitCode, UsageError } from './command.ts'
 import { formatOf, readConfiguration } from './configuration.ts'
+import { bindSecrets } from './explain/bound-plan.ts'
 import { explainOffline } from './explain/offline.ts'
 import { explanationText } from './explain/text.ts'
 import { printErrors } from './findings.ts'
@@ -26,6 +28,7 @@ export const command: Command = {
       flags: '--listener NAME',
       text: "Where it comes in (default: the listener of the URL's port, else the first)",
     },
+    { flags: '--secrets', text: 'Ask secret managers for what policies need; without, only the environment' },
     { flags: '--format text|json', text: 'How to print it (default: text)' },
   ],
   examples: [
@@ -46,6 +49,7 @@ export const command: Command = {
         data: { type: 'string', short: 'd' },
         from: { type: 'string' },
         listener: { type: 'string' },
+        secrets: { type: 'boolean', default: false },
         format: { type: 'string', default: 'text' },
       },
     })
@@ -58,7 +62,7 @@ export const command: Command = {
     const description = describe(url, values)
     const explanation =
       values.gateway === undefined
-        ? await explainFiles(values.config, description, io)
+        ? await explainFiles(values.config, description, values.secrets, io)
         : await askGateway(gatewayUrl(values.gateway), 'POST', '/v1/explain', description)
     if (explanation === undefined) return exitCode.invalid
     io.stdout.write(
@@ -104,11 +108,13 @@ function fieldOf(text: string): [name: string, value: string] {
 async function explainFiles(
   named: readonly string[],
   description: RequestDescription,
+  asksManagers: boolean,
   io: CliIo,
 ): Promise<Explanation | undefined> {
-  const { plan, configuration, documents, findings } = await readConfiguration(named, io)
+  const { plan, configuration, documents, findings, secretUses = [] } = await readConfiguration(named, io)
   if (plan !== undefined && configuration !== undefined) {
-    return explainOffline(description, plan, configuration, documents)
+    const bound = await bindSecrets(plan, secretUses, policySchemas(catalogue), asksManagers, io)
+    return explainOffline(description, bound, configuration, documents)
   }
   printErrors(findings, io)
   return undefined

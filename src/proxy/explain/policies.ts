@@ -142,17 +142,16 @@ class PolicyExplainer {
     notes: string[],
   ): Pick<ExplainedPolicy, 'verdict' | 'answer'> {
     if (entry.unavailable) {
-      notes.push(
-        entry.policy === ''
-          ? 'what the route refers to is not there'
-          : 'it could not be set up: it denies every request',
-      )
+      notes.push(whyUnavailable(entry, merged))
       return { verdict: 'fails' }
     }
     if (turn === undefined) return this.#withoutTurn(entry, merged, notes)
     const { verdict, failed, unknown } = turn
     if (failed !== undefined) {
-      notes.push(failed, ...(entry.continueOnError ? ['on_error: continue lets the request pass'] : []))
+      notes.push(
+        entry.confidential ? 'why is withheld, because its configuration holds secrets' : failed,
+        ...(entry.continueOnError ? ['on_error: continue lets the request pass'] : []),
+      )
       return { verdict: 'fails' }
     }
     if (unknown !== undefined) {
@@ -180,6 +179,13 @@ class PolicyExplainer {
     }
     return { verdict: entry.handlers.request === undefined ? 'no say' : 'not reached' }
   }
+}
+
+function whyUnavailable({ policy }: ChainEntry, merged: MergedPolicy | undefined): string {
+  if (policy === '') return 'what the route refers to is not there'
+  return merged?.config._meta?.secrets === 'missing'
+    ? 'a secret that it needs is not there, or was not looked up: it denies every request'
+    : 'it could not be set up: it denies every request'
 }
 
 const isGlobal = (owner: string, merged: MergedPolicy | undefined): boolean =>
