@@ -271,6 +271,11 @@ export class Gateway {
       configuration: () => this.#live.configuration,
       stored: (kind: ResourceKind, id: string) => this.#store.get(kind, id),
       version: () => this.#supervisor.plan.version,
+      discoveredNodes: (kind: 'routes' | 'services' | 'upstreams', id: string) => {
+        const resource = this.#supervisor.plan[kind].get(id)
+        const upstream = resource && ('nodes' in resource ? resource : resource.upstream)
+        return upstream?.discovery && this.#discovery.nodesOf(upstream.discovery.key)
+      },
     }
     return {
       ...controlEndpoints({

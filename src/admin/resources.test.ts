@@ -43,6 +43,7 @@ services:
   - { id: s, plugins: { stamp: { ink: red, _meta: { priority: 3 } } }, upstream_id: 5 }
 upstreams:
   - { id: 5, nodes: [{ host: 127.0.0.1, port: 8001, weight: 1 }] }
+  - { id: found, service_name: users, discovery_type: dns }
 plugin_metadata:
   - { id: stamp, pad: wet }
 `)
@@ -54,6 +55,8 @@ async function served(t: TestContext) {
     stored: (_kind: string, id: string) =>
       id === '5' ? { created: 7, modified: 9, value: '{"create_time":100,"update_time":200}' } : undefined,
     version: () => 3,
+    discoveredNodes: (_kind: string, id: string) =>
+      id === 'found' ? [{ host: '10.0.0.1', port: 80, weight: 5 }] : undefined,
   }
   const server = new AdminServer(resourceEndpoints(source, new SecretFields(policies)), log)
   const port = await server.listen({ host: '127.0.0.1', port: 0, enabled: true })
@@ -107,13 +110,20 @@ suite('the resources at the control port', () => {
     assert.equal(body.has_domain, false)
   })
 
+  test('an upstream whose nodes a registry knows has them', async (t) => {
+    const ask = await served(t)
+    const { body } = await ask('/v1/upstream/found')
+    assert.deepEqual(body.value.nodes, [{ host: '10.0.0.1', port: 80, weight: 5 }])
+    assert.deepEqual([body.value.service_name, body.has_domain], ['users', false])
+  })
+
   test('lists have everything that is configured, also what is switched off', async (t) => {
     const ask = await served(t)
     const ids = async (path: string) =>
       (await ask(path)).body.map(({ value }: { value: { id: string } }) => value.id)
     assert.deepEqual(await ids('/v1/routes'), ['1', 'off'])
     assert.deepEqual(await ids('/v1/services'), ['s'])
-    assert.deepEqual(await ids('/v1/upstreams'), ['5'])
+    assert.deepEqual(await ids('/v1/upstreams'), ['5', 'found'])
     assert.deepEqual((await ask('/v1/plugin_metadatas')).body, [{ pad: 'wet', id: 'stamp' }])
     assert.deepEqual((await ask('/v1/service/s')).body.value.plugins, {
       stamp: { ink: 'red', _meta: { priority: 3 } },

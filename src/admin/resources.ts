@@ -8,6 +8,7 @@ import { equal } from '../config/copy.ts'
 import { nodeEntries } from '../config/normal-form.ts'
 import type { Plugins, ResourceKind } from '../config/plan.ts'
 import type { SecretFields } from '../config/secret-fields.ts'
+import type { DiscoveredNode } from '../proxy/upstream/discovery/discovered-node.ts'
 import { type AdminRequest, type Endpoint, type Endpoints, emptyAsLua, json } from './server.ts'
 
 /** Where the resources come from; asked at each request. */
@@ -17,6 +18,11 @@ export interface ResourceSource {
   stored(kind: ResourceKind, id: string): { created: number; modified: number; value: string } | undefined
   /** Of the plan in use. */
   version(): number
+  /** Of the resource's upstream, where a registry knows them. */
+  discoveredNodes(
+    kind: 'routes' | 'services' | 'upstreams',
+    id: string,
+  ): readonly DiscoveredNode[] | undefined
 }
 
 export function resourceEndpoints(source: ResourceSource, secrets: SecretFields): Endpoints {
@@ -70,7 +76,11 @@ class ResourceView {
     if (input === undefined) return undefined
     const stored = this.#source.stored(kind, id)
     const version = this.#source.version()
-    const value = this.#secrets.redact({ kind, id }, runTimeValue({ ...input, ...times(stored?.value), id }))
+    const written = withNodes(
+      { ...input, ...times(stored?.value), id },
+      this.#source.discoveredNodes(kind, id),
+    )
+    const value = this.#secrets.redact({ kind, id }, runTimeValue(written))
     return {
       key: stored === undefined ? `/${kind}/${id}` : `/apisix/${kind}/${id}`,
       value,
@@ -98,6 +108,13 @@ function times(value: string | undefined): Fields {
     ...(create_time !== undefined && { create_time }),
     ...(update_time !== undefined && { update_time }),
   }
+}
+
+/** What a registry knows stands where nodes are configured otherwise. */
+function withNodes(fields: Fields, nodes: readonly DiscoveredNode[] | undefined): Fields {
+  if (nodes === undefined) return fields
+  const { upstream } = fields
+  return upstream === undefined ? { ...fields, nodes } : { ...fields, upstream: { ...upstream, nodes } }
 }
 
 /** Defaults of ours that APISIX does not fill in: what says them says nothing. */
