@@ -2,33 +2,21 @@
  * Where the control thread comes together: configuration and its reloads, the supervisor of the data threads, name
  * resolution, metrics, and the endpoints for operators.
  */
-import { AdminApi } from './admin/api/api.ts'
-import { ApiServer } from './admin/api/server.ts'
+import type { AdminApi } from './admin/api/api.ts'
 import type { Store } from './admin/api/store.ts'
-import { controlEndpoints } from './admin/control.ts'
-import { discoveryEndpoints } from './admin/discovery.ts'
-import { explainEndpoints } from './admin/explain.ts'
-import { exportEndpoints } from './admin/exported-configuration.ts'
 import { refuseForeign } from './admin/foreign-requests.ts'
 import { healthEndpoints } from './admin/health.ts'
-import { healthcheckEndpoints } from './admin/healthcheck.ts'
 import { LiveConfiguration } from './admin/live-configuration.ts'
 import { metricsEndpoints } from './admin/metrics.ts'
-import { schemaEndpoints } from './admin/published-schemas.ts'
-import { resourceEndpoints } from './admin/resources.ts'
 import { AdminServer, type AdminServerOptions, type Endpoints } from './admin/server.ts'
-import { stateEndpoints } from './admin/state.ts'
 import { statusEndpoints } from './admin/status.ts'
-import { loadEndpoints } from './admin/upstream-loads.ts'
 import type { Catalogue, CheckResult } from './config/check.ts'
 import type { Configuration } from './config/configuration.ts'
 import type { Loaded, SourceDocument } from './config/load.ts'
 import type { Plan, ResourceKind } from './config/plan.ts'
 import { formatFinding } from './config/problem.ts'
-import { Provenance } from './config/provenance.ts'
-import { SecretFields } from './config/secret-fields.ts'
+import type { Provenance } from './config/provenance.ts'
 import type { AdminSettings } from './config/settings.ts'
-import { collectGarbage } from './garbage.ts'
 import { planUpstreams } from './proxy/plan-upstreams.ts'
 import type { SpareThreads } from './proxy/spare-threads.ts'
 import { Supervisor } from './proxy/supervisor.ts'
@@ -176,16 +164,10 @@ export class Gateway {
         ...healthEndpoints(status),
         ...metricsEndpoints(this.#exposition),
       })
-      const controlPort = await this.#serve(
-        control,
-        {
-          ...this.#controlEndpoints(),
-          ...stateEndpoints(this.#supervisor, this.#log, () => {
-            this.#stateClears++
-          }),
-        },
-        { guard: refuseForeign, wrongMethod: 404 },
-      )
+      const controlPort = await this.#serve(control, () => this.#controlEndpoints(), {
+        guard: refuseForeign,
+        wrongMethod: 404,
+      })
       await this.#serve(statusApi, statusEndpoints(status))
       await this.#supervisor.start()
       const adminPort = await this.#serveAdmin(admin)
@@ -264,45 +246,25 @@ export class Gateway {
     await this.#close()
   }
 
-  #controlEndpoints(): Endpoints {
-    const secrets = new SecretFields(this.#catalogue)
-    const source = {
-      plan: () => this.#supervisor.plan,
-      configuration: () => this.#live.configuration,
-      stored: (kind: ResourceKind, id: string) => this.#store.get(kind, id),
-      version: () => this.#supervisor.plan.version,
-      discoveredNodes: (kind: 'routes' | 'services' | 'upstreams', id: string) => {
-        const resource = this.#supervisor.plan[kind].get(id)
-        const upstream = resource && ('nodes' in resource ? resource : resource.upstream)
-        return upstream?.discovery && this.#discovery.nodesOf(upstream.discovery.key)
+  /** Loaded by the first request, because a start has no need of them. */
+  async #controlEndpoints(): Promise<Endpoints> {
+    const { operatorEndpoints } = await import('./operator-endpoints.ts')
+    return operatorEndpoints({
+      catalogue: this.#catalogue,
+      supervisor: this.#supervisor,
+      live: this.#live,
+      store: this.#store,
+      discovery: this.#discovery,
+      health: this.#health,
+      loads: this.#loads,
+      log: this.#log,
+      reload: () => this.reload(),
+      provenance: () => this.#provenance(),
+      resourceName: (kind, id) => this.#resourceName(kind, id),
+      stateCleared: () => {
+        this.#stateClears++
       },
-    }
-    return {
-      ...controlEndpoints({
-        plan: source.plan,
-        status: () => this.#supervisor.status,
-        reload: () => this.reload(),
-        collectGarbage: async () => {
-          await this.#supervisor.askAll('collect-garbage', undefined)
-          collectGarbage()
-        },
-      }),
-      ...schemaEndpoints(this.#catalogue),
-      ...resourceEndpoints(source, secrets),
-      ...exportEndpoints(source, secrets),
-      ...discoveryEndpoints(this.#discovery, secrets),
-      ...loadEndpoints(this.#loads),
-      ...explainEndpoints({
-        explain: (description) => this.#supervisor.ask('explain', description),
-        health: this.#health,
-        sources: async () => ({
-          secrets,
-          configuration: this.#live.configuration,
-          provenance: await this.#provenance(),
-        }),
-      }),
-      ...healthcheckEndpoints(source.plan, this.#health, (kind, id) => this.#resourceName(kind, id)),
-    }
+    })
   }
 
   /** What APISIX calls a resource: those of the Admin API otherwise than those of files. */
@@ -323,6 +285,7 @@ export class Gateway {
 
   /** Files are read again, because what is held of them is not what was written; one that has changed says nothing. */
   async #provenance(): Promise<Provenance> {
+    const { Provenance } = await import('./config/provenance.ts')
     const { documents, digests } = await this.#readDocuments()
     const same = ({ file }: SourceDocument) => digests?.get(file) === this.#digests?.get(file)
     return new Provenance(documents.filter(same))
@@ -330,7 +293,7 @@ export class Gateway {
 
   async #serve(
     address: Plan['settings']['metrics'],
-    endpoints: Endpoints,
+    endpoints: Endpoints | (() => Promise<Endpoints>),
     options: AdminServerOptions = {},
   ): Promise<number | undefined> {
     if (!address.enabled) return undefined
@@ -341,6 +304,10 @@ export class Gateway {
 
   async #serveAdmin(settings: AdminSettings): Promise<number | undefined> {
     if (!settings.enabled) return undefined
+    const [{ AdminApi }, { ApiServer }] = await Promise.all([
+      import('./admin/api/api.ts'),
+      import('./admin/api/server.ts'),
+    ])
     const api = new AdminApi({
       settings,
       live: this.#live,

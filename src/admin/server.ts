@@ -48,17 +48,22 @@ const largestBody = 8 * 1024 * 1024
 
 export class AdminServer {
   readonly #server: Server
-  readonly #endpoints: Endpoints
+  readonly #load: () => Promise<Endpoints>
   readonly #log: Log
   readonly #guard: (request: IncomingMessage) => Answer | undefined
   readonly #wrongMethod: 404 | 405
 
+  /** `endpoints`: of a function, what it resolves with when the first request has come. */
   constructor(
-    endpoints: Endpoints,
+    endpoints: Endpoints | (() => Promise<Endpoints>),
     log: Log,
     { guard = () => undefined, wrongMethod = 405 }: AdminServerOptions = {},
   ) {
-    this.#endpoints = endpoints
+    let loaded: Promise<Endpoints> | undefined
+    this.#load = async () => {
+      loaded ??= typeof endpoints === 'function' ? endpoints() : Promise.resolve(endpoints)
+      return loaded
+    }
     this.#log = log
     this.#guard = guard
     this.#wrongMethod = wrongMethod
@@ -103,8 +108,9 @@ export class AdminServer {
       const refused = this.#guard(request)
       if (refused !== undefined) return refused
       const method = request.method === 'HEAD' ? 'GET' : (request.method ?? '')
-      const found = this.#find(method, path)
-      if (found === undefined) return this.#notFound(path, allow)
+      const endpoints = await this.#load()
+      const found = find(endpoints, method, path)
+      if (found === undefined) return this.#notFound(endpoints, path, allow)
       const body = await bodyOf(request)
       if (body === undefined) return text(413, `A body may have ${largestBody} bytes.\n`)
       const { endpoint, rest } = found
@@ -122,31 +128,34 @@ export class AdminServer {
     }
   }
 
-  #find(method: string, path: string): { endpoint: Endpoint; rest: string } | undefined {
-    const exact = `${method} ${path}`
-    if (Object.hasOwn(this.#endpoints, exact)) return { endpoint: this.#endpoints[exact]!, rest: '' }
-    for (let slash = exact.lastIndexOf('/'); slash !== -1; slash = exact.lastIndexOf('/', slash - 1)) {
-      const wildcard = `${exact.slice(0, slash)}/*`
-      if (!Object.hasOwn(this.#endpoints, wildcard)) continue
-      return { endpoint: this.#endpoints[wildcard]!, rest: decoded(exact.slice(slash + 1)) }
-    }
-    return undefined
-  }
-
-  #notFound(path: string, allow: string[]): Answer {
-    const methods = new Set(Object.keys(this.#endpoints).map((name) => name.split(' ', 1)[0]!))
-    allow.push(...[...methods].filter((method) => this.#find(method, path) !== undefined))
-    if (allow.length === 0) return text(404, `404 Not Found. Try ${this.#names()}.\n`)
+  #notFound(endpoints: Endpoints, path: string, allow: string[]): Answer {
+    const methods = new Set(Object.keys(endpoints).map((name) => name.split(' ', 1)[0]!))
+    allow.push(...[...methods].filter((method) => find(endpoints, method, path) !== undefined))
+    if (allow.length === 0) return text(404, `404 Not Found. Try ${namesOf(endpoints)}.\n`)
     if (allow.includes('GET')) allow.splice(allow.indexOf('GET') + 1, 0, 'HEAD')
     return text(this.#wrongMethod, `This answers ${allow.join(', ')} only.\n`)
   }
-
-  #names(): string {
-    return Object.keys(this.#endpoints)
-      .map((name) => name.replace(/^GET /, ''))
-      .join(', ')
-  }
 }
+
+function find(
+  endpoints: Endpoints,
+  method: string,
+  path: string,
+): { endpoint: Endpoint; rest: string } | undefined {
+  const exact = `${method} ${path}`
+  if (Object.hasOwn(endpoints, exact)) return { endpoint: endpoints[exact]!, rest: '' }
+  for (let slash = exact.lastIndexOf('/'); slash !== -1; slash = exact.lastIndexOf('/', slash - 1)) {
+    const wildcard = `${exact.slice(0, slash)}/*`
+    if (!Object.hasOwn(endpoints, wildcard)) continue
+    return { endpoint: endpoints[wildcard]!, rest: decoded(exact.slice(slash + 1)) }
+  }
+  return undefined
+}
+
+const namesOf = (endpoints: Endpoints): string =>
+  Object.keys(endpoints)
+    .map((name) => name.replace(/^GET /, ''))
+    .join(', ')
 
 /** Undefined: larger than is taken. */
 async function bodyOf(request: IncomingMessage): Promise<string | undefined> {

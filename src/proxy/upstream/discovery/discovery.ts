@@ -9,11 +9,8 @@ import type { Log } from '../../../telemetry/log.ts'
 import type { ServiceNodes } from '../../thread-protocol.ts'
 import type { NodeBook } from '../../whereabouts.ts'
 import type { BackoffLimits } from './backoff.ts'
-import { ConsulRegistry } from './consul-registry.ts'
 import type { DiscoveredNode } from './discovered-node.ts'
-import { DnsRegistry } from './dns-registry.ts'
-import { KubernetesRegistry } from './kubernetes-registry.ts'
-import { NacosRegistry } from './nacos-registry.ts'
+import { loadRegistry, type OpenRegistry, type RegistryType } from './registries.ts'
 import type { Registry, RegistryContext, Subscription } from './registry.ts'
 import { RegistryHealth, type RegistryState } from './registry-health.ts'
 
@@ -69,6 +66,8 @@ const defaultBackoff: BackoffLimits = { first: 500, longest: 30_000 }
 
 export class Discovery implements NodeBook {
   readonly #options: DiscoveryOptions
+  readonly #openers = new Map<RegistryType, OpenRegistry>()
+  #closed = false
   /** By type and id. */
   readonly #registries = new Map<string, Running>()
   readonly #services = new Map<string, Followed>()
@@ -83,6 +82,10 @@ export class Discovery implements NodeBook {
     services: ReadonlyMap<string, DiscoverySpec>,
     timeout: number,
   ): Promise<void> {
+    for (const { type } of registries) {
+      if (!this.#openers.has(type)) this.#openers.set(type, await loadRegistry(type))
+    }
+    if (this.#closed) return
     this.#use(registries)
     for (const key of this.#services.keys()) if (!services.has(key)) this.#forget(key)
     const first: Promise<void>[] = []
@@ -135,6 +138,7 @@ export class Discovery implements NodeBook {
   }
 
   close(): void {
+    this.#closed = true
     this.#use([])
     for (const followed of this.#services.values()) followed.settled.resolve()
     this.#services.clear()
@@ -161,17 +165,7 @@ export class Discovery implements NodeBook {
 
   #open(settings: RegistrySettings, health: RegistryHealth): Registry {
     const { log, dns, backoff = defaultBackoff } = this.#options
-    const context = { log, dns, backoff, health }
-    switch (settings.type) {
-      case 'dns':
-        return new DnsRegistry(settings.config, context)
-      case 'consul':
-        return new ConsulRegistry(settings.config, context)
-      case 'kubernetes':
-        return new KubernetesRegistry(settings.config, context)
-      case 'nacos':
-        return new NacosRegistry(settings.config, context)
-    }
+    return this.#openers.get(settings.type)!(settings, { log, dns, backoff, health })
   }
 
   #subscribe(followed: Followed): void {
