@@ -347,6 +347,15 @@ test('nodes of services reach the threads at their start, with a plan that needs
   for (const { nodes } of await askBoth(supervisor)) assert.deepEqual(nodes, ['10.0.0.3'])
 })
 
+test('a thread that takes the place of another knows the nodes', async (t) => {
+  const { supervisor, nodeBook, logged } = await startedSupervisor(t, discovered('one'))
+  nodeBook.known.set('one', [{ host: '10.0.0.1', weight: 1 }])
+  await supervisor.endThread(1)
+  await logged('data thread was replaced')
+  const replaced = (await askBoth(supervisor)).find(({ threadId }) => threadId === 1)
+  assert.deepEqual(replaced?.nodes, ['10.0.0.1'])
+})
+
 test('a plan that is refused leaves the services as they were', async (t) => {
   const { supervisor, nodeBook } = await startedSupervisor(t, discovered('one'))
   const upstream = '{ service_name: two, discovery_type: dns }'
