@@ -30,6 +30,7 @@ import { UpstreamLoads } from './proxy/upstream/load/loads.ts'
 import { Resolver } from './proxy/upstream/resolver.ts'
 import { SecretBook } from './secrets/book.ts'
 import { systemClock } from './secrets/clock.ts'
+import { secretFamilies } from './secrets/families.ts'
 import { readerOf, type SecretReader } from './secrets/reader.ts'
 import { Exposition } from './telemetry/exposition.ts'
 import { DescriptorDestination, LineSink } from './telemetry/line-sink.ts'
@@ -145,6 +146,7 @@ export class Gateway {
     })
     state.add(this.#loads.keeper)
     this.#exposition.addSource(() => loadFamilies(this.#loads, (key) => this.#upstreamName(key)))
+    this.#exposition.addSource(() => secretFamilies(this.#secrets.counts))
     state.add({ kind: 'caches', count: () => this.#resolver.size, clear: () => this.#resolver.refresh() })
     state.add({
       kind: 'caches',

@@ -90,8 +90,9 @@ export class PolicyChains {
 
   /** The chain of a route with what the consumer and its group bring on top; the same chain when they bring nothing. */
   forConsumer(base: Chain, { spec }: Consumer): Chain {
+    if (!this.bringsPolicies(spec)) return base
     const origin = this.origins.get(base)
-    if (origin === undefined || !this.bringsPolicies(spec)) return base
+    if (origin === undefined) return base
     const group = spec.group_id === undefined ? undefined : this.resources.consumer_groups.get(spec.group_id)
     const known = origin.byConsumer.get(spec.username)
     if (known !== undefined && known.consumer === spec && known.group === group) return known.chain

@@ -32,6 +32,14 @@ export interface SecretBookOptions {
   log: SecretLog
 }
 
+/** References by what is known of them. */
+export interface SecretCounts {
+  resolved: number
+  /** With a value that could not be confirmed lately. */
+  stale: number
+  unresolved: number
+}
+
 /** One reference. */
 interface Entry {
   readonly text: string
@@ -128,9 +136,8 @@ export class SecretBook {
     return this.#entries.size
   }
 
-  /** References by what is known of them. `stale` ones have a value that could not be confirmed lately. */
-  get counts(): { resolved: number; stale: number; unresolved: number } {
-    const counts = { resolved: 0, stale: 0, unresolved: 0 }
+  get counts(): SecretCounts {
+    const counts: SecretCounts = { resolved: 0, stale: 0, unresolved: 0 }
     for (const { resolution, stale } of this.#entries.values()) {
       if (resolution === undefined || 'failure' in resolution) counts.unresolved++
       else if (stale) counts.stale++

@@ -17,6 +17,7 @@ let upstream: http.Server
 let vault: FakeManager
 let gateway: RunningGateway
 let control: number
+let metrics: number
 const secrets: Record<string, Record<string, string> | undefined> = {}
 const closing: (() => void)[] = []
 
@@ -35,6 +36,7 @@ before(async () => {
   secrets.jack = { key: 'canary-jack-1' }
   secrets.realm = { text: 'canary-header' }
   control = await freePort()
+  metrics = await freePort()
   gateway = await startGateway((port) => configuration(port, (upstream.address() as AddressInfo).port), {
     JILL_KEY: 'canary-jill',
     VAULT_TOKEN: 'canary-token',
@@ -50,7 +52,7 @@ const configuration = (port: number, upstreamPort: number) => `
 gateway:
   workers: 2
   listeners: [{ name: http, host: 127.0.0.1, port: ${port} }]
-  metrics: { enabled: false }
+  metrics: { port: ${metrics} }
   control: { port: ${control} }
   secrets: { unresolved: deny }
 upstreams: [{ id: u, nodes: { "127.0.0.1:${upstreamPort}": 1 } }]
@@ -138,7 +140,10 @@ suite('the configuration of a policy', () => {
 
 test('values are told to nobody', async () => {
   const pages = ['/v1/plan', '/v1/schema', '/v1/routes', '/v1/services', '/v1/upstreams', '/v1/state']
-  let told = gateway.output()
+  const exposed = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()
+  assert.match(exposed, /^sluice_secrets\{state="resolved"\} 2$/m)
+  assert.match(exposed, /^sluice_secrets\{state="unresolved"\} 3$/m)
+  let told = gateway.output() + exposed
   for (const page of pages) told += await (await fetch(`http://127.0.0.1:${control}${page}`)).text()
   const folder = await mkdtemp(join(tmpdir(), 'sluice-secrets-'))
   await writeFile(join(folder, 'sluice.yaml'), configuration(1, 1))

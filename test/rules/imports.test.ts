@@ -12,7 +12,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   config: [],
   telemetry: ['types:config'],
   proxy: ['config', 'telemetry'],
-  secrets: ['config'],
+  secrets: ['config', 'types:telemetry'],
   admin: ['config', 'telemetry', 'proxy'],
   'policies/kit': [
     'types:proxy',
