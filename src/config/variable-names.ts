@@ -60,6 +60,7 @@ export const variableNames = [
 export const variableFamilies = [
   'http_',
   'upstream_http_',
+  'sent_http_',
   'arg_',
   'cookie_',
   'uri_param_',

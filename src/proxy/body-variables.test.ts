@@ -61,6 +61,14 @@ suite('variables of the body', () => {
     ])
   })
 
+  test('of a body that was replaced', () => {
+    let body = '{"a":1}'
+    const x = request('application/json', '', { heldBody: () => body })
+    assert.deepEqual(values(x, 'post_arg.a', 'post_arg.b'), [1, undefined])
+    body = '{"b":2}'
+    assert.deepEqual(values(x, 'post_arg.a', 'post_arg.b'), [undefined, 2])
+  })
+
   test('of a multipart form', () => {
     const x = request(
       'multipart/form-data; boundary=b',

@@ -65,8 +65,8 @@ export function wholeBody(x: Exchange): Value {
 }
 
 /** What a body was parsed to, for as long as its exchange lives. */
-const tables = new WeakMap<Exchange, { value: unknown }>()
-const operations = new WeakMap<Exchange, { value: GraphqlOperation | undefined }>()
+const tables = new WeakMap<Exchange, { body: string; value: unknown }>()
+const operations = new WeakMap<Exchange, { body: string; value: GraphqlOperation | undefined }>()
 
 function bodyTable(x: Exchange): unknown {
   const type = contentType(x)
@@ -75,8 +75,9 @@ function bodyTable(x: Exchange): unknown {
   const body = x.request.heldBody(bodyLimits.post_args)
   if (body === null) return undefined
   let table = tables.get(x)
-  if (table === undefined) {
-    table = { value: parsed(body, read, x.request.headers.get('content-type') ?? '') }
+  // A policy may have put another body in its place.
+  if (table?.body !== body) {
+    table = { body, value: parsed(body, read, x.request.headers.get('content-type') ?? '') }
     tables.set(x, table)
   }
   return table.value
@@ -119,10 +120,10 @@ function graphqlOf(x: Exchange): GraphqlOperation | undefined {
   const text = method === 'GET' ? firstPair(query, 'query') : x.request.heldBody(bodyLimits.graphql)
   if (typeof text !== 'string') return undefined
   let operation = operations.get(x)
-  if (operation === undefined) {
+  if (operation?.body !== text) {
     const isJson = method === 'POST' && contentType(x).startsWith(JSON_TYPE)
     const document = isJson ? (parseJson(text) as { query?: unknown } | null | undefined)?.query : text
-    operation = { value: typeof document === 'string' ? readGraphql(document) : undefined }
+    operation = { body: text, value: typeof document === 'string' ? readGraphql(document) : undefined }
     operations.set(x, operation)
   }
   return operation.value

@@ -72,7 +72,8 @@ export interface ExchangeRequest {
   /** Changes the query that the upstream gets; without `?`, empty for none. */
   setQuery(query: string): void
   /**
-   * The whole body, one character a byte, where it was read before the request was routed; empty when there is none.
+   * The whole body, one character a byte, where it was read before the request goes on; empty when there is none. What
+   * `setBody` put in its place, once it did.
    * Null: it is larger than `limit`, or is passed on piece by piece. A condition of a route that asks for a body that is
    * still to come is asked again when it is there.
    */
@@ -107,6 +108,8 @@ export interface ExchangeResponse {
   readonly bodyBytes: number
   /** Bytes of the head that went to the client. */
   readonly headBytes: number
+  /** What the client got in a field that came from the upstream or from a policy, once the head is written; lower case. */
+  sent(name: string): string | undefined
   /** Changes the status that the client gets: 200 to 599, in `respond` only. */
   setStatus(status: number): void
 }
@@ -153,6 +156,8 @@ export interface UpstreamInfo {
   readonly address: string
   readonly host: string
   readonly port: number
+  /** What the host resolved to. */
+  readonly ip: string
   readonly attempts: number
   /** Status of the last upstream answer; 0 when there was none. */
   readonly status: number

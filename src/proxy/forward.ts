@@ -153,6 +153,10 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     return this.endpoint?.port ?? 0
   }
 
+  get ip(): string {
+    return this.connection?.address ?? this.host
+  }
+
   start(): void {
     this.exchange.upstream = this
     this.exchange.upstreamStart = clock.now

@@ -113,7 +113,7 @@ const named: Record<VariableName, Variable> = {
   consumer_group_id: (x) => x.consumer?.spec.group_id,
 
   // The upstream.
-  balancer_ip: (x) => x.upstream?.host,
+  balancer_ip: (x) => x.upstream?.ip,
   balancer_port: (x) => (x.upstream === null ? undefined : String(x.upstream.port)),
   upstream_unresolved_host: (x) => x.upstream?.host,
   upstream_addr: (x) => x.upstream?.addresses,
@@ -147,6 +147,10 @@ const families: Record<VariableFamily, (rest: string) => ValueGetter | undefined
   upstream_http_: (rest) => {
     const name = fieldName(rest)
     return (x) => (x.response.fromUpstream ? x.response.headers.getAll(name) : undefined)
+  },
+  sent_http_: (rest) => {
+    const name = fieldName(rest)
+    return (x) => x.response.sent(name)
   },
   arg_: (rest) => {
     const name = inBytes(rest)

@@ -149,6 +149,7 @@ export class FakeExchange implements Exchange {
         address: upstream,
         host,
         port: Number(port),
+        ip: host,
         attempts: 1,
         status: upstreamStatus,
         addresses: upstream,
@@ -286,6 +287,10 @@ class FakeResponseView implements ExchangeResponse {
     this.status = status
     this.fromUpstream = fromUpstream
     this.headers = new FakeFields(fields)
+  }
+
+  sent(name: string): string | undefined {
+    return this.headers.getAll(name)
   }
 
   setStatus(status: number): void {

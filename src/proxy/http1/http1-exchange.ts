@@ -170,6 +170,7 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   }
 
   heldBody(limit: number): string | null {
+    if (this.newBody !== null) return this.newBody.length <= limit ? this.newBody : null
     if (this.contentLength === 0) return ''
     this.held ??= new HeldBody(this.contentLength)
     return this.held.ask(limit)
@@ -271,6 +272,13 @@ class ResponseView implements ExchangeResponse {
 
   get headBytes(): number {
     return this.exchange.responseHeadBytes
+  }
+
+  sent(name: string): string | undefined {
+    const passed = this.headers.getAll(name)
+    const own = this.exchange.edits?.values(name) ?? []
+    if (own.length === 0) return passed
+    return passed === undefined ? own.join(', ') : `${passed}, ${own.join(', ')}`
   }
 
   setStatus(status: number): void {
