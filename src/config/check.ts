@@ -136,6 +136,7 @@ const tolerated: readonly FindingCode[] = [
   'missing-variable',
   'unresolved-secret',
   'unknown-field',
+  'unknown-balancing',
 ]
 
 /** Routes that are in use: neither they nor their service are switched off. */

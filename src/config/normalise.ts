@@ -2,6 +2,7 @@
 import { registryOf } from './discovery.ts'
 import { checksSpec, outlierEjectionSpec } from './health-checks.ts'
 import {
+  balancings,
   type ConsumerSpec,
   type ContractSpec,
   type DiscoverySpec,
@@ -33,7 +34,7 @@ export function upstreamSpec(key: string, input: UpstreamInput): UpstreamSpec {
     key,
     ...(input.id !== undefined && { id: String(input.id) }),
     ...(input.name !== undefined && { name: input.name }),
-    type: input.type ?? 'roundrobin',
+    type: balancings.find((type) => type === (input.type ?? 'roundrobin')) ?? 'unknown',
     hash: {
       on: input.hash_on ?? 'vars',
       key: input.key ?? '',

@@ -68,12 +68,16 @@ export interface CircuitBreakerSpec {
   max_retries?: number
 }
 
+/** Ways to choose among nodes. */
+export const balancings = ['roundrobin', 'chash', 'least_conn', 'ewma'] as const
+
 export interface UpstreamSpec {
   /** Identity across reloads: `upstream:ID`, `service:ID` or `route:ID` for inline ones. Pools and counters follow it. */
   key: string
   id?: string
   name?: string
-  type: 'roundrobin' | 'chash' | 'least_conn' | 'ewma'
+  /** `unknown`: none that there is; the Admin API takes any name, as APISIX does, and requests fail. */
+  type: (typeof balancings)[number] | 'unknown'
   /** For `chash`. */
   hash: {
     on: 'vars' | 'header' | 'cookie' | 'consumer' | 'vars_combinations'

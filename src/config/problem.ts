@@ -40,6 +40,7 @@ export const findingCodes = {
   'unreachable-route': 'A route that can never match, because others take every request before it.',
   'unknown-tier': 'A contract names a tier that the SLA policy of its API does not have.',
   'unknown-variable': 'A variable that does not exist, and so never has a value.',
+  'unknown-balancing': 'A way to choose among nodes that there is not.',
   'empty-upstream': 'An upstream without a node that takes traffic.',
   'unknown-registry': 'A service whose registry is not set up, or does not have such names.',
   'used-setting':

@@ -4,7 +4,7 @@ import { checkExpression } from './expression-check.ts'
 import { checkChecks } from './health-checks.ts'
 import { nearest } from './nearest.ts'
 import { parseAddress, routePaths } from './normalise.ts'
-import type { Plugins, ResourceKind } from './plan.ts'
+import { balancings, type Plugins, type ResourceKind } from './plan.ts'
 import type { ResourceUse } from './policy-check.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
 import type { ContractInput, RouteInput, ServiceInput, UpstreamInput } from './resources.ts'
@@ -92,6 +92,15 @@ const hashKeyForms = {
 /** Fields that say something only together with a `type`. */
 function checkBalancing(input: UpstreamInput, place: Place, report: Report): void {
   checkHashKey(input, place, report)
+  const { type = 'roundrobin' } = input
+  if (!(balancings as readonly string[]).includes(type)) {
+    const near = nearest(type, balancings)
+    report.add(below(place, 'type'), {
+      code: 'unknown-balancing',
+      message: `must be one of ${balancings.join(', ')}`,
+      hint: near && `Did you mean ${near}?`,
+    })
+  }
   const idle = [
     ...(input.type !== 'chash' && input.hash_balance_factor !== undefined ? ['hash_balance_factor'] : []),
     ...(input.type === 'chash' && (input.slow_start ?? 0) > 0 ? ['slow_start'] : []),

@@ -127,8 +127,9 @@ export const upstreamSchema = Type.Object(
     desc: desc(),
     labels: labels(),
     type: Type.Optional(
-      Type.Enum(['roundrobin', 'chash', 'least_conn', 'ewma'], {
+      Type.String({
         default: 'roundrobin',
+        'x-form': '`roundrobin`, `chash`, `least_conn`, `ewma`',
         description:
           'How a node is chosen: `roundrobin` in turn, smoothly by weight; `chash` by a hash of the request, so that the same `key` goes to the same node; `least_conn` the one with the fewest requests under way for its weight; `ewma` the faster of two that are drawn by lot.',
       }),

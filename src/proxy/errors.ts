@@ -44,6 +44,7 @@ export const errors = {
   tooManyRequests: define('upstream_max_requests', 503, 'upstream'),
   tooManyConnections: define('upstream_max_connections', 503, 'upstream'),
   tooManyPending: define('upstream_max_pending', 503, 'upstream'),
+  unknownBalancing: define('unknown_balancing', 502, 'gateway'),
   allEndpointsTried: define('all_endpoints_tried', 502, 'upstream'),
   retryTimeout: define('upstream_retry_timeout', 502, 'upstream'),
   connectFailed: define('upstream_connect_failed', 502, 'upstream'),

@@ -324,8 +324,9 @@ export class Forward implements UpstreamUser, UpstreamInfo {
 
   private noneLeft(): GatewayError {
     if (this.tried !== null) return errors.allEndpointsTried
-    const { endpoints } = this.upstream
+    const { endpoints, spec } = this.upstream
     if (endpoints.length === 0) return errors.noEndpoint
+    if (spec.type === 'unknown') return errors.unknownBalancing
     return endpoints.some((endpoint) => endpoint.isResolved)
       ? errors.noEndpointWithWeight
       : errors.nameUnresolved

@@ -5,7 +5,7 @@ import type { Exchange } from '../exchange.ts'
 import { sharedTime } from '../shared/clock.ts'
 import { LoadCell, type LoadTable } from '../shared/load-table.ts'
 import type { AttemptEnd, AttemptObserver } from './attempt.ts'
-import type { Balancer } from './balancers/balancer.ts'
+import { type Balancer, noBalancer } from './balancers/balancer.ts'
 import { ConsistentHash } from './balancers/consistent-hash.ts'
 import { Ewma } from './balancers/ewma.ts'
 import { LeastConnections } from './balancers/least-connections.ts'
@@ -194,6 +194,9 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
         this.learner = ewma
         break
       }
+      case 'unknown':
+        this.balancer = noBalancer
+        break
       default:
         this.balancer = this.warmed(new RoundRobin(endpoints, (priority) => this.claimTurns(priority)))
     }

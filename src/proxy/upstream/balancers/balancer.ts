@@ -19,6 +19,9 @@ export interface Balancer<E extends Candidate> {
   pick(tried: ReadonlySet<E> | null, exchange: Exchange): E | null
 }
 
+/** For an upstream that is to be balanced in a way that there is not. */
+export const noBalancer: Balancer<never> = { pick: () => null }
+
 /** Endpoints of the same priority. */
 export interface Group<E extends Candidate> {
   /** One that was not tried, and that is usable if only those are wanted; null when there is none. */

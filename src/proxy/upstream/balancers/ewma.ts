@@ -52,6 +52,8 @@ class TwoChoices<E extends TimedEndpoint> implements Group<E> {
   readonly #members: readonly E[]
   readonly #random: () => number
   readonly #wanted: E[] = []
+  #first = 0
+  #second = 0
 
   constructor(members: readonly E[], random: () => number) {
     this.#members = members
@@ -59,17 +61,32 @@ class TwoChoices<E extends TimedEndpoint> implements Group<E> {
   }
 
   next(tried: ReadonlySet<E> | null, onlyUsable: boolean): E | null {
+    const members = this.#members
+    if (members.length > 1) {
+      this.#draw(members.length)
+      const [a, b] = [members[this.#first]!, members[this.#second]!]
+      if (isWanted(a, tried, onlyUsable) && isWanted(b, tried, onlyUsable)) return faster(a, b)
+    }
+    // Nothing is lost by drawing again: every pair of those that are wanted is as likely as before.
     const wanted = this.#wanted
     let count = 0
-    for (const member of this.#members) if (isWanted(member, tried, onlyUsable)) wanted[count++] = member
+    for (const member of members) if (isWanted(member, tried, onlyUsable)) wanted[count++] = member
     if (count < 2) return count === 0 ? null : wanted[0]!
-    const first = Math.floor(this.#random() * count)
-    let second = Math.floor(this.#random() * (count - 1))
-    if (second >= first) second++
-    const [a, b] = [wanted[first]!, wanted[second]!]
-    const now = sharedTime(clock.now)
-    return score(a, now) > score(b, now) ? b : a
+    this.#draw(count)
+    return faster(wanted[this.#first]!, wanted[this.#second]!)
   }
+
+  /** Two different ones of `count`. */
+  #draw(count: number): void {
+    this.#first = Math.floor(this.#random() * count)
+    this.#second = Math.floor(this.#random() * (count - 1))
+    if (this.#second >= this.#first) this.#second++
+  }
+}
+
+function faster<E extends TimedEndpoint>(a: E, b: E): E {
+  const now = sharedTime(clock.now)
+  return score(a, now) > score(b, now) ? b : a
 }
 
 /** The average as if the endpoint had since answered at once. */

@@ -45,7 +45,7 @@ class LeastGroup<E extends CountedEndpoint> implements Group<E> {
       const member = members[at < members.length ? at : at - members.length]!
       if (!isWanted(member, tried, onlyUsable)) continue
       const load = (member.underWay + 1) / (member.weight * member.warmth)
-      if (load < least) {
+      if (best === null || load < least) {
         least = load
         best = member
       }

@@ -200,6 +200,19 @@ suite('turns', () => {
   })
 })
 
+test('many endpoints take their turns evenly spread, each its weight in a cycle', () => {
+  const weights = Array.from({ length: 1000 }, (_, n) => 1 + (n % 3))
+  const total = weights.reduce((sum, weight) => sum + weight)
+  const seen = picks(robin(nodes(...weights)), total * 2)
+  assert.deepEqual(
+    tally(seen, 1000),
+    weights.map((weight) => weight * 2),
+  )
+  const turns = seen.flatMap((index, turn) => (index === 2 ? [turn] : []))
+  const gaps = turns.slice(1).map((turn, n) => turn - turns[n]!)
+  for (const gap of gaps) assert.ok(Math.abs(gap - total / 3) < total / 100, String(gaps))
+})
+
 test('weights whose cycle would be too long keep their shares', () => {
   const list = nodes(1_000_003, 500_001, 2)
   const seen = tally(picks(robin(list), 15_000), 3)

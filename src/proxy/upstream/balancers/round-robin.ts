@@ -40,13 +40,13 @@ function groupOf<E extends Candidate>(
   if (members.every((member) => member.weight === weight)) return new Cycle(members, turns, () => members)
   const units = inUnits(members.map((member) => member.weight))
   const length = units.reduce((sum, count) => sum + count, 0)
-  return length <= longestCycle && length * members.length <= mostSteps
-    ? new Cycle(members, turns, () => cycleOf(members, units, length))
-    : new LongCycle(members)
+  if (length > longestCycle) return new LongCycle(members)
+  const order = length * members.length <= mostSteps ? nginxOrder : evenOrder
+  return new Cycle(members, turns, () => order(members, units, length))
 }
 
-/** Turns of a cycle that is worked out beforehand, and endpoints looked at for that. */
-const longestCycle = 16_384
+/** Turns of a cycle that is worked out beforehand, and endpoints looked at for that in nginx's way. */
+const longestCycle = 65_536
 const mostSteps = 1_000_000
 
 class Cycle<E extends Candidate> implements Group<E> {
@@ -115,7 +115,7 @@ class LongCycle<E extends Candidate> implements Group<E> {
 }
 
 /** Everyone earns its weight, the richest is picked and pays what all earned together. */
-function cycleOf<E>(members: readonly E[], units: readonly number[], length: number): E[] {
+function nginxOrder<E>(members: readonly E[], units: readonly number[], length: number): E[] {
   const earned = units.map(() => 0)
   return Array.from({ length }, () => {
     let best = 0
@@ -126,4 +126,19 @@ function cycleOf<E>(members: readonly E[], units: readonly number[], length: num
     earned[best]! -= length
     return members[best]!
   })
+}
+
+/** For many endpoints: everyone's turns stand at equal distances, and the first ones of all at equal distances too. */
+function evenOrder<E>(members: readonly E[], units: readonly number[], length: number): E[] {
+  // Place and endpoint as one number, so that they sort without a comparison of ours; no list is that long.
+  const turns = new Float64Array(length)
+  let at = 0
+  units.forEach((count, index) => {
+    const first = index / units.length
+    for (let turn = 0; turn < count; turn++) {
+      turns[at++] = Math.floor(((turn + first) / count) * 2 ** 32) * 2 ** 20 + index
+    }
+  })
+  turns.sort()
+  return Array.from(turns, (turn) => members[turn % 2 ** 20]!)
 }
