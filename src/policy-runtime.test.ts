@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { ConsumerSpec, ContractSpec, PluginConfig, ResourceKind } from './config/plan.ts'
 import { definePolicy, type PolicyHost, Type } from './policies/kit/index.ts'
 import { buildPolicies, type PolicyServices } from './policy-runtime.ts'
+import { Unavailable } from './proxy/pipeline.ts'
 
 const keyOf = (credential: { key: string }) => credential.key
 const hosts: PolicyHost<{ key: string }>[] = []
@@ -56,6 +57,13 @@ test('a factory stands for each policy and hands the binding to create', () => {
   factory.create({}, place)
   assert.equal(hosts.at(-1)!.binding, place)
   assert.deepEqual(hosts.at(-1)!.metadata, { x: 1 })
+})
+
+test('a policy whose metadata lacks a secret cannot be set up', () => {
+  const { offered } = services()
+  const metadata = () => ({ _meta: { secrets: 'missing' as const } })
+  const factory = buildPolicies([probe], { ...offered, metadata }).get('probe')!
+  assert.throws(() => factory.create({}, place), Unavailable)
 })
 
 test('what is read from the body has it held', () => {

@@ -88,6 +88,23 @@ suite('the passes of a request', () => {
     assert.deepEqual(passed.decisions, ['forwards'])
   })
 
+  test('the error of a policy that holds secrets is told without its message', () => {
+    const told: unknown[] = []
+    const listening = {
+      ...engine,
+      policyFailed: (_: string, error: unknown) => told.push(error),
+    } as unknown as Engine
+    const fails = () => {
+      throw new TypeError('several lines\n    at the value of the secret')
+    }
+    dispatch(conduct(), bound(entry('identify', fails)), listening)
+    dispatch(conduct(), bound(entry('identify', fails, { confidential: true })), listening)
+    const [open, withheld] = told as Error[]
+    assert.match(open!.stack!, /the value of the secret/)
+    assert.doesNotMatch(withheld!.stack!, /the value of the secret/)
+    assert.match(withheld!.stack!, /^TypeError: its message is withheld.*\n {4}at \S+fails /)
+  })
+
   test('a rejected promise denies too', async () => {
     const to = conduct()
     dispatch(to, bound(entry('limit', async () => Promise.reject(new Error('broken')))), engine)

@@ -234,8 +234,10 @@ function tell(entry: ChainEntry, error: unknown, events: PipelineEvents): void {
 /** An error of which only its kind and where it came from are left. */
 export function withoutMessage(error: unknown): Error {
   const told = new Error('its message is withheld, because the configuration of the policy holds secrets')
-  const frames = (error as Partial<Error> | null)?.stack?.match(/^ {4}at .*$/gm) ?? []
-  told.stack = [`${(error as Partial<Error> | null)?.name ?? 'Error'}: ${told.message}`, ...frames].join('\n')
+  const { name = 'Error', message = '', stack = '' } = (error ?? {}) as Partial<Error>
+  // Lines of the message could look like frames.
+  const frames = stack.slice(stack.indexOf(message) + message.length).match(/^ {4}at .*$/gm) ?? []
+  told.stack = [`${name}: ${told.message}`, ...frames].join('\n')
   return told
 }
 

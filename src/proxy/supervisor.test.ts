@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { planOf } from '../../test/threads/plan.ts'
-import type { UpstreamSpec } from '../config/plan.ts'
+import type { PlanChanges, PlanDelta, RouteSpec, UpstreamSpec } from '../config/plan.ts'
 import { SpareThreads } from './spare-threads.ts'
-import { type HealthWatch, Supervisor, type ThreadObserver } from './supervisor.ts'
+import { type HealthWatch, type Secrets, Supervisor, type ThreadObserver } from './supervisor.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
 import type { UpstreamSlots } from './upstream/health/slots.ts'
 import { createHealthTable } from './upstream/health/table.ts'
@@ -101,11 +101,46 @@ class RecordedHealth implements HealthWatch {
   }
 }
 
+/** A secret is a route of its own, beside those that a delta puts, so that threads can tell which one they have. */
+class RecordedSecrets implements Secrets {
+  value = 'first'
+  readonly bound: string[] = []
+  renewed: () => void = () => {}
+  #changes: PlanChanges = { put: {}, remove: {} }
+
+  async bind(delta: PlanDelta): Promise<PlanDelta> {
+    const routes = delta.put.routes ?? []
+    this.bound.push(`${routes.map(({ id }) => id).join()} without ${(delta.remove.routes ?? []).join()}`)
+    if (routes.length === 0) return delta
+    return { ...delta, put: { ...delta.put, routes: [...routes, this.#secret(routes[0]!)] } }
+  }
+
+  change(value: string, example: RouteSpec): void {
+    this.value = value
+    this.#changes = { put: { routes: [this.#secret(example)] }, remove: {} }
+    this.renewed()
+  }
+
+  takeChanges(): PlanChanges {
+    const changes = this.#changes
+    this.#changes = { put: {}, remove: {} }
+    return changes
+  }
+
+  onChange(listener: () => void): void {
+    this.renewed = listener
+  }
+
+  #secret(example: RouteSpec): RouteSpec {
+    return { ...example, id: `secret ${this.value}` }
+  }
+}
+
 function keys(upstreams: readonly UpstreamSpec[]): string {
   return upstreams.map(({ key }) => key).join()
 }
 
-async function startedSupervisor(t: TestContext, first = plan(['a'])) {
+async function startedSupervisor(t: TestContext, first = plan(['a']), secrets?: Secrets) {
   const lines: LogLine[] = []
   const output: string[] = []
   const events: string[] = []
@@ -127,6 +162,7 @@ async function startedSupervisor(t: TestContext, first = plan(['a'])) {
     addressBook,
     nodeBook,
     health,
+    ...(secrets !== undefined && { secrets }),
     observer,
     log,
     limitTableBytes: 512,
@@ -200,6 +236,39 @@ test('all threads share the chosen port and run the plan', async (t) => {
   for (const state of await askBoth(supervisor)) {
     assert.deepEqual([state.version, state.routes], [1, ['a']])
   }
+})
+
+test('secrets go to threads with every plan, also back and to a replacement, and alone when they change', async (t) => {
+  const secrets = new RecordedSecrets()
+  const first = plan(['a'])
+  const { supervisor, logged } = await startedSupervisor(t, first, secrets)
+  for (const { routes } of await askBoth(supervisor)) assert.deepEqual(routes, ['a', 'secret first'])
+  assert.deepEqual([...supervisor.plan.routes.keys()], ['a'], 'the plan knows none')
+
+  secrets.change('second', first.routes.get('a')!)
+  await logged('changed secrets are in use')
+  for (const { version, routes } of await askBoth(supervisor)) {
+    assert.deepEqual([version, routes], [2, ['a', 'secret first', 'secret second']])
+  }
+  secrets.renewed()
+  assert.deepEqual(await supervisor.apply(plan(['a', 'b'])), {
+    outcome: 'applied',
+    version: 3,
+    changes: { routes: 1 },
+  })
+  assert.equal(supervisor.status.version, 3, 'nothing to renew is no new version')
+
+  const { outcome } = await supervisor.apply(plan(['a', 'b', 'refused-by-2']))
+  assert.equal(outcome, 'refused')
+  assert.deepEqual(secrets.bound, [
+    'a without ',
+    'b without ',
+    'refused-by-2 without ',
+    ' without refused-by-2',
+  ])
+
+  await supervisor.restartThread(1)
+  assert.equal(secrets.bound.at(-1), 'a,b without ')
 })
 
 test('a start that one thread refuses leaves nothing behind', async (t) => {

@@ -64,6 +64,23 @@ test('changes count from the next lookup after invalidate; unchanged consumers s
   assert.equal(index.find('two')?.consumer, before)
 })
 
+test('a credential that is switched off, or lacks its secret, identifies nobody', () => {
+  const missing: ConsumerSpec = {
+    username: 'a',
+    plugins: { p: { key: 'one', _meta: { secrets: 'missing' } } },
+    credentials: [{ id: 'off', plugins: { p: { key: 'two', _meta: { disable: true } } } }],
+  }
+  const present: ConsumerSpec = {
+    username: 'b',
+    plugins: { p: { key: 'three', _meta: { secrets: 'present' } } },
+    credentials: [],
+  }
+  const index = indexOf(new Map([missing, present].map((spec) => [spec.username, spec])))
+  assert.equal(index.find('one'), undefined)
+  assert.equal(index.find('two'), undefined)
+  assert.equal(index.find('three')?.consumer.username, 'b')
+})
+
 test('keys are compared as bytes of UTF-8', () => {
   const index = indexOf(new Map([consumer('a', 'schlüssel')]))
   assert.ok(index.find(Buffer.from('schlüssel').toString('latin1')))
