@@ -13,6 +13,7 @@ import type { PathSegment } from './problem.ts'
 import {
   type EnvironmentReference,
   isSecretReference,
+  mayReferToSecrets,
   memberOf,
   parseSecretReference,
 } from './secret-reference.ts'
@@ -30,7 +31,7 @@ const reference = /\$(\$\{)|\$\{\{\s*([A-Za-z_]\w*)\s*(?::=([^}]*))?\}\}|\$\{([A
 const loneReference = /^\$\{\{[^}]*\}\}$/
 
 /** Whether there is anything to expand, so that a large file without references is not walked. */
-export const mayReferToVariables = (text: string): boolean => text.includes('${') || /\$env:\/\//i.test(text)
+export const mayReferToVariables = (text: string): boolean => text.includes('${') || mayReferToSecrets(text)
 
 /** The value with its references expanded. Objects that hold none are handed back as they are. */
 export function expandVariables(

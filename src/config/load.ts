@@ -11,6 +11,7 @@ import { scanJson } from './json-text.ts'
 import { locatePlainYaml, readPlainYaml } from './plain-yaml.ts'
 import { LineIndex, type Position, type Wanted, wantedTree } from './position.ts'
 import { type Finding, formatPath, type PathSegment } from './problem.ts'
+import { mayReferToSecrets } from './secret-reference.ts'
 import { type GivenSetting, settingsOfEnvironment } from './single-settings.ts'
 import { locateYaml, readYaml } from './yaml-text.ts'
 
@@ -235,7 +236,7 @@ function addDocument(document: SourceDocument, text: string, env: Environment, l
       loaded.findings.push({ ...finding, ...positions[index], path: formatPath(path) })
     })
   }
-  document.holdsReferences = /\$(?:env|secret):\/\//i.test(text)
+  document.holdsReferences = mayReferToSecrets(text)
   loaded.documents.push(document)
 }
 

@@ -27,6 +27,9 @@ const environmentPrefix = '$env://'
 const managedPrefix = '$secret://'
 const dollar = 0x24
 
+/** Whether there may be references in the text of a file; JSON may have a backslash before each slash. */
+export const mayReferToSecrets = (text: string): boolean => /\$(?:env|secret):\\?\/\\?\//i.test(text)
+
 /** Whether a string is a reference, sound or not. */
 export function isSecretReference(text: string): boolean {
   return text.charCodeAt(0) === dollar && (text.startsWith(managedPrefix) || isEnvironmentReference(text))

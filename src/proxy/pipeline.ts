@@ -236,7 +236,8 @@ export function withoutMessage(error: unknown): Error {
   const told = new Error('its message is withheld, because the configuration of the policy holds secrets')
   const { name = 'Error', message = '', stack = '' } = (error ?? {}) as Partial<Error>
   // Lines of the message could look like frames.
-  const frames = stack.slice(stack.indexOf(message) + message.length).match(/^ {4}at .*$/gm) ?? []
+  const at = stack.indexOf(message)
+  const frames = at === -1 ? [] : (stack.slice(at + message.length).match(/^ {4}at .*$/gm) ?? [])
   told.stack = [`${name}: ${told.message}`, ...frames].join('\n')
   return told
 }
