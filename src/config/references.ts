@@ -142,7 +142,14 @@ function checkUpstreamChoice(
   reference('upstreams', input.upstream_id, below(place, 'upstream_id'), declarations, report)
   if (input.upstream === undefined) return
   checkUpstream(input.upstream, below(place, 'upstream'), report)
-  if (input.upstream_id !== undefined) exclusive(['upstream', 'upstream_id'], place, report)
+  if (input.upstream_id === undefined) return
+  report.add(below(place, 'upstream'), {
+    code: 'conflicting-fields',
+    severity: 'warning',
+    at: 'key',
+    message: 'upstream_id is used, and upstream is not',
+    hint: 'Leave one of them out.',
+  })
 }
 
 function checkRoute(input: RouteInput, place: Place, declarations: Declarations, report: Report): void {

@@ -1,6 +1,7 @@
 /** The table of routes as it is matched, for people and tools. */
 import type { Plan, PlanResources, RouteSpec, UpstreamSpec } from '../config/plan.ts'
 import { orderRoutes } from './router/route-order.ts'
+import { chosenUpstream } from './upstream-choice.ts'
 
 /** One route under one of its hosts and paths. The first row that fits a request serves it. */
 export interface RouteRow {
@@ -52,11 +53,10 @@ function upstreamOf(route: RouteSpec, plan: PlanResources): RouteRow['upstream']
     : { key: spec.key, nodes: spec.nodes.map(({ host, port }) => `${host}:${port}`) }
 }
 
-/** The route's own, else that of its service; undefined when there is none. */
 function upstreamSpecOf(route: RouteSpec, { services, upstreams }: PlanResources): UpstreamSpec | undefined {
-  if (route.upstream !== undefined) return route.upstream
-  if (route.upstream_id !== undefined) return upstreams.get(route.upstream_id)
-  const service = route.service_id === undefined ? undefined : services.get(route.service_id)
-  if (service?.upstream !== undefined) return service.upstream
-  return service?.upstream_id === undefined ? undefined : upstreams.get(service.upstream_id)
+  const chosen = chosenUpstream(
+    route,
+    route.service_id === undefined ? undefined : services.get(route.service_id),
+  )
+  return chosen && ('id' in chosen ? upstreams.get(chosen.id) : chosen.spec)
 }

@@ -20,6 +20,7 @@ import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
 import type { HealthRegister } from './upstream/health/health-register.ts'
 import type { UpstreamSlots } from './upstream/health/slots.ts'
 import { Upstream } from './upstream/upstream.ts'
+import { chosenUpstream } from './upstream-choice.ts'
 
 /** What a binding needs of the runtime that it belongs to. */
 export interface BindingHome {
@@ -287,12 +288,9 @@ export class Runtime {
     route: RouteSpec,
     service: ServiceSpec | undefined,
   ): Upstream<UpstreamConnection> | null {
-    const key =
-      route.upstream?.key ??
-      (route.upstream_id !== undefined ? `upstream:${route.upstream_id}` : undefined) ??
-      service?.upstream?.key ??
-      (service?.upstream_id !== undefined ? `upstream:${service.upstream_id}` : undefined)
-    return (key !== undefined ? this.upstreams.get(key) : undefined) ?? null
+    const chosen = chosenUpstream(route, service)
+    if (chosen === undefined) return null
+    return this.upstreams.get('id' in chosen ? `upstream:${chosen.id}` : chosen.spec.key) ?? null
   }
 
   private addressesOf(host: string): readonly string[] {
