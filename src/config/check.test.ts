@@ -248,7 +248,7 @@ consumers: [{ username: jack }]`),
 
   test('tell metadata of a policy that takes none', (t) => {
     t.assert.deepEqual(codes('plugin_metadata: [{ id: key, x: 1 }, { id: nope }, { id: limit, x: 1 }]'), [
-      'invalid-value plugin_metadata[0]',
+      'ignored-field plugin_metadata[0]',
       'unknown-policy plugin_metadata[1].id',
       'unknown-field plugin_metadata[2].x',
     ])

@@ -18,7 +18,7 @@ import {
   serviceSpec,
   upstreamSpec,
 } from './normalise.ts'
-import type { ContractSpec, Plan, RouteSpec, ServiceSpec } from './plan.ts'
+import type { ContractSpec, Plan, ResourceKind, RouteSpec, ServiceSpec } from './plan.ts'
 import { type Catalogue, PolicyCheck, type SecretUse } from './policy-check.ts'
 import { type Finding, type FindingCode, hasErrors } from './problem.ts'
 import { checkReachability } from './reachability.ts'
@@ -129,15 +129,47 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   }
 }
 
-/** What the Admin API lets be, as APISIX does. */
+/** What the Admin API lets be, as APISIX does. At what several resources say together it looks itself. */
 const tolerated: readonly FindingCode[] = [
+  'conflicting-shared-state',
   'dangling-reference',
-  'route-without-upstream',
+  'duplicate-contract',
+  'ignored-field',
   'missing-variable',
-  'unresolved-secret',
+  'route-without-upstream',
   'unknown-field',
   'unknown-balancing',
+  'unknown-registry',
+  'unknown-tier',
+  'unresolved-secret',
 ]
+
+/**
+ * One resource on its own, by the rules for what the gateway holds: what is sound here is sound at every start. `item`
+ * carries its id; the path of a finding begins at the resource.
+ */
+export function checkHeld(
+  kind: ResourceKind,
+  item: Record<string, unknown>,
+  catalogue: Catalogue,
+): { input?: object } | { finding: Finding } {
+  const document: SourceDocument = {
+    file: '',
+    value: { [kind]: [item] },
+    locate: (wanted) => wanted.map(() => undefined),
+  }
+  const report = new Report([])
+  report.tolerate(document, tolerated)
+  const sections = readSections([document], report)
+  const policies = new PolicyCheck(catalogue, report)
+  const declarations = readDeclarations(sections, policies, report)
+  checkReferences(declarations, policies.resources, report)
+  const finding = report.finish().find(({ severity }) => severity === 'error')
+  if (finding !== undefined)
+    return { finding: { ...finding, path: finding.path.replace(/^\w+\[0\]\.?/, '') } }
+  for (const { input } of declarations[kind].values()) return input === undefined ? {} : { input }
+  return {}
+}
 
 /** Routes that are in use: neither they nor their service are switched off. */
 function activeRoutes({ routes, services }: Declarations) {

@@ -20,6 +20,7 @@ import {
 import {
   type Plan,
   type PlanChanges,
+  type PluginConfig,
   type Plugins,
   type ResourceKind,
   type Resources,
@@ -29,6 +30,7 @@ import type { Catalogue } from './policy-check.ts'
 import type { PathSegment } from './problem.ts'
 import type { Place } from './report.ts'
 import type { ConsumerInput, CredentialInput, ServiceInput } from './resources.ts'
+import { SharedStates } from './shared-states.ts'
 import { allUsesOf, type ResourceName, usesOf } from './uses.ts'
 
 interface Held<Input> {
@@ -48,12 +50,14 @@ export class Configuration {
   readonly #credentials = new Map<string, Map<string, CredentialInput>>()
   readonly #users = new Map<ResourceName, Set<ResourceName>>()
   readonly #owners: CredentialOwners
+  readonly #shared: SharedStates
   readonly #kept = new Map<ResourceName, object>()
   readonly #changed = new Set<ResourceName>()
 
   /** `held`: the document of what does not come from files. */
   constructor(declarations: Declarations, held: SourceDocument | undefined, catalogue: Catalogue) {
     this.#owners = new CredentialOwners(catalogue)
+    this.#shared = new SharedStates(catalogue)
     this.#held = Object.fromEntries(resourceKinds.map((kind) => [kind, new Map()])) as unknown as AllHeld
     for (const kind of resourceKinds) {
       for (const { id, input, place } of declarations[kind].values()) {
@@ -112,6 +116,11 @@ export class Configuration {
   /** Consumers, and credentials of their own, that identify themselves to a policy with this value. */
   ownersOf(policy: string, value: string): readonly CredentialOwner[] {
     return this.#owners.of(policy, value)
+  }
+
+  /** Whether a resource other than `owner` shares the state of this configuration of a policy, and has another one. */
+  conflicts(policy: string, config: PluginConfig, owner: ResourceName): boolean {
+    return this.#shared.conflicts(policy, config, owner)
   }
 
   /** Puts a resource, checked and with its defaults, or removes it. */
@@ -206,6 +215,7 @@ export class Configuration {
   }
 
   #enter(name: ResourceName, input: object): void {
+    this.#shared.add(name, (input as { plugins?: Plugins }).plugins)
     if (isConsumer(name)) {
       for (const { owner, plugins } of identifications(input)) this.#owners.add(owner, plugins)
     }
@@ -217,6 +227,7 @@ export class Configuration {
   }
 
   #leave(name: ResourceName, input: object): void {
+    this.#shared.remove(name, (input as { plugins?: Plugins }).plugins)
     if (isConsumer(name)) {
       for (const { owner, plugins } of identifications(input)) this.#owners.remove(owner, plugins)
     }

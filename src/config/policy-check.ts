@@ -120,7 +120,10 @@ export class PolicyCheck {
     const policy = this.#catalogue.get(name)
     if (policy === undefined) this.#unknown(name, below(place, 'id'))
     else if (policy.metadataSchema === undefined) {
-      this.#report.add(place, { code: 'invalid-value', message: `the policy ${name} takes no metadata` })
+      this.#report.add(place, {
+        code: 'ignored-field',
+        message: `the policy ${name} takes no metadata: it would have no effect`,
+      })
     } else if (this.#problems(policy.metadataSchema, metadata, place)) {
       this.#noteSecrets(policy, 'metadata', metadata, place)
     }

@@ -130,3 +130,35 @@ test('what stands in a file is changed there', async (t) => {
   }
   t.assert.equal((await admin('PUT', '/routes/a', { uri: '/a', service_id: 's' })).status, 201)
 })
+
+test('what would not be sound at the next start is refused now', async (t) => {
+  const { admin } = await startAdminGateway(t)
+  const nodes = { '127.0.0.1:1': 1 }
+  const refusals: [path: string, body: object, message: RegExp][] = [
+    ['/upstreams/1', { type: 'chash', nodes }, /^missing key$/],
+    [
+      '/upstreams/1',
+      { type: 'chash', key: 'colour', nodes },
+      /^invalid configuration: failed to match pattern/,
+    ],
+    ['/upstreams/1', { type: 'chash', key: 'arg_a^', nodes }, /property "key" validation failed/],
+    ['/upstreams/1', { nodes: [{ host: '::1', port: 1, weight: 1 }] }, /IPv6 address must be enclosed with/],
+    [
+      '/routes/1',
+      { uri: '/1', plugins: {}, vars: [['arg_a', '=', 'b']] },
+      /^failed to validate the 'vars' expression/,
+    ],
+    [
+      '/routes/1',
+      { uri: '/1', plugins: { 'limit-count': { count: 2, time_window: 1, group: 'g' } } },
+      /group conf mismatched/,
+    ],
+  ]
+  const first = { uri: '/2', plugins: { 'limit-count': { count: 1, time_window: 1, group: 'g' } } }
+  t.assert.equal((await admin('PUT', '/routes/2', first)).status, 201)
+  for (const [path, body, message] of refusals) {
+    const refused = await admin('PUT', path, body)
+    t.assert.equal(refused.status, 400, JSON.stringify(body))
+    t.assert.match(refused.body.error_msg, message)
+  }
+})

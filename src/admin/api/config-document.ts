@@ -165,6 +165,7 @@ function surroundingsOf(
       ...rules,
       ...fromFiles.map(({ id, value }) => [id, { plugins: value.plugins as Plugins }] as const),
     ],
+    conflicts: () => false,
     kept: (kind, id) => others.get(`${kind}/${id}`),
   }
 }

@@ -1,4 +1,5 @@
 /** One resource, as a client of the Admin API wrote it -> what the configuration holds, or APISIX's words for why not. */
+import { checkHeld } from '../../config/check.ts'
 import type { Configuration } from '../../config/configuration.ts'
 import { copy } from '../../config/copy.ts'
 import type { CredentialOwner } from '../../config/credential-owners.ts'
@@ -30,14 +31,18 @@ export interface Surroundings {
   /** Who identifies with this value to this policy. */
   ownersOf(policy: string, value: string): Iterable<CredentialOwner>
   globalRules(): Iterable<readonly [id: string, rule: { plugins: Plugins }]>
+  /** Whether another resource shares the state of this configuration, and has another one. */
+  conflicts(policy: string, config: Value): boolean
   /** A resource that is not part of a plan. */
   kept(kind: string, id: string): object | undefined
 }
 
-export const surroundingsIn = (configuration: Configuration): Surroundings => ({
+/** `target`: what is to be replaced. */
+export const surroundingsIn = (configuration: Configuration, target: Target): Surroundings => ({
   exists: (kind, id) => configuration.has(kind, id),
   ownersOf: (policy, value) => configuration.ownersOf(policy, value),
   globalRules: () => configuration.entries('global_rules'),
+  conflicts: (policy, config) => configuration.conflicts(policy, config, `${target.kind.name}/${target.id}`),
   kept: (kind, id) => configuration.kept(kind, id),
 })
 
@@ -66,8 +71,31 @@ export class ResourceCheck {
   /** `value` carries its id, and is left as it is. */
   check(target: Target, value: Value, around: Surroundings): Checked {
     const input = copy(value)
-    const error = this.#errorOf(target, input, around)
-    return error === undefined ? { input } : { error }
+    const error = this.#errorOf(target, input, around) ?? this.#sharedStateError(input, around)
+    return error === undefined ? this.#secondOpinion(target, value, input) : { error }
+  }
+
+  /** By the rules that hold at every start, in our own words. What they make of the value is what is put to work. */
+  #secondOpinion({ kind, consumer, id }: Target, value: Value, input: Value): Checked {
+    const section = consumer === undefined ? kind.plan : 'consumers'
+    if (section === undefined) return { input }
+    const item = consumer === undefined ? value : { ...value, id: `${consumer}/credentials/${id}` }
+    const checked = checkHeld(section, item, this.#catalogue)
+    if (!('finding' in checked)) return { input: checked.input ?? input }
+    const { path, message } = checked.finding
+    return {
+      error: `invalid configuration: ${path === '' ? '' : `property "${path}" validation failed: `}${message}`,
+    }
+  }
+
+  #sharedStateError({ plugins }: Value, around: Surroundings): string | undefined {
+    if (!isMap(plugins)) return undefined
+    for (const [name, config] of Object.entries(plugins)) {
+      if (isMap(config) && around.conflicts(name, config)) {
+        return `failed to check the configuration of plugin ${name} err: group conf mismatched`
+      }
+    }
+    return undefined
   }
 
   #errorOf(target: Target, input: Value, around: Surroundings): string | undefined {
@@ -78,12 +106,12 @@ export class ResourceCheck {
         return (
           luaError(input) ??
           invalid(schemaError(resourceSchemas.services, input)) ??
-          upstreamError(input.upstream) ??
+          upstreamError(input.upstream, around) ??
           references(input, ['upstream_id'], around) ??
           this.#plugins(input)
         )
       case 'upstreams':
-        return upstreamError(input)
+        return upstreamError(input, around)
       case 'consumers':
         return this.#consumerError(target, input, around)
       case 'credentials':
@@ -136,7 +164,7 @@ export class ResourceCheck {
     for (const name of Object.keys(plugins ?? {})) {
       if (!streamPlugins.has(name)) return `unknown plugin [${name}]`
     }
-    return upstreamError(upstream)
+    return upstreamError(upstream, around)
   }
 
   #routeError(input: Value, around: Surroundings): string | undefined {
@@ -148,7 +176,7 @@ export class ResourceCheck {
     return (
       luaError(input) ??
       invalid(schemaError(resourceSchemas.routes, input)) ??
-      upstreamError(input.upstream) ??
+      upstreamError(input.upstream, around) ??
       references(input, ['upstream_id', 'service_id', 'plugin_config_id'], around) ??
       this.#plugins(input) ??
       varsError(input.vars)

@@ -125,7 +125,7 @@ export class ResourceHandler {
   #write(target: Target, value: Value, transaction: Transaction, query: URLSearchParams): Answer {
     const id = target.id!
     const { store, configuration } = transaction
-    const checked = this.#check.check(target, value, surroundingsIn(configuration))
+    const checked = this.#check.check(target, value, surroundingsIn(configuration, target))
     if ('error' in checked) return failure(400, checked.error)
     if (target.consumer !== undefined && !configuration.has('consumers', target.consumer)) {
       return failure(404, 'consumer not found')

@@ -4,10 +4,11 @@ import { hashKeySchemas } from '../../config/apisix-schema.ts'
 import { apisixError } from '../../config/apisix-wording.ts'
 import type { Inputs } from '../../config/declarations.ts'
 import { upstreamSchema } from '../../config/resources.ts'
+import type { Surroundings } from './resource-check.ts'
 import { schemaError } from './wording.ts'
 
 /** Undefined: nothing is wrong, and the defaults are filled in, in place. */
-export function upstreamError(upstream: unknown): string | undefined {
+export function upstreamError(upstream: unknown, around: Surroundings): string | undefined {
   if (upstream === undefined) return undefined
   const fault = addressError(upstream) ?? schemaError(upstreamSchema, upstream)
   if (fault !== undefined) return `invalid configuration: ${fault}`
@@ -18,10 +19,23 @@ export function upstreamError(upstream: unknown): string | undefined {
       if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) return `invalid port ${port}`
     }
   }
+  const certificateFault = certificateError(upstream as { tls?: unknown }, around)
+  if (certificateFault !== undefined) return certificateFault
   if (passHost === 'rewrite' && (host === undefined || host === '')) {
     return "`upstream_host` can't be empty when `pass_host` is `rewrite`"
   }
   return type === 'chash' ? hashKeyError(upstream as Inputs['upstreams']) : undefined
+}
+
+/** The certificate that is shown to the nodes is one for clients. */
+function certificateError({ tls }: { tls?: unknown }, { kept }: Surroundings): string | undefined {
+  const id = (tls as { client_cert_id?: string | number } | undefined)?.client_cert_id
+  if (id === undefined) return undefined
+  const certificate = kept('ssls', String(id)) as { type?: unknown } | undefined
+  if (certificate === undefined) return `failed to fetch ssl info by ssl id [${id}], response code: 404`
+  return certificate.type === 'client'
+    ? undefined
+    : `failed to fetch ssl info by ssl id [${id}], wrong ssl type`
 }
 
 /** Files may hold such an address: only a text with a port needs the brackets. */
