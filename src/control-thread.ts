@@ -18,6 +18,7 @@ import { formatFinding } from './config/problem.ts'
 import type { Provenance } from './config/provenance.ts'
 import type { AdminSettings } from './config/settings.ts'
 import { planUpstreams } from './proxy/plan-upstreams.ts'
+import { sharedState } from './proxy/run-time-state.ts'
 import type { SpareThreads } from './proxy/spare-threads.ts'
 import { Supervisor } from './proxy/supervisor.ts'
 import type { Ports } from './proxy/thread-protocol.ts'
@@ -133,7 +134,13 @@ export class Gateway {
     })
     const { state } = this.#supervisor
     // The threads count their own series.
-    state.add({ kind: 'metrics', count: () => 0, clear: () => this.#exposition.clearPolicyMetrics() })
+    state.add(
+      sharedState(
+        'metrics',
+        () => 0,
+        () => this.#exposition.clearPolicyMetrics(),
+      ),
+    )
     for (const keeper of this.#health.keepers) state.add(keeper)
     this.#exposition.addSource(() =>
       healthFamilies(this.#health.status(), this.#health.totals, (key) => this.#upstreamName(key)),
@@ -147,12 +154,15 @@ export class Gateway {
     state.add(this.#loads.keeper)
     this.#exposition.addSource(() => loadFamilies(this.#loads, (key) => this.#upstreamName(key)))
     this.#exposition.addSource(() => secretFamilies(this.#secrets.counts))
-    state.add({ kind: 'caches', count: () => this.#resolver.size, clear: () => this.#resolver.refresh() })
-    state.add({
-      kind: 'caches',
-      count: () => this.#secrets.size,
-      clear: (owner) => this.#clearSecrets(owner),
-    })
+    for (const cache of [this.#resolver, this.#secrets]) {
+      state.add(
+        sharedState(
+          'caches',
+          () => cache.size,
+          () => cache.refresh(),
+        ),
+      )
+    }
     this.#live = new LiveConfiguration(this.#supervisor, store, configuration)
   }
 
@@ -281,10 +291,6 @@ export class Gateway {
   }
 
   /** Secrets belong to no resource: several may refer to one. */
-  #clearSecrets(owner: string | undefined): number {
-    return owner === undefined ? this.#secrets.refresh() : 0
-  }
-
   /** Files are read again, because what is held of them is not what was written; one that has changed says nothing. */
   async #provenance(): Promise<Provenance> {
     const { Provenance } = await import('./config/provenance.ts')

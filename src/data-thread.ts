@@ -9,7 +9,7 @@ import { buildPolicies, type PolicyServices, ResourceIndices } from './policy-ru
 import { clock } from './proxy/clock.ts'
 import type { PolicyFactory } from './proxy/exchange.ts'
 import { compileCondition } from './proxy/expression.ts'
-import { RunTimeState } from './proxy/run-time-state.ts'
+import { RunTimeState, sharedState } from './proxy/run-time-state.ts'
 import { ConnectionCounts } from './proxy/shared/connections.ts'
 import { Limiter, type LimitKey } from './proxy/shared/limiter.ts'
 import { LoadTable } from './proxy/shared/load-table.ts'
@@ -95,7 +95,13 @@ class DataThread {
       log: this.#log,
     })
     this.#pulse = new ThreadPulse(memory.gauges)
-    this.#state.add({ kind: 'metrics', count: () => metrics.seriesCount, clear: () => metrics.clear() })
+    this.#state.add(
+      sharedState(
+        'metrics',
+        () => metrics.seriesCount,
+        () => metrics.clear(),
+      ),
+    )
     this.#state.add(this.#worker.balancerState)
   }
 

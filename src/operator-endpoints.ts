@@ -21,6 +21,7 @@ import type { Discovery } from './proxy/upstream/discovery/discovery.ts'
 import type { HealthMonitor } from './proxy/upstream/health/monitor.ts'
 import type { UpstreamLoads } from './proxy/upstream/load/loads.ts'
 import type { Log } from './telemetry/log.ts'
+import { version } from './version.ts'
 
 /** The running gateway, as far as operators ask about it. */
 export interface Operated {
@@ -66,7 +67,7 @@ export function operatorEndpoints(operated: Operated): Endpoints {
     }),
     ...schemaEndpoints(catalogue),
     ...resourceEndpoints(source, secrets),
-    ...exportEndpoints(source, secrets),
+    ...exportEndpoints(source, secrets, version),
     ...discoveryEndpoints(discovery, secrets),
     ...loadEndpoints(operated.loads),
     ...explainEndpoints({

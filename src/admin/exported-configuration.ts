@@ -37,8 +37,12 @@ export interface SecretQuestion {
   secrets: (Configured & { path: PathSegment[]; digest: string })[]
 }
 
-export function exportEndpoints(source: ExportSource, secrets: SecretFields): Endpoints {
-  const compared = () => comparedConfiguration(source.plan().settings, source.configuration())
+export function exportEndpoints(
+  source: ExportSource,
+  secrets: SecretFields,
+  gatewayVersion: string,
+): Endpoints {
+  const compared = () => comparedConfiguration(source.plan().settings, source.configuration(), gatewayVersion)
   return {
     'GET /v1/configuration': () =>
       json(200, exported(source.plan().version, redactedConfiguration(compared(), secrets))),

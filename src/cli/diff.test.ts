@@ -136,6 +136,13 @@ suite('sluice diff', () => {
     t.assert.match(stdout, /^~ gateway\n {2}~ timeouts\.header: 10000 -> 20000\n/)
   })
 
+  test('what a default says on this machine, and in this version, is no difference', async (t) => {
+    const { code } = await diff(t, 'gateway: {}', `gateway: { workers: auto, server: "sluice/${version}" }`)
+    t.assert.equal(code, 0)
+    const { stdout } = await diff(t, 'gateway: {}', 'gateway: { workers: 3 }')
+    t.assert.match(stdout, /^~ gateway\n {2}~ workers: "auto" -> 3\n/)
+  })
+
   test('resources without an id are compared by what they say', async (t) => {
     const route = (uri: string) => `  - { uri: ${uri}, upstream: { nodes: { "10.0.0.1:80": 1 } } }\n`
     const { stdout } = await diff(
@@ -167,7 +174,7 @@ suite('sluice diff with a running gateway', () => {
     const { plan, configuration } = check(loaded, policies, { gatewayVersion: version })
     const secrets = new SecretFields(policies)
     const source = { plan: () => plan!, configuration: () => configuration! }
-    const endpoints = exportEndpoints(source, secrets)
+    const endpoints = exportEndpoints(source, secrets, version)
     const asked: string[] = []
     const recorded = Object.entries(endpoints).map(([name, endpoint]) => [
       name,

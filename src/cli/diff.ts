@@ -17,6 +17,7 @@ import { Provenance, type SourcePosition } from '../config/provenance.ts'
 import { secretDigest } from '../config/secret-digest.ts'
 import { redacted, SecretFields } from '../config/secret-fields.ts'
 import { catalogue, policySchemas } from '../policies/index.ts'
+import { version } from '../version.ts'
 import { type CliIo, type Command, exitCode, UsageError } from './command.ts'
 import { formatOf, readConfiguration } from './configuration.ts'
 import { printErrors } from './findings.ts'
@@ -69,7 +70,7 @@ async function readSide(source: string, io: CliIo): Promise<Side | undefined> {
   const { plan, configuration, documents, findings } = await readConfiguration([source], io)
   if (plan !== undefined && configuration !== undefined) {
     return {
-      configuration: comparedConfiguration(plan.settings, configuration),
+      configuration: comparedConfiguration(plan.settings, configuration, version),
       provenance: new Provenance(documents),
     }
   }

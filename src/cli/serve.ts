@@ -6,7 +6,7 @@ import { storedDocument } from '../admin/api/stored-document.ts'
 import { type CheckResult, check, settingsOf } from '../config/check.ts'
 import { chooseSources, load } from '../config/load.ts'
 import { formatFinding } from '../config/problem.ts'
-import type { Settings } from '../config/settings.ts'
+import { dataThreadsOf, type Settings } from '../config/settings.ts'
 import type { GivenSetting } from '../config/single-settings.ts'
 import { watchConfig } from '../config/watch.ts'
 import { type Addresses, Gateway } from '../control-thread.ts'
@@ -74,7 +74,7 @@ export async function serve(
     const addresses = await startUnlessStopped(gateway, signals)
     if (addresses === undefined) return exitCode.ok
 
-    io.stdout.write(banner(addresses, plan.settings.workers))
+    io.stdout.write(banner(addresses, dataThreadsOf(plan.settings)))
     log.info({ version, pid: process.pid, startMs: Math.round(performance.now()) }, 'ready')
     started.resolve(gateway)
     await signals.stop

@@ -3,6 +3,7 @@ import { type CheckResult, check } from '../config/check.ts'
 import { chooseSources, load } from '../config/load.ts'
 import { type Plan, resourceKinds } from '../config/plan.ts'
 import { type Finding, formatFinding, type Severity } from '../config/problem.ts'
+import { dataThreadsOf } from '../config/settings.ts'
 import { catalogue, policySchemas } from '../policies/index.ts'
 import { version } from '../version.ts'
 import { type CliIo, type Command, exitCode, UsageError } from './command.ts'
@@ -72,13 +73,13 @@ interface ValidationReport {
 }
 
 function summarise(plan: Plan): Summary {
-  const { listeners, control, metrics, admin, workers } = plan.settings
+  const { listeners, control, metrics, admin } = plan.settings
   return {
     listeners,
     endpoints: Object.entries({ control, metrics, admin })
       .filter(([, { enabled }]) => enabled)
       .map(([name, { host, port }]) => ({ name, host, port })),
-    workers,
+    workers: dataThreadsOf(plan.settings),
     resources: Object.fromEntries(resourceKinds.map((kind) => [kind, plan[kind].size])),
   }
 }

@@ -25,10 +25,11 @@ export interface Difference {
   after: unknown
 }
 
-/** What was checked, as a side of a comparison. */
+/** What was checked by the `version` of the gateway, as a side of a comparison. */
 export function comparedConfiguration(
   settings: Settings,
   configuration: Configuration,
+  version: string,
 ): ComparedConfiguration {
   const forms = resourceKinds.map((kind) => {
     const ids = [...configuration.entries(kind)].map(([id]) => id)
@@ -36,7 +37,11 @@ export function comparedConfiguration(
     return [kind, new Map(entries)] as const
   })
   return {
-    settings: { ...settings },
+    // The default differs from version to version, and means the same.
+    settings: {
+      ...settings,
+      server: settings.server === `sluice/${version}` ? 'sluice/VERSION' : settings.server,
+    },
     resources: Object.fromEntries(forms) as unknown as ComparedConfiguration['resources'],
   }
 }

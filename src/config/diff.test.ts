@@ -68,7 +68,7 @@ suite('deltas', () => {
   })
 
   test('can be taken back', (t) => {
-    const changed = planOf(2, [route('z')], { settings: { ...settings, workers: settings.workers + 1 } })
+    const changed = planOf(2, [route('z')], { settings: { ...settings, workers: 7 } })
     for (const next of [after, changed]) {
       const delta = diffPlans(before, next)
       const back = applyDelta(applyDelta(before, delta), invertDelta(before, delta))

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { suite, test } from 'node:test'
 import { checkSchema } from './schema.ts'
 import { type GatewayInput, gatewaySchema, resolveSettings } from './settings.ts'
@@ -15,7 +14,7 @@ suite('settings', () => {
     t.assert.deepEqual(settings({}), {
       listeners: [{ name: 'http', host: '0.0.0.0', port: 9080, protocol: 'http' }],
       router: 'radixtree_host_uri',
-      workers: availableParallelism(),
+      workers: 'auto',
       trusted_addresses: [],
       timeouts: {
         header: 10_000,

@@ -9,8 +9,8 @@ export interface Settings {
   listeners: ListenerSettings[]
   /** How host and path are compared; the names are those of APISIX. */
   router: 'radixtree_host_uri' | 'radixtree_uri' | 'radixtree_uri_with_parameter'
-  /** Data threads. */
-  workers: number
+  /** Data threads; `auto` is one for each processor, see `dataThreadsOf`. */
+  workers: number | 'auto'
   /** CIDR blocks or addresses whose X-Forwarded-* fields are believed. */
   trusted_addresses: string[]
   timeouts: {
@@ -475,6 +475,11 @@ type Filled<T> = T extends readonly unknown[]
     ? { [K in keyof T]-?: Filled<Exclude<T[K], undefined>> }
     : T
 
+/** How many data threads these settings mean on this machine. */
+export function dataThreadsOf({ workers }: Settings): number {
+  return workers === 'auto' ? availableParallelism() : workers
+}
+
 /** Settings of a checked `gateway:` in which the schema's defaults were filled in. `version` is the gateway's. */
 export function resolveSettings(input: GatewayInput, version: string): Settings {
   const gateway = input as Filled<GatewayInput>
@@ -487,7 +492,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
       protocol: listener.protocol,
     })),
     router: gateway.router,
-    workers: gateway.workers === 'auto' ? availableParallelism() : gateway.workers,
+    workers: gateway.workers,
     trusted_addresses: gateway.trusted_addresses,
     timeouts: {
       header: parseDuration(timeouts.header),

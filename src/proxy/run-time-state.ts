@@ -45,6 +45,11 @@ export interface StateKeeper {
   clear(owner: StateOwner | undefined): number
 }
 
+/** A keeper of state that belongs to no resource, so that clearing one resource leaves it alone. */
+export function sharedState(kind: StateKind, count: () => number, clearAll: () => number): StateKeeper {
+  return { kind, count, clear: (owner) => (owner === undefined ? clearAll() : 0) }
+}
+
 /** The keepers of one thread. */
 export class RunTimeState {
   readonly #keepers: StateKeeper[] = []

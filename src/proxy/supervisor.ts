@@ -11,6 +11,7 @@ import {
   resourceKinds,
   type UpstreamSpec,
 } from '../config/plan.ts'
+import { dataThreadsOf } from '../config/settings.ts'
 import { createEngineCounterMemory } from '../telemetry/engine-counters.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Announcement, createMetricMemory } from '../telemetry/metrics.ts'
@@ -140,7 +141,7 @@ export class Supervisor {
   #turns: Promise<unknown> = Promise.resolve()
 
   constructor(options: SupervisorOptions) {
-    const { workers } = options.plan.settings
+    const workers = dataThreadsOf(options.plan.settings)
     this.#options = options
     this.#log = options.log
     this.#plan = { ...options.plan, version: 1 }

@@ -48,10 +48,15 @@ test('counters of one route, and everything at once', async (t) => {
   assert.deepEqual([await status('/a'), await status('/b')], [200, 429])
   assert.match((await metric(/^apisix_http_status\{.*route="a".*$/m)) ?? 'none', / [12]$/)
 
+  const { metrics, ...others } = (await ask('DELETE', '/v1/state?resource=routes/b')).cleared
+  assert.deepEqual([others.limits, metrics], [1, 0])
+  assert.equal(await status('/b'), 200)
+  assert.match((await metric(/^apisix_http_status\{.*route="a".*$/m)) ?? 'none', / [12]$/)
+
   const { cleared } = await ask('POST', '/v1/state/clear')
   assert.equal(cleared.limits, 2)
   assert.equal(await metric(/^apisix_http_status\{.*$/m), undefined)
-  assert.equal(await metric(/^sluice_state_clears_total .*$/m), 'sluice_state_clears_total 2')
+  assert.equal(await metric(/^sluice_state_clears_total .*$/m), 'sluice_state_clears_total 3')
   assert.deepEqual([await status('/a'), await status('/b'), await status('/b')], [200, 200, 429])
   assert.match((await metric(/^apisix_http_status\{code="200".*route="a".*$/m)) ?? 'none', / 1$/)
 })

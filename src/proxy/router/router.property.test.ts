@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict'
 import { BlockList, isIPv6 } from 'node:net'
 import { test } from 'node:test'
+import { Random, seedOfRun } from '../../../test/harness/random-routes.ts'
 import type { Exchange } from '../exchange.ts'
 import { routeCondition } from '../route-condition.ts'
 import { Router, type RouterMode } from './router.ts'
 
 const modes: RouterMode[] = ['radixtree_host_uri', 'radixtree_uri', 'radixtree_uri_with_parameter']
-const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+const seed = seedOfRun()
 
 for (const mode of modes) {
   test(`${mode} finds what the rules say, also after changes (SEED=${seed})`, () => {
@@ -272,24 +273,4 @@ function isIn(address: string, blocks: readonly string[]): boolean {
     list.addSubnet(network, Number(bits ?? (family === 'ipv6' ? 128 : 32)), family)
     return list.check(address, family)
   })
-}
-
-/** A small generator that can be seeded (mulberry32). */
-class Random {
-  #state: number
-
-  constructor(seed: number) {
-    this.#state = seed
-  }
-
-  below(limit: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) % limit
-  }
-
-  pick<E>(list: readonly E[]): E {
-    return list[this.below(list.length)]!
-  }
 }
