@@ -80,6 +80,14 @@ class Watched {
     return { status: response.statusCode, port: Number(await response.body.text()) }
   }
 
+  /** @returns how many entries of each kind were cleared */
+  async clear(parameters: string): Promise<Record<string, number>> {
+    const response = await fetch(`http://127.0.0.1:${this.#control}/v1/state?${parameters}`, {
+      method: 'DELETE',
+    })
+    return ((await response.json()) as { cleared: Record<string, number> }).cleared
+  }
+
   async get(path: string, headers: Record<string, string> = {}) {
     const response = await fetch(`http://127.0.0.1:${this.#control}${path}`, { headers })
     return {
@@ -350,6 +358,24 @@ suite('the control port', { timeout: 60_000 }, () => {
     )
     assert.equal(await watched.metric(line), '0')
     assert.equal(await watched.metric(/^sluice_health_changes_total\{to="unhealthy"\} (.*)$/m), '1')
+  })
+
+  test('lets operators forget what was found out', async (t) => {
+    const [failing, sound] = (await endpoints(t, 2)) as [Endpoint, Endpoint]
+    const checks = `checks: { active: { healthy: { interval: 3600 }, unhealthy: { interval: 3600 } }, passive: { unhealthy: { http_statuses: [500], http_failures: 1 } } }`
+    const watched = await started(t, `${nodes([failing, sound])}, ${checks}`)
+    failing.status = 500
+    while ((await watched.nodes()).find(({ port }) => port === failing.port)?.status !== 'unhealthy') {
+      await watched.ask()
+    }
+    failing.status = 200
+    assert.equal((await watched.clear('kind=breakers')).health, undefined)
+    assert.equal((await watched.clear('kind=health&resource=routes/all')).health, 0)
+    await watched.until(failing, 'unhealthy')
+    assert.equal((await watched.clear('kind=health&resource=upstreams/u')).health, 1)
+    await watched.until(failing, 'healthy')
+    const ports = await Promise.all(Array.from({ length: 20 }, () => watched.ask()))
+    assert.ok(ports.some(({ port }) => port === failing.port))
   })
 
   test('is empty as an empty table of Lua is', async (t) => {
