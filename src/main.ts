@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './config/regexp-engine.ts'
 import { enableCompileCache } from 'node:module'
 
 // Before anything else is loaded: the second start then takes compiled code from the cache.

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { suite, test } from 'node:test'
 import { compilePattern, matchesPattern } from './regular-expression.ts'
 
@@ -94,6 +95,15 @@ suite('an expression in the syntax of PCRE', () => {
       assert.match(pattern.problem, problem)
     })
   }
+})
+
+test('both entry points set the same flags before anything is compiled', () => {
+  const flags = (file: string) =>
+    [...readFileSync(new URL(file, import.meta.url), 'utf8').matchAll(/setFlagsFromString\('(.*)'\)/g)].map(
+      ([, flag]) => flag,
+    )
+  assert.deepEqual(flags('../../bin/sluice.js'), flags('regexp-engine.ts'))
+  assert.equal(flags('regexp-engine.ts').length, 3)
 })
 
 suite('no text keeps an expression busy for ever', () => {

@@ -5,11 +5,8 @@
  * it cannot run so (lookaheads, references back) are refused when they repeat something that repeats, and look at short
  * texts only. See docs/decisions/0013.
  */
-import { setFlagsFromString } from 'node:v8'
+import './regexp-engine.ts'
 import { type Part, PatternProblem, readPattern, startOfText } from './pcre.ts'
-
-setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks')
-setFlagsFromString('--regexp-backtracks-before-fallback=10000')
 
 /** Tests texts of one character a byte. */
 export interface TextPattern {
@@ -112,14 +109,11 @@ function regExp(source: string, flags: string): RegExp {
 
 /** V8 accepts the flag `l` only for what its linear engine can run. */
 function isLinear(source: string): boolean {
-  setFlagsFromString('--enable-experimental-regexp-engine')
   try {
     new RegExp(source, 'l')
     return true
   } catch {
     return false
-  } finally {
-    setFlagsFromString('--no-enable-experimental-regexp-engine')
   }
 }
 
