@@ -26,7 +26,9 @@ export function settingsOfApisix(
     if (used === undefined) {
       report.add(place, {
         code: 'ignored-field',
-        severity: 'info',
+        severity: withoutCounterpart.some((prefix) => key === prefix || key.startsWith(`${prefix}.`))
+          ? 'info'
+          : 'warning',
         at: 'key',
         message:
           translation === undefined
@@ -46,9 +48,21 @@ export function settingsOfApisix(
   return gateway
 }
 
+/** What is not missed: it says where APISIX keeps its configuration, and which of its plugins are loaded. */
+const withoutCounterpart = [
+  'deployment.role',
+  'deployment.role_traditional',
+  'deployment.role_control_plane',
+  'deployment.role_data_plane',
+  'deployment.etcd',
+  'etcd',
+  'plugins',
+  'stream_plugins',
+]
+
 const ignoredHints: Readonly<Record<string, string | undefined>> = {
   plugins: 'Every policy of the catalogue can be used without being listed.',
-  deployment: 'The configuration comes from the files that are named with -c.',
+  deployment: 'The configuration comes from the files that are named with -c, and from the Admin API.',
 }
 
 type Gateway = Record<string, unknown>
