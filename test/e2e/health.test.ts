@@ -209,6 +209,13 @@ suite('passive checks', { timeout: 60_000 }, () => {
       t,
       `${nodes(list)}, checks: { active: { http_path: /status, healthy: { interval: 3600 } }, passive: {} }`,
     )
+    // Traffic counts only from a moment after the first request on.
+    dying.status = 500
+    const failuresOfDying = async () =>
+      (await watched.nodes()).find(({ port }) => port === dying.port)?.counter.http_failure ?? 0
+    while ((await failuresOfDying()) === 0) await watched.ask()
+    dying.status = 200
+
     const clients = 12
     const answers: { status: number; begun: number }[] = []
     let running = true

@@ -25,8 +25,8 @@ suite('the guide to explaining', () => {
       const folder = await mkdtemp(join(tmpdir(), 'sluice-guide-'))
       t.after(() => rm(folder, { recursive: true }))
       const here = command
-        .replaceAll('npm run -s sluice --', `${process.execPath} src/main.ts`)
         .replaceAll('/tmp/', `${folder}/`)
+        .replaceAll('npm run -s sluice --', `${process.execPath} src/main.ts`)
       assert.equal((await run(here)).replaceAll(`${folder}/`, '/tmp/'), answer)
     })
   }
