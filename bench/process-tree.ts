@@ -36,6 +36,11 @@ export function cpuMicros(root: number): number {
   return (ticks * 1e6) / ticksPerSecond
 }
 
+/** CPU time in microseconds that the main thread of a process has used so far. */
+export function threadMicros(pid: number): number {
+  return (parseStat(read(`/proc/${pid}/task/${pid}/stat`)).ticks * 1e6) / ticksPerSecond
+}
+
 /** Resident bytes of a process and its descendants. Pages that they share are counted in each. */
 export function residentBytes(root: number): number {
   return tree(root).reduce((sum, { pid }) => sum + parseResident(read(`/proc/${pid}/status`)), 0)

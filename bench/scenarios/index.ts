@@ -1,7 +1,8 @@
 import type { Scenario } from '../bench.ts'
 import { comparisons } from './comparisons.ts'
+import { health } from './health.ts'
 import { memory } from './memory.ts'
 import { reload } from './reload.ts'
 
 /** Every scenario, in the order of the report. */
-export const scenarios: readonly Scenario[] = [...comparisons, reload, memory]
+export const scenarios: readonly Scenario[] = [...comparisons, reload, memory, health]

@@ -5,6 +5,7 @@
  */
 import type { UpstreamSpec } from '../../../config/plan.ts'
 import type { Log } from '../../../telemetry/log.ts'
+import { clock } from '../../clock.ts'
 import type { StateKeeper, StateKind } from '../../run-time-state.ts'
 import { type Deadline, TimerWheel } from '../../timer-wheel.ts'
 import type { Whereabout } from '../../whereabouts.ts'
@@ -66,7 +67,7 @@ export class HealthMonitor implements Deadline {
       totals: noTotals(),
       addressesOf: options.addressesOf,
       nodesOf: options.nodesOf ?? (() => []),
-      now: options.now ?? (() => performance.now()),
+      now: options.now ?? (() => clock.now),
       random: options.random ?? Math.random,
       makeProbe: options.makeProbe ?? ((target) => new SocketProbe(target, wheel)),
     }

@@ -1,6 +1,6 @@
 /**
- * Probes of one endpoint: a request, a request over TLS, or a connection and nothing more. Each has one result, within its
- * timeout, whatever the endpoint does.
+ * Probes of one endpoint: a request, a request over TLS, or a connection and nothing more. Each has one result, whatever
+ * the endpoint does; who waits for it decides how long.
  *
  * The connection of a probe that was answered well is used for the next one, which saves most of what a probe costs. It
  * proves less than a new one, so it is given up after a minute; and what goes wrong on it before any answer counts only
@@ -23,24 +23,21 @@ export type ProbeResult =
   | 'tls_failed'
   /** It closed the connection without an answer. */
   | 'closed'
-  | 'timeout'
   | 'bad_response'
 
 /** `status` is 0 unless the result is `status`. */
 export type ProbeDone = (result: ProbeResult, status: number) => void
 
 export interface Probe {
-  /** Never while one is under way. `done` is called once, never within this call. */
+  /** Never while one is under way. `done` is called once, never within this call, unless the probe is given up. */
   start(done: ProbeDone): void
-  /** Gives up what is under way, without a result. */
-  close(): void
+  /** Ends what is under way, without a result. */
+  giveUp(): void
 }
 
 export interface ProbeTarget {
   address: string
   port: number
-  /** Milliseconds. */
-  timeout: number
   /** The whole request as latin1 text; null: a connection is enough. */
   request: string | null
   /** An answer to `HEAD` has no body, whatever its fields say. */
@@ -62,7 +59,6 @@ export class SocketProbe implements Probe {
   private readonly wheel: TimerWheel
   private connection: ProbeConnection | null = null
   private done: ProbeDone | null = null
-  private due = 0
 
   constructor(target: ProbeTarget, wheel: TimerWheel) {
     this.target = target
@@ -71,17 +67,16 @@ export class SocketProbe implements Probe {
 
   start(done: ProbeDone): void {
     this.done = done
-    this.due = clock.now + this.target.timeout
     const { connection } = this
     if (connection?.isReusable === true) {
-      connection.send(this.due)
+      connection.send()
       return
     }
     connection?.drop()
     this.open()
   }
 
-  close(): void {
+  giveUp(): void {
     this.done = null
     this.connection?.drop()
     this.connection = null
@@ -92,7 +87,7 @@ export class SocketProbe implements Probe {
     if (connection.isOver && this.connection === connection) this.connection = null
     const { done } = this
     if (result === null || done === null) return
-    if (result !== 'status' && connection.wasReused && !connection.hasAnswered && result !== 'timeout') {
+    if (result !== 'status' && connection.wasReused && !connection.hasAnswered) {
       this.open()
       return
     }
@@ -101,7 +96,7 @@ export class SocketProbe implements Probe {
   }
 
   private open(): void {
-    this.connection = new ProbeConnection(this, this.target, this.wheel, this.due)
+    this.connection = new ProbeConnection(this, this.target, this.wheel)
   }
 }
 
@@ -121,7 +116,7 @@ class ProbeConnection implements WireOwner {
   private bodyBytes = 0
   private interim = 0
 
-  constructor(probe: SocketProbe, target: ProbeTarget, wheel: TimerWheel, due: number) {
+  constructor(probe: SocketProbe, target: ProbeTarget, wheel: TimerWheel) {
     this.probe = probe
     this.target = target
     const { address, port, tls } = target
@@ -134,17 +129,15 @@ class ProbeConnection implements WireOwner {
       })
       socket.once('secureConnect', () => this.connected())
     }
-    this.wire.setDeadline(due)
   }
 
   get isReusable(): boolean {
     return this.state === 'idle' && !this.isOver && clock.now - this.openedAt < longestUseMs
   }
 
-  send(due: number): void {
+  send(): void {
     this.wasReused = true
     this.hasAnswered = false
-    this.wire.setDeadline(due)
     this.request()
   }
 
@@ -174,11 +167,7 @@ class ProbeConnection implements WireOwner {
     else this.end(this.state === 'waiting' ? 'closed' : null)
   }
 
-  onDeadline(): void {
-    if (this.isOver) return
-    const isOwed = this.state !== 'draining' && this.state !== 'idle'
-    this.end(isOwed ? 'timeout' : null)
-  }
+  onDeadline(): void {}
 
   private connected(): void {
     if (this.isOver) return
@@ -249,9 +238,7 @@ class ProbeConnection implements WireOwner {
       this.end(null)
       return
     }
-    if (!body.done) return
-    this.state = 'idle'
-    this.wire.clearDeadline()
+    if (body.done) this.state = 'idle'
   }
 
   private end(result: ProbeResult | null, status = 0): void {

@@ -42,14 +42,14 @@ suite('the health table', () => {
     assert.equal(one.eject(upstream, slot, reason, 10), true)
     assert.equal(other.eject(upstream, slot, reason, 20), false)
     assert.equal(other.isUsable(slot), false)
-    assert.deepEqual([one.changes(upstream), one.since(slot)], [1, 10])
+    assert.deepEqual([one.changes(upstream), one.since(slot)], [2, 10])
     one.report(upstream, slot, counter.tcp, 1, null, 30)
     one.readmit(upstream, slot, 40)
     assert.equal(isEjected(one.word(slot)), false)
     assert.equal(one.isUsable(slot), false, 'it is unhealthy still')
     one.forgetState(upstream, slot, 50)
     assert.equal(one.isUsable(slot), true)
-    assert.deepEqual([one.changes(upstream), one.since(slot)], [2, 50])
+    assert.deepEqual([one.changes(upstream), one.since(slot)], [3, 50])
   })
 
   test('forgets everything about an endpoint', () => {

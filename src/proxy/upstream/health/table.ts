@@ -75,7 +75,7 @@ export class HealthTable {
     return this.#floats[(slot * slotWords) / 2 + sinceAt]!
   }
 
-  /** Rises whenever an endpoint of this upstream becomes usable or unusable. */
+  /** Rises whenever an endpoint of this upstream becomes usable or unusable, or is ejected. */
   changes(upstream: number): number {
     return this.#words[upstream * slotWords]!
   }
@@ -95,7 +95,8 @@ export class HealthTable {
     now: number,
   ): void {
     const at = slot * slotWords
-    for (let before = Atomics.load(this.#words, at); ; ) {
+    // Most reports say what the state says already: a plain look is enough to see that.
+    for (let before = this.#words[at]!; ; ) {
       const after = afterReport(before, which, limit)
       if (after === before) return
       const found = Atomics.compareExchange(this.#words, at, before, after)
@@ -116,6 +117,8 @@ export class HealthTable {
     Atomics.store(this.#words, at + streaksAt, 0)
     if (reason !== null) this.#words[at + reasonAt] = reasonCode(reason)
     this.#moved(upstream, slot, before, before | ejectedBit, now)
+    // The control thread has to hear of it also when the endpoint was unhealthy before.
+    Atomics.add(this.#words, upstream * slotWords, 1)
     return true
   }
 

@@ -38,7 +38,7 @@ export interface Surroundings {
 
 /** Since the start of the gateway. */
 export interface HealthTotals {
-  probes: Record<ProbeResult, number>
+  probes: Record<ProbeResult | 'timeout', number>
   becameUnhealthy: number
   becameHealthy: number
   ejections: number
@@ -65,8 +65,10 @@ export interface TargetOwner {
   readonly ejection: OutlierEjectionSpec | undefined
   /** @returns false: enough probes are under way, and `begin` is called when there is room */
   mayProbe(target: Target): boolean
-  /** The probe is over, or will not be sent. */
-  probed(target: Target): void
+  /** The target does not wait any longer. */
+  giveUp(target: Target): void
+  /** A probe is over. */
+  probed(): void
 }
 
 export class Target implements Deadline {
@@ -84,13 +86,20 @@ export class Target implements Deadline {
   #host = ''
   #probe: Probe | undefined
   #state: 'resting' | 'waiting' | 'probing' = 'resting'
-  #startedAt = 0
+  /** When the last probe was due, from which on the next interval counts. Monotonic milliseconds. */
+  #plannedFor = 0
   #seenWord = 0
   #ejections = 0
   /** Monotonic milliseconds; 0: it is not ejected. */
   #ejectedUntil = 0
   #lastEjectionMs = 0
   #readmittedAt = Number.NEGATIVE_INFINITY
+
+  readonly #done = (result: ProbeResult | 'timeout', status: number) => {
+    this.#owner.probed()
+    this.#judge(result, status)
+    this.#state = 'resting'
+  }
 
   constructor(owner: TargetOwner, surroundings: Surroundings, address: string, port: number, slot: number) {
     this.#owner = owner
@@ -100,8 +109,12 @@ export class Target implements Deadline {
     this.slot = slot
   }
 
-  /** @param host for `Host` and the TLS server name, where the check has none. A check that did not change goes on. */
-  check(check: ActiveCheckSpec | undefined, host: string): void {
+  /**
+   * Probes like this from now on. A check that did not change goes on as it is.
+   * @param host for `Host` and the TLS server name, where the check has none
+   * @param phase from 0 to 1: where in the second half of the first interval the first probe is due
+   */
+  check(check: ActiveCheckSpec | undefined, host: string, phase: number): void {
     if (check === this.#check && host === this.#host) return
     this.stop()
     this.#check = check
@@ -110,41 +123,47 @@ export class Target implements Deadline {
       this.#surroundings.table.forgetState(this.#owner.slot, this.slot, this.#sharedNow())
       return
     }
-    const { now, random, makeProbe, wheel } = this.#surroundings
+    const { now, makeProbe } = this.#surroundings
     this.#probe = makeProbe({
       address: this.address,
       port: this.port,
-      timeout: check.timeout * 1000,
       request: probeRequest(check, host),
       isHead: check.http_method === 'HEAD',
       tls: probeTls(check, host),
     })
-    // The first probe is due within an interval, as in APISIX, but not at the same moment for all.
-    wheel.set(this, now() + this.#interval() * (1 - random() / 2))
+    this.#plan(now() + (this.#interval() * (1 + phase)) / 2)
   }
 
   stop(): void {
-    if (this.#state !== 'resting') this.#owner.probed(this)
+    if (this.#state === 'waiting') this.#owner.giveUp(this)
+    if (this.#state === 'probing') this.#owner.probed()
     this.#state = 'resting'
-    this.#probe?.close()
+    this.#probe?.giveUp()
     this.#probe = undefined
     this.#check = undefined
     this.#surroundings.wheel.clear(this)
   }
 
+  /** A probe is due, or the answer to one. */
   onDeadline(): void {
+    if (this.#state === 'probing') {
+      this.#probe?.giveUp()
+      this.#done('timeout', 0)
+      return
+    }
     this.#state = 'waiting'
     if (this.#owner.mayProbe(this)) this.begin()
   }
 
   begin(): void {
+    const { wheel, now } = this.#surroundings
     this.#state = 'probing'
-    this.#startedAt = this.#surroundings.now()
-    this.#probe?.start((result, status) => {
-      this.#state = 'resting'
-      this.#owner.probed(this)
-      this.#judge(result, status)
-    })
+    wheel.set(this, now() + (this.#check?.timeout ?? 0) * 1000)
+    this.#probe?.start(this.#done)
+  }
+
+  get isEjected(): boolean {
+    return this.#ejectedUntil > 0
   }
 
   /** Looks at what data threads reported, and ends an ejection whose time is over. */
@@ -193,17 +212,17 @@ export class Target implements Deadline {
     }
   }
 
-  #judge(result: ProbeResult, status: number): void {
-    const { totals, now, wheel } = this.#surroundings
+  #judge(result: ProbeResult | 'timeout', status: number): void {
+    const { totals, now } = this.#surroundings
     const check = this.#check
     if (check === undefined) return
     totals.probes[result]++
     this.#report(check, result, status)
     this.look()
-    wheel.set(this, Math.max(now(), this.#startedAt + this.#interval()))
+    this.#plan(Math.max(now(), this.#plannedFor + this.#interval()))
   }
 
-  #report({ healthy, unhealthy }: ActiveCheckSpec, result: ProbeResult, status: number): void {
+  #report({ healthy, unhealthy }: ActiveCheckSpec, result: ProbeResult | 'timeout', status: number): void {
     switch (result) {
       case 'connected':
         this.#count(counter.success, healthy.successes, null)
@@ -231,7 +250,7 @@ export class Target implements Deadline {
   }
 
   #observe(word: number): void {
-    const { totals, log, wheel, now } = this.#surroundings
+    const { totals, log, now } = this.#surroundings
     const before = this.#seenWord
     this.#seenWord = word
     if (isEjected(word) && !isEjected(before)) this.#ejected()
@@ -246,7 +265,7 @@ export class Target implements Deadline {
       totals.becameUnhealthy++
       log.warn(this.#facts(word), 'endpoint is unhealthy')
       // Traffic may have found out; the next probe may be due only after the interval of healthy endpoints.
-      if (this.due > 0) wheel.set(this, Math.min(this.due, now() + this.#interval()))
+      if (this.#state === 'resting' && this.due > 0) this.#plan(Math.min(this.due, now() + this.#interval()))
     } else if (stateOf(word) !== stateOf(before)) {
       log.debug(this.#facts(word), `endpoint is ${stateOf(word).replace('_', ' ')}`)
     }
@@ -273,6 +292,11 @@ export class Target implements Deadline {
       ...(reason !== undefined && { reason: describeReason(reason) }),
       counters: countersOf(word),
     }
+  }
+
+  #plan(at: number): void {
+    this.#plannedFor = at
+    this.#surroundings.wheel.set(this, at)
   }
 
   /** Milliseconds. */

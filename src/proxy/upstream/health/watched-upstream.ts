@@ -32,10 +32,11 @@ export class WatchedUpstream implements TargetOwner {
   readonly #leaving = new Map<string, { target: Target; until: number }>()
   #spec: UpstreamSpec
   #check: ActiveCheckSpec | undefined
-  readonly #probing = new Set<Target>()
+  #probing = 0
   /** In the order in which they became due. */
   readonly #waiting = new Set<Target>()
   #seenChanges = 0
+  #hasEjected = false
 
   /** @param slot of the upstream itself */
   constructor(spec: UpstreamSpec, slot: number, surroundings: Surroundings) {
@@ -66,10 +67,13 @@ export class WatchedUpstream implements TargetOwner {
     if (!equal(this.#check, spec.checks?.active)) this.#check = spec.checks?.active
     this.admit(spec)
     const wanted = new Map(this.#wanted(spec).map(({ key, host }) => [key, host]))
+    // Spread evenly, from a moment by chance on: those of one upstream and of several gateways are not all due together.
+    let phase = this.#surroundings.random()
     for (const [key, target] of this.#targets) {
       const host = wanted.get(key)
       if (host === undefined) this.#retire(key, target)
-      else target.check(this.#check, host)
+      else target.check(this.#check, host, phase)
+      phase = (phase + 1 / this.#targets.size) % 1
     }
     this.look()
   }
@@ -104,14 +108,16 @@ export class WatchedUpstream implements TargetOwner {
   look(): void {
     const { table, now, pool } = this.#surroundings
     table.settle(this.slot)
-    for (const target of this.#targets.values()) target.look()
+    const changes = table.changes(this.slot)
+    if (changes !== this.#seenChanges || this.#hasEjected) this.#lookAtTargets()
+    if (changes !== this.#seenChanges) this.#lookForPanic()
+    this.#seenChanges = changes
     for (const [key, { target, until }] of this.#leaving) {
       if (now() < until) continue
       this.#leaving.delete(key)
       table.wipe(target.slot)
       pool.give(target.slot)
     }
-    this.#lookForPanic()
   }
 
   /** After `leave`: nothing is kept any more. Then its own slot is given back too. */
@@ -124,21 +130,25 @@ export class WatchedUpstream implements TargetOwner {
   }
 
   mayProbe(target: Target): boolean {
-    const hasRoom = this.#probing.size < (this.#check?.concurrency ?? 0)
-    if (hasRoom) this.#probing.add(target)
-    else this.#waiting.add(target)
-    return hasRoom
+    if (this.#probing < (this.#check?.concurrency ?? 0)) {
+      this.#probing++
+      return true
+    }
+    this.#waiting.add(target)
+    return false
   }
 
-  probed(target: Target): void {
+  giveUp(target: Target): void {
     this.#waiting.delete(target)
-    if (!this.#probing.delete(target)) return
-    for (const next of this.#waiting) {
-      this.#waiting.delete(next)
-      this.#probing.add(next)
-      next.begin()
-      return
-    }
+  }
+
+  probed(): void {
+    this.#probing--
+    if (this.#waiting.size === 0) return
+    const next = this.#waiting.values().next().value as Target
+    this.#waiting.delete(next)
+    this.#probing++
+    next.begin()
   }
 
   /** @returns how many endpoints had something to forget */
@@ -192,11 +202,16 @@ export class WatchedUpstream implements TargetOwner {
     return this.#surroundings.nodesOf(discovery.key).map((node) => ({ port, priority: 0, ...node }))
   }
 
+  #lookAtTargets(): void {
+    this.#hasEjected = false
+    for (const target of this.#targets.values()) {
+      target.look()
+      if (target.isEjected) this.#hasEjected = true
+    }
+  }
+
   #lookForPanic(): void {
-    const { table, log } = this.#surroundings
-    const changes = table.changes(this.slot)
-    if (changes === this.#seenChanges) return
-    this.#seenChanges = changes
+    const { log } = this.#surroundings
     const { panic_threshold: threshold = 0 } = this.#spec
     const nodes = this.#nodes(this.#spec)
     const usable = nodes.filter((node) => this.#isUsable(node)).length
