@@ -51,7 +51,7 @@ suite('the load script', { skip }, () => {
 
   test('a connection for each request, when that is the scenario', async (t) => {
     const requests = await record(t, { ...smallGets, close: true }, forwarding)
-    assert.equal(new Set(requests.map(({ port }) => port)).size, requests.length)
+    assert.equal(new Set(requests.map(({ connection }) => connection)).size, requests.length)
   })
 })
 
@@ -60,8 +60,8 @@ interface Recorded {
   url: string
   headers: IncomingHttpHeaders
   length: number
-  /** Of the client. */
-  port: number
+  /** Each has its own, while ports come back. */
+  connection: object
 }
 
 /** A second of traffic over two connections, as a server sees it. */
@@ -69,9 +69,8 @@ async function record(t: TestContext, traffic: Traffic, work: Work): Promise<Rec
   const requests: Recorded[] = []
   const server = createServer(async (request, response) => {
     const { method = '', url = '', headers, socket } = request
-    const port = socket.remotePort ?? 0
     const length = Buffer.concat(await request.toArray()).length
-    if (requests.length < 2_000) requests.push({ method, url, headers, length, port })
+    if (requests.length < 2_000) requests.push({ method, url, headers, length, connection: socket })
     response.end()
   })
   server.listen(0, '127.0.0.1')

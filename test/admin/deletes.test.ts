@@ -38,8 +38,8 @@ test('a resource goes when its time is over', async (t) => {
   const { admin, traffic } = await startAdminGateway(t)
   const bad = await admin('PUT', '/routes/1?ttl=soon', { uri: '/1', plugins: {} })
   t.assert.deepEqual([bad.status, bad.body.error_msg], [400, 'invalid argument ttl: should be a number'])
-  await admin('PUT', '/routes/1?ttl=1', { uri: '/1', plugins: {} })
-  await admin('PUT', '/routes/2?ttl=1', { uri: '/2', plugins: {} })
+  await admin('PUT', '/routes/1?ttl=3', { uri: '/1', plugins: {} })
+  await admin('PUT', '/routes/2?ttl=3', { uri: '/2', plugins: {} })
   await admin('PUT', '/routes/2', { uri: '/2', plugins: {} })
   // A route without an upstream answers 503.
   t.assert.equal((await fetch(`${traffic}/1`)).status, 503)
