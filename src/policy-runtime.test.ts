@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ConsumerSpec, ContractSpec, PluginConfig, ResourceKind } from './config/plan.ts'
 import { definePolicy, type PolicyHost, Type } from './policies/kit/index.ts'
+import type { AnyPolicy } from './policies/kit/policy.ts'
 import { buildPolicies, type PolicyServices } from './policy-runtime.ts'
 import { Unavailable } from './proxy/pipeline.ts'
 
@@ -47,11 +48,13 @@ function services() {
   return { offered, consumers, contracts, changed: (...kinds: ResourceKind[]) => notify(new Set(kinds)) }
 }
 
+const only = (policy: AnyPolicy) => new Map([[policy.name, policy]])
+
 const place = { policy: 'probe', routeId: 'r', serviceId: 's', owner: 'route:r' }
 const jack: ConsumerSpec = { username: 'jack', plugins: { probe: { key: 'k' } }, credentials: [] }
 
 test('a factory stands for each policy and hands the binding to create', () => {
-  const factory = buildPolicies([probe], services().offered).get('probe')!
+  const factory = buildPolicies(only(probe), services().offered).get('probe')!
   assert.equal(factory.stage, 'identify')
   assert.equal(factory.priority, 7)
   factory.create({}, place)
@@ -62,7 +65,7 @@ test('a factory stands for each policy and hands the binding to create', () => {
 test('a policy whose metadata lacks a secret cannot be set up', () => {
   const { offered } = services()
   const metadata = () => ({ _meta: { secrets: 'missing' as const } })
-  const factory = buildPolicies([probe], { ...offered, metadata }).get('probe')!
+  const factory = buildPolicies(only(probe), { ...offered, metadata }).get('probe')!
   assert.throws(() => factory.create({}, place), Unavailable)
 })
 
@@ -80,7 +83,7 @@ test('what is read from the body has it held', () => {
       return {}
     },
   }
-  buildPolicies([reader], services().offered)
+  buildPolicies(only(reader), services().offered)
     .get('probe')!
     .create({}, place, (limit) => asked.push(limit))
   const [postArgs, graphql] = [64 << 20, 1 << 20]
@@ -89,7 +92,7 @@ test('what is read from the body has it held', () => {
 
 test('all bindings share one index, which follows the plan', () => {
   const { offered, consumers, changed } = services()
-  const factory = buildPolicies([probe], offered).get('probe')!
+  const factory = buildPolicies(only(probe), offered).get('probe')!
   factory.create({}, place)
   factory.create({}, { ...place, routeId: 'r2' })
   const [first, second] = hosts.slice(-2).map((host) => host.credentials(keyOf))
@@ -106,7 +109,7 @@ test('all bindings share one index, which follows the plan', () => {
 
 test('contracts follow the plan', () => {
   const { offered, contracts, changed } = services()
-  buildPolicies([probe], offered).get('probe')!.create({}, place)
+  buildPolicies(only(probe), offered).get('probe')!.create({}, place)
   const lookup = hosts.at(-1)!.contracts
   const binding = {
     routeId: 'r',

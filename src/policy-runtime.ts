@@ -1,5 +1,6 @@
 /** Turns the catalogue into what the proxy runs: policies that are bound to the services of one data thread. */
 import { expressionVariables, parseExpression } from './config/expression.ts'
+import { LazyMap } from './config/lazy-map.ts'
 import type { ConsumerSpec, ContractSpec, PluginConfig, ResourceKind } from './config/plan.ts'
 import { ConsumerDirectory } from './policies/kit/consumers.ts'
 import { ContractIndex } from './policies/kit/contracts.ts'
@@ -31,25 +32,25 @@ export interface PolicyServices {
 
 /** One factory for each policy, by name. Indices of credentials and contracts are shared by all bindings. */
 export function buildPolicies(
-  catalogue: readonly AnyPolicy[],
+  catalogue: ReadonlyMap<string, AnyPolicy>,
   services: PolicyServices,
   indices = new ResourceIndices(services),
-): Map<string, PolicyFactory> {
-  const factories = new Map<string, PolicyFactory>()
-  for (const policy of catalogue) {
-    factories.set(policy.name, {
-      name: policy.name,
-      stage: policy.stage,
-      priority: policy.priority,
-      yieldsToRoute: policy.yieldsToRoute ?? false,
-      create: (config, binding, holdBody = () => {}) => {
-        if (services.metadata(policy.name)?._meta?.secrets === 'missing')
-          throw new Unavailable(errors.secretMissing)
-        return policy.create(config, hostOf(policy, binding, services, indices, holdBody))
-      },
-    })
+): ReadonlyMap<string, PolicyFactory> {
+  return new LazyMap(catalogue.keys(), (name) => factoryOf(catalogue.get(name)!, services, indices))
+}
+
+function factoryOf(policy: AnyPolicy, services: PolicyServices, indices: ResourceIndices): PolicyFactory {
+  return {
+    name: policy.name,
+    stage: policy.stage,
+    priority: policy.priority,
+    yieldsToRoute: policy.yieldsToRoute ?? false,
+    create(config, binding, holdBody = () => {}) {
+      if (services.metadata(policy.name)?._meta?.secrets === 'missing')
+        throw new Unavailable(errors.secretMissing)
+      return policy.create(config, hostOf(policy, binding, services, indices, holdBody))
+    },
   }
-  return factories
 }
 
 function hostOf(

@@ -10,14 +10,15 @@ const folders = readdirSync(folder, { withFileTypes: true })
   .map((entry) => entry.name)
 
 test('the catalogue holds every policy that has a folder, once', () => {
-  assert.deepEqual(catalogue.map(({ name }) => name).sort(), folders.toSorted())
+  assert.deepEqual([...catalogue.values()].map(({ name }) => name).sort(), folders.toSorted())
 })
 
-for (const policy of catalogue) {
-  suite(policy.name, () => {
+for (const [name, policy] of catalogue) {
+  suite(name, () => {
     test('has its policy and its test under its own name', () => {
-      assert.ok(existsSync(new URL(`${policy.name}/policy.ts`, folder)))
-      assert.ok(existsSync(new URL(`${policy.name}/policy.test.ts`, folder)))
+      assert.equal(policy.name, name)
+      assert.ok(existsSync(new URL(`${name}/policy.ts`, folder)))
+      assert.ok(existsSync(new URL(`${name}/policy.test.ts`, folder)))
     })
 
     test('refuses what its schemas do not know', () => {
@@ -29,8 +30,8 @@ for (const policy of catalogue) {
 
     test('explains every setting', () => {
       for (const schema of [policy.config, policy.credential, policy.metadata]) {
-        for (const [name, field] of Object.entries(schema?.properties ?? {})) {
-          assert.ok('description' in field, `${name} has no description`)
+        for (const [setting, field] of Object.entries(schema?.properties ?? {})) {
+          assert.ok('description' in field, `${setting} has no description`)
         }
       }
     })

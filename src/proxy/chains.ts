@@ -42,6 +42,15 @@ interface Origin {
 /** Consumers that a chain remembers; beyond, it starts anew. */
 const consumersKept = 10_000
 
+const withPlugins = [
+  'routes',
+  'services',
+  'plugin_configs',
+  'global_rules',
+  'consumers',
+  'consumer_groups',
+] as const
+
 export class PolicyChains {
   /** Of the global rules alone, for requests that no route takes. */
   global: Chain = emptyChain
@@ -66,6 +75,7 @@ export class PolicyChains {
   /** After the resources changed. @returns true when every chain has to be made anew */
   apply(delta: PlanDelta): boolean {
     this.shared.clear()
+    this.load(delta)
     if (!changes(delta, 'global_rules') && !changes(delta, 'plugin_metadata')) return false
     this.compileGlobals()
     return true
@@ -103,6 +113,12 @@ export class PolicyChains {
     if (origin.byConsumer.size >= consumersKept) origin.byConsumer.clear()
     origin.byConsumer.set(spec.username, { consumer: spec, group, chain })
     return chain
+  }
+
+  /** Chains are made when a request first needs them, but no request is to wait for the modules of a policy. */
+  private load({ put }: PlanDelta): void {
+    for (const kind of withPlugins)
+      for (const { plugins } of put[kind] ?? []) for (const name in plugins) this.policies.get(name)
   }
 
   private compile(route: RouteSpec, place: Place): Chain {

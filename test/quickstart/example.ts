@@ -13,8 +13,12 @@ export interface RunningExample {
   stop(): Promise<number | null>
 }
 
-/** Resolves when the banner with the commands to paste has been printed. */
-export async function startExample(name: string): Promise<RunningExample> {
+/**
+ * Resolves when the banner with the commands to paste has been printed.
+ *
+ * @param env Variables beside those of this process.
+ */
+export async function startExample(name: string, env: Record<string, string> = {}): Promise<RunningExample> {
   const [port, metricsPort, control, usersA, usersB] = await Promise.all(Array.from({ length: 5 }, freePort))
   const child = spawn(
     process.execPath,
@@ -22,6 +26,7 @@ export async function startExample(name: string): Promise<RunningExample> {
     {
       env: {
         ...process.env,
+        ...env,
         GATEWAY_PORT: String(port),
         METRICS_PORT: String(metricsPort),
         CONTROL_PORT: String(control),

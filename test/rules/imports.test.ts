@@ -28,7 +28,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'proxy/expression.ts',
   ],
   'policies/<name>': ['policies/kit'],
-  'policies/index.ts': ['policies/kit', 'policies/<name>'],
+  'policies/index.ts': ['policies/kit', 'policies/<name>', 'config/lazy-map.ts'],
   cli: ['config', 'telemetry', 'proxy', 'secrets', 'admin', 'policies/kit', 'policies/index.ts', 'src'],
   // The files at the top of src/ put the rooms together.
   src: ['config', 'telemetry', 'proxy', 'secrets', 'admin', 'policies/kit', 'policies/index.ts', 'cli'],

@@ -48,7 +48,7 @@ export async function explainOffline(
   return explanation
 }
 
-function policiesOf(plan: Plan): Map<string, PolicyFactory> {
+function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
   const limiter = new Limiter(createLimitTable(limitTableBytes), 1)
   const resources = new PolicyResources()
   resources.change(diffPlans(null, plan), () => {})

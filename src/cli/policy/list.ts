@@ -20,13 +20,13 @@ export const command: Command = {
     const { values } = parseArgs({ args: argv, options: { format: { type: 'string', default: 'text' } } })
     switch (values.format) {
       case 'text':
-        io.stdout.write(table(inOrder(catalogue)))
+        io.stdout.write(table(inOrder()))
         return exitCode.ok
       case 'json':
-        io.stdout.write(`${JSON.stringify(inOrder(catalogue).map(described), null, 2)}\n`)
+        io.stdout.write(`${JSON.stringify(inOrder().map(described), null, 2)}\n`)
         return exitCode.ok
       case 'markdown':
-        io.stdout.write(policyReference(catalogue))
+        io.stdout.write(policyReference([...catalogue.values()]))
         return exitCode.ok
       default:
         throw new UsageError(`--format is text, json or markdown, not '${values.format}'`)
@@ -35,9 +35,9 @@ export const command: Command = {
 }
 
 /** Two passes: the second starts when the caller is known. Within a pass, higher priorities run first. */
-function inOrder(policies: readonly AnyPolicy[]): AnyPolicy[] {
+function inOrder(): AnyPolicy[] {
   const pass = ({ stage }: AnyPolicy) => (stage === 'identify' || stage === 'transform' ? 1 : 2)
-  return policies.toSorted((a, b) => pass(a) - pass(b) || b.priority - a.priority)
+  return [...catalogue.values()].sort((a, b) => pass(a) - pass(b) || b.priority - a.priority)
 }
 
 function table(policies: readonly AnyPolicy[]): string {

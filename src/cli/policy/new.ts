@@ -23,8 +23,7 @@ export const command: Command = {
     if (positionals.length > 1) throw new UsageError(`One name at a time, not ${positionals.join(' ')}`)
     const folder = policyFolder(positionals[0], values.directory, io.cwd)
     const name = basename(folder)
-    if (catalogue.some((policy) => policy.name === name))
-      throw new UsageError(`There is a policy '${name}' already`)
+    if (catalogue.has(name)) throw new UsageError(`There is a policy '${name}' already`)
     if (values.directory === undefined && !existsSync(dirname(folder))) {
       throw new UsageError('There is no src/policies here: run this in a checkout, or give --directory')
     }
@@ -48,14 +47,12 @@ function pathBetween(from: string, to: string): string {
 
 function nextSteps(name: string, folder: string, directory: string | undefined): string {
   const option = directory === undefined ? '' : ` --directory ${directory}`
-  const identifier = name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
   return `Wrote ${join(folder, 'policy.ts')} and ${join(folder, 'policy.test.ts')}
 
 Next:
   sluice policy test ${name}${option}
-and, for the gateway to know it, in src/policies/index.ts:
-  import ${identifier} from './${name}/policy.ts'
-with ${identifier} in the catalogue.
+and, for the gateway to know it, in the catalogue of src/policies/index.ts:
+  '${name}',
 `
 }
 

@@ -2,6 +2,7 @@
  * Runs the policies of a request without consequences: the pipeline is the one of traffic, the policies are bound to
  * services that change nothing, and every verdict is written down.
  */
+import { LazyMap } from '../../config/lazy-map.ts'
 import { PolicyChains } from '../chains.ts'
 import { type Conduct, dispatch } from '../dispatch.ts'
 import type { GatewayError } from '../errors.ts'
@@ -114,9 +115,8 @@ class DryConduct implements Conduct {
 function recording(
   policies: ReadonlyMap<string, PolicyFactory>,
   turns: RecordedTurn[],
-): Map<string, PolicyFactory> {
-  const recorded = [...policies].map(([name, factory]) => [name, recordingFactory(factory, turns)] as const)
-  return new Map(recorded)
+): ReadonlyMap<string, PolicyFactory> {
+  return new LazyMap(policies.keys(), (name) => recordingFactory(policies.get(name)!, turns))
 }
 
 function recordingFactory(factory: PolicyFactory, turns: RecordedTurn[]): PolicyFactory {
