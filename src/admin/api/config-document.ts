@@ -242,11 +242,17 @@ function sectionValues(section: string, store: Store, secrets: boolean): Value[]
   stored.sort((a, b) => a.created - b.created)
   return stored.map(({ kind, id, value }) => {
     const resource = JSON.parse(value) as Value
+    if (section === 'plugin_metadata') return withoutModifiedIndex(resource)
     if (kind !== section) return { ...resource, id: `${kind.split('/')[1]}/credentials/${id}` }
     if (section !== 'ssls' || secrets) return resource
     const { key: _key, keys: _keys, ...shown } = resource
     return shown
   })
+}
+
+/** ADC takes every member of plugin metadata but the id for a setting, and this one would make a difference for ever. */
+function withoutModifiedIndex({ modifiedIndex: _, ...metadata }: Value): Value {
+  return metadata
 }
 
 const isMap = (value: unknown): value is Value =>
