@@ -19,7 +19,7 @@ export interface PolicyServices {
   readonly metrics: Metrics
   lines(target: LineTarget): LineSink
   variable(name: string): (exchange: Exchange) => string | undefined
-  template(text: string): (exchange: Exchange) => string
+  template(text: string, change?: (value: string) => string): (exchange: Exchange) => string
   condition(vars: unknown): (exchange: Exchange) => boolean
   readonly log: PolicyLog
   consumers(): ReadonlyMap<string, ConsumerSpec>
@@ -77,9 +77,9 @@ function hostOf(
       holdFor([name])
       return services.variable(name)
     },
-    template(text) {
+    template(text, change) {
       holdFor(templateVariables(text))
-      return services.template(text)
+      return services.template(text, change)
     },
     condition(value) {
       holdFor(conditionVariables(value))

@@ -230,7 +230,10 @@ suite('a template', () => {
     ['plain', 'plain'],
     ['$host', 'foo.com'],
     ['${host}', 'foo.com'],
-    ['a${scheme}b$host/$arg_none.', 'ahttpbfoo.com/.'],
+    ['a${scheme}b$host/$arg_none-', 'ahttpbfoo.com/-'],
+    ['${ arg_none ?? a b }|${host??x}|${arg_none}', 'a b|foo.com|'],
+    ['$host.none|${ host }.', '|foo.com.'],
+    ['é$host', 'Ã©foo.com'],
     ['$remote_addr $http_user_agent', '203.0.113.7 curl'],
     ['$nonsense', ''],
     ['cost: 5$ $$ ${} $', 'cost: 5$ $$ ${} $'],
@@ -243,6 +246,11 @@ suite('a template', () => {
   }
 
   test('tells what it refers to', () => {
-    assert.deepEqual(templateVariables('$a-${b}c$$d \\$e'), ['a', 'b', 'd'])
+    assert.deepEqual(templateVariables('$a-${b}c$$d \\$e ${ f ?? g }$h.i'), ['a', 'b', 'd', 'f', 'h.i'])
+  })
+
+  test('changes what it fills in, and nothing else', () => {
+    const change = (value: string) => value.toUpperCase()
+    assert.equal(compileTemplate('a $host ${ arg_none ?? b }', change)(exchange()), 'a FOO.COM B')
   })
 })

@@ -37,30 +37,50 @@ function textOf(value: Value): string | undefined {
   return typeof value === 'boolean' ? String(value) : undefined
 }
 
-/** Fills `$name` and `${name}` in a text; what an exchange does not have becomes empty. `\$` is no reference, as in APISIX. */
-export function compileTemplate(text: string): (exchange: Exchange) => string {
-  const pieces: (string | Variable)[] = []
+/**
+ * Fills `$name`, `${name}` and `${ name ?? default }` in a text; what an exchange does not have becomes its default, else
+ * empty. `\$` is no reference, as in APISIX.
+ *
+ * @param change Is applied to every value that is filled in.
+ */
+export function compileTemplate(
+  text: string,
+  change?: (value: string) => string,
+): (exchange: Exchange) => string {
+  const source = inBytes(text)
+  const pieces: (string | ((exchange: Exchange) => string))[] = []
   let copied = 0
-  for (const match of text.matchAll(REFERENCE)) {
-    if (match.index > copied) pieces.push(text.slice(copied, match.index))
-    pieces.push(compileVariable(match[1] ?? match[2]!))
+  for (const match of source.matchAll(REFERENCE)) {
+    if (match.index > copied) pieces.push(source.slice(copied, match.index))
+    const { name, standIn } = referenceOf(match)
+    const variable = compileVariable(name)
+    pieces.push(
+      change === undefined
+        ? (exchange) => variable(exchange) ?? standIn
+        : (exchange) => change(variable(exchange) ?? standIn),
+    )
     copied = match.index + match[0].length
   }
-  if (pieces.length === 0) return () => text
-  if (copied < text.length) pieces.push(text.slice(copied))
+  if (pieces.length === 0) return () => source
+  if (copied < source.length) pieces.push(source.slice(copied))
   return (exchange) => {
     let filled = ''
-    for (const piece of pieces) filled += typeof piece === 'string' ? piece : (piece(exchange) ?? '')
+    for (const piece of pieces) filled += typeof piece === 'string' ? piece : piece(exchange)
     return filled
   }
 }
 
 /** Names of the variables that a template refers to. */
 export function templateVariables(text: string): string[] {
-  return Array.from(text.matchAll(REFERENCE), (match) => match[1] ?? match[2]!)
+  return Array.from(text.matchAll(REFERENCE), (match) => referenceOf(match).name)
 }
 
-const REFERENCE = /(?<!\\)\$(?:\{(\w+)\}|(\w+))/g
+const REFERENCE = /(?<!\\)\$(?:\{\s*([^}]+?)\s*\}|([\w.]+))/g
+
+function referenceOf([, braced, bare]: RegExpExecArray): { name: string; standIn: string } {
+  const [name = '', standIn = ''] = (braced ?? bare!).split(/\s*\?\?\s*/)
+  return { name, standIn }
+}
 
 const absent: Variable = () => undefined
 const host = hostname()

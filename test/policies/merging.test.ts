@@ -1,33 +1,10 @@
 /** Consumers, their groups and credentials through the wire: what runs for whom, and what the upstream is told. */
 import assert from 'node:assert/strict'
-import http from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { after, before, suite, test } from 'node:test'
-import { type RunningGateway, startGateway } from '../harness/gateway.ts'
+import { suite, test } from 'node:test'
+import { type Answered, policyGateway } from '../harness/policy-gateway.ts'
 
-let upstream: http.Server
-let gateway: RunningGateway
-
-before(async () => {
-  upstream = http.createServer((request, response) => {
-    request.resume()
-    response.end(JSON.stringify(request.headers))
-  })
-  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
-  gateway = await startGateway((port) => configuration(port, (upstream.address() as AddressInfo).port))
-})
-after(async () => {
-  await gateway?.stop()
-  upstream.close()
-})
-
-const configuration = (port: number, upstreamPort: number) => `
-gateway:
-  workers: 1
-  listeners: [{ name: http, host: 127.0.0.1, port: ${port} }]
-  metrics: { enabled: false }
-  control: { enabled: false }
-upstreams: [{ id: u, nodes: { "127.0.0.1:${upstreamPort}": 1 } }]
+const { send } = policyGateway(
+  () => `
 services:
   - id: s
     upstream_id: u
@@ -69,33 +46,40 @@ routes:
     plugin_config_id: p
     plugins: { cors: { allow_origins: https://route.example } }
   - { id: open, uri: /open, upstream_id: u, plugins: { key-auth: { anonymous_consumer: nobody } } }
-`
-
-async function send(path: string, headers: Record<string, string> = {}) {
-  const answer = await fetch(`http://127.0.0.1:${gateway.port}${path}`, { headers })
-  const text = await answer.text()
-  const seen = answer.status === 200 ? (JSON.parse(text) as Record<string, string>) : {}
-  return { status: answer.status, headers: answer.headers, seen }
-}
+`,
+)
 
 suite('policies that a consumer brings', () => {
   test('come from its group, with those of the consumer on top', async () => {
-    assert.equal((await send('/bare', { apikey: 'jack-key' })).headers.get('x-ratelimit-limit'), '100')
-    assert.equal((await send('/bare', { apikey: 'jill-key' })).headers.get('x-ratelimit-limit'), '5')
+    assert.equal(
+      (await send('/bare', { headers: { apikey: 'jack-key' } })).headers.get('x-ratelimit-limit'),
+      '100',
+    )
+    assert.equal(
+      (await send('/bare', { headers: { apikey: 'jill-key' } })).headers.get('x-ratelimit-limit'),
+      '5',
+    )
   })
 
   test('win over those of the route', async () => {
-    assert.equal((await send('/limited', { apikey: 'jack-key' })).headers.get('x-ratelimit-limit'), '100')
+    assert.equal(
+      (await send('/limited', { headers: { apikey: 'jack-key' } })).headers.get('x-ratelimit-limit'),
+      '100',
+    )
   })
 
   test('make up for the first pass that went by without them', async () => {
-    const { headers } = await send('/bare', { apikey: 'jack-key', origin: 'https://gold.example' })
+    const { headers } = await send('/bare', {
+      headers: { apikey: 'jack-key', origin: 'https://gold.example' },
+    })
     assert.equal(headers.get('access-control-allow-origin'), 'https://gold.example')
   })
 
   test('see the answers of those that reject', async () => {
-    for (let n = 0; n < 5; n++) await send('/limited', { apikey: 'jill-key' })
-    const { status, headers } = await send('/limited', { apikey: 'jill-key', origin: 'https://gold.example' })
+    for (let n = 0; n < 5; n++) await send('/limited', { headers: { apikey: 'jill-key' } })
+    const { status, headers } = await send('/limited', {
+      headers: { apikey: 'jill-key', origin: 'https://gold.example' },
+    })
     assert.equal(status, 503)
     assert.equal(headers.get('access-control-allow-origin'), 'https://gold.example')
   })
@@ -107,21 +91,35 @@ test('a route wins over its plugin config, and that over its service', async () 
     ['/config', 'https://config.example'],
     ['/own', 'https://route.example'],
   ] as const) {
-    assert.equal((await send(path, { origin })).headers.get('access-control-allow-origin'), origin)
-    assert.equal((await send(path, { origin: 'https://x.example' })).headers.get('vary'), 'Origin')
+    assert.equal(
+      (await send(path, { headers: { origin } })).headers.get('access-control-allow-origin'),
+      origin,
+    )
+    assert.equal(
+      (await send(path, { headers: { origin: 'https://x.example' } })).headers.get('vary'),
+      'Origin',
+    )
   }
 })
 
 suite('the upstream is told who calls', () => {
-  const identity = ({ seen }: { seen: Record<string, string> }) => [
-    seen['x-consumer-username'],
-    seen['x-credential-identifier'],
-    seen['x-consumer-custom-id'],
+  const identity = ({ seen }: Answered) => [
+    seen!.headers['x-consumer-username'],
+    seen!.headers['x-credential-identifier'],
+    seen!.headers['x-consumer-custom-id'],
   ]
 
   test('with the custom id of the labels, and the credential that was used', async () => {
-    assert.deepEqual(identity(await send('/bare', { apikey: 'jack-key' })), ['jack', undefined, '495aec6a'])
-    assert.deepEqual(identity(await send('/bare', { apikey: 'jack-phone' })), ['jack', 'phone', '495aec6a'])
+    assert.deepEqual(identity(await send('/bare', { headers: { apikey: 'jack-key' } })), [
+      'jack',
+      undefined,
+      '495aec6a',
+    ])
+    assert.deepEqual(identity(await send('/bare', { headers: { apikey: 'jack-phone' } })), [
+      'jack',
+      'phone',
+      '495aec6a',
+    ])
   })
 
   test('also when somebody stands in for the unknown caller', async () => {
@@ -130,7 +128,7 @@ suite('the upstream is told who calls', () => {
       'X-Consumer-Custom-ID': '0',
       X_Credential_Identifier: 'x',
     }
-    assert.deepEqual(identity(await send('/open', claims)), ['nobody', undefined, 'none'])
+    assert.deepEqual(identity(await send('/open', { headers: claims })), ['nobody', undefined, 'none'])
     assert.equal((await send('/open')).status, 503, 'the policies of the consumer that stands in count')
   })
 
@@ -141,8 +139,7 @@ suite('the upstream is told who calls', () => {
       'X-Credential-Identifier': 'x',
       'X-Consumer-Custom-ID': '0',
     }
-    assert.deepEqual(identity(await send('/bare', claims)), ['joan', undefined, undefined])
-    const { seen } = await send('/service', claims)
-    assert.deepEqual(identity({ seen }), [undefined, undefined, undefined])
+    assert.deepEqual(identity(await send('/bare', { headers: claims })), ['joan', undefined, undefined])
+    assert.deepEqual(identity(await send('/service', { headers: claims })), [undefined, undefined, undefined])
   })
 })

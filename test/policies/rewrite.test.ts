@@ -1,63 +1,43 @@
 /** Requests and answers that policies change, through the wire: what the upstream got, and what the client saw. */
 import assert from 'node:assert/strict'
-import http from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
-import { after, before, suite, test } from 'node:test'
+import type { ServerResponse } from 'node:http'
+import { connect } from 'node:net'
+import { suite, test } from 'node:test'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { request } from 'undici'
-import { type RunningGateway, startGateway } from '../harness/gateway.ts'
+import { policyGateway, type Received } from '../harness/policy-gateway.ts'
 
-let upstream: http.Server
-let gateway: RunningGateway
-let url: string
 const large = Buffer.alloc(3_000_000, 'The quick brown fox. ')
 
-before(async () => {
-  upstream = http.createServer((incoming, response) => {
-    const { pathname } = new URL(incoming.url!, 'http://upstream')
-    incoming.resume()
-    response.setHeader('ETag', '"1"')
-    switch (pathname) {
-      case '/gzip':
-        response.setHeader('Content-Encoding', 'gzip')
-        response.end(gzipSync('hello world, hello moon'))
-        break
-      case '/br':
-        response.setHeader('Content-Encoding', 'br')
-        response.end(brotliCompressSync('hello world, hello moon'))
-        break
-      case '/text':
-        response.end('hello world, hello moon')
-        break
-      case '/large':
-        response.end(large)
-        break
-      case '/none':
-        response.writeHead(204).end()
-        break
-      default:
-        response.end(
-          JSON.stringify({ method: incoming.method, target: incoming.url, raw: incoming.rawHeaders }),
-        )
-    }
-  })
-  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
-  gateway = await startGateway((port) => configuration(port, (upstream.address() as AddressInfo).port))
-  url = `http://127.0.0.1:${gateway.port}`
-})
-after(async () => {
-  await gateway?.stop()
-  upstream.close()
-})
+function answer({ target }: Received, response: ServerResponse): boolean {
+  const { pathname } = new URL(target, 'http://upstream')
+  response.setHeader('ETag', '"1"')
+  switch (pathname) {
+    case '/gzip':
+      response.setHeader('Content-Encoding', 'gzip')
+      response.end(gzipSync('hello world, hello moon'))
+      return true
+    case '/br':
+      response.setHeader('Content-Encoding', 'br')
+      response.end(brotliCompressSync('hello world, hello moon'))
+      return true
+    case '/text':
+      response.end('hello world, hello moon')
+      return true
+    case '/large':
+      response.end(large)
+      return true
+    case '/none':
+      response.writeHead(204).end()
+      return true
+    default:
+      return false
+  }
+}
 
-const configuration = (port: number, upstreamPort: number) => `
-gateway:
-  workers: 1
-  listeners: [{ name: http, host: 127.0.0.1, port: ${port} }]
-  metrics: { enabled: false }
-  control: { enabled: false }
+const gateway = policyGateway(
+  (upstreamPort) => `
 upstreams:
-  - { id: u, nodes: { "127.0.0.1:${upstreamPort}": 1 } }
   - { id: named, pass_host: node, nodes: { "127.0.0.1:${upstreamPort}": 1 } }
 routes:
   - { id: fixed, uri: /fixed/*, upstream_id: u, plugins: { proxy-rewrite: { uri: "/other?from=$arg_name", host: api.internal:8080, method: POST, headers: { X-Kind: "$http_user_agent" } } } }
@@ -70,7 +50,11 @@ routes:
   - { id: from204, uri: /from204, upstream_id: u, plugins: { proxy-rewrite: { uri: /none }, response-rewrite: { status_code: 200, body: "filled" } } }
   - { id: filters, uris: [/text, /gzip, /br, /large], upstream_id: u, plugins: { response-rewrite: { filters: [{ regex: "hello", scope: global, replace: "bye" }, { regex: "(moo)n", replace: "$1" }, { regex: "FOX", options: i, scope: global, replace: "dog" }] } } }
   - { id: own, uri: /own, upstream_id: u, plugins: { key-auth: {}, response-rewrite: { vars: [["status", "==", 401]], body: "log in first", headers: { set: { Content-Type: text/plain } } } } }
-`
+`,
+  answer,
+)
+const get = (path: string, options: object = {}) =>
+  request(`http://127.0.0.1:${gateway.port}${path}`, options)
 
 /** Everything that comes back over one connection. */
 function exchangeRaw(port: number, bytes: string): Promise<string> {
@@ -86,15 +70,8 @@ function exchangeRaw(port: number, bytes: string): Promise<string> {
   })
 }
 
-async function seen(path: string, options: object = {}) {
-  const response = await request(url + path, options)
-  const { method, target, raw } = (await response.body.json()) as {
-    method: string
-    target: string
-    raw: string[]
-  }
-  const fields: [string, string][] = []
-  for (let i = 0; i < raw.length; i += 2) fields.push([raw[i]!.toLowerCase(), raw[i + 1]!])
+async function seen(path: string, headers: Record<string, string> = {}) {
+  const { method, target, fields } = (await gateway.send(path, { headers })).seen!
   const all = (name: string) => fields.filter(([known]) => known === name).map(([, value]) => value)
   return { method, target, all }
 }
@@ -102,7 +79,7 @@ async function seen(path: string, options: object = {}) {
 suite('proxy-rewrite', () => {
   test('path, query, method, host and fields are those of the configuration', async () => {
     const { method, target, all } = await seen('/fixed/a?name=j%3Fk&z=1', {
-      headers: { 'user-agent': 'tester/1' },
+      'user-agent': 'tester/1',
     })
     assert.equal(method, 'POST')
     assert.equal(target, '/other?from=j%3Fk&name=j%3Fk&z=1')
@@ -111,7 +88,7 @@ suite('proxy-rewrite', () => {
   })
 
   test('the first pair of regex_uri that matches is used, and its groups are known to header values', async () => {
-    const first = await seen('/users/jack/cart?q=7', { headers: { 'x-gone': '1', 'x-one': 'sent' } })
+    const first = await seen('/users/jack/cart?q=7', { 'x-gone': '1', 'x-one': 'sent' })
     assert.equal(first.target, '/cart/jack?q=7')
     assert.deepEqual(first.all('x-one'), ['jack-7'])
     assert.deepEqual(first.all('x-many'), ['a', 'b'])
@@ -125,27 +102,32 @@ suite('proxy-rewrite', () => {
     assert.equal((await seen('/copy/a%0d%0aX:%20y%25')).target, '/was/copy/a%0D%0AX:%20y%25')
   })
 
+  test('what the client encoded twice is decoded once', async () => {
+    assert.equal((await seen('/copy/a%2541%253Fb')).target, '/was/copy/a%2541%253Fb')
+    assert.equal((await seen('/users/a%2541/%253F')).target, '/%253F/a%2541')
+  })
+
   test('the host of a node stays where the upstream asks for it', async () => {
     const { all } = await seen('/node')
-    assert.deepEqual(all('host'), [`127.0.0.1:${(upstream.address() as AddressInfo).port}`])
+    assert.deepEqual(all('host'), [`127.0.0.1:${gateway.upstreamPort}`])
   })
 
   test('a GET that became a HEAD gets a complete answer without a body', async () => {
-    const response = await request(`${url}/as-head`)
+    const response = await get('/as-head')
     assert.equal(response.statusCode, 200)
     assert.equal(await response.body.text(), '')
-    assert.equal((await request(`${url}/body`)).statusCode, 201)
+    assert.equal((await get('/body')).statusCode, 201)
   })
 })
 
 suite('response-rewrite', () => {
   test('status, fields and body', async () => {
-    const response = await request(`${url}/body`)
+    const response = await get('/body')
     assert.equal(response.statusCode, 201)
     assert.equal(await response.body.text(), 'new')
     assert.deepEqual(response.headers['set-cookie'], ['a=1', 'b=2'])
     assert.equal(response.headers['content-type'], 'text/x')
-    assert.equal(response.headers['x-server'], String((upstream.address() as AddressInfo).port))
+    assert.equal(response.headers['x-server'], String(gateway.upstreamPort))
     assert.equal(response.headers.etag, undefined)
     assert.equal(response.headers['content-length'], undefined)
   })
@@ -158,7 +140,7 @@ suite('response-rewrite', () => {
   })
 
   test('HEAD has no body, and no length of the old one', async () => {
-    const response = await request(`${url}/body`, { method: 'HEAD' })
+    const response = await get('/body', { method: 'HEAD' })
     assert.equal(response.statusCode, 201)
     assert.equal(await response.body.text(), '')
     assert.equal(response.headers['content-length'], undefined)
@@ -178,7 +160,7 @@ suite('response-rewrite', () => {
 
   for (const path of ['/text', '/gzip', '/br']) {
     test(`filters read ${path} and send plain text`, async () => {
-      const response = await request(url + path)
+      const response = await get(path)
       assert.equal(await response.body.text(), 'bye world, bye moo')
       assert.equal(response.headers['content-encoding'], undefined)
       assert.equal(response.headers.etag, undefined)
@@ -186,21 +168,21 @@ suite('response-rewrite', () => {
   }
 
   test('a body of many reads is changed as a whole', async () => {
-    const response = await request(`${url}/large`)
+    const response = await get('/large')
     assert.equal(await response.body.text(), large.toString().replaceAll('fox', 'dog'))
   })
 
   test('a client that leaves while a filter works takes nothing with it', async () => {
     for (let i = 0; i < 20; i++) {
-      const response = await request(`${url}/large`)
+      const response = await get('/large')
       response.body.on('error', () => {})
       response.body.destroy()
     }
-    assert.equal(await (await request(`${url}/text`)).body.text(), 'bye world, bye moo')
+    assert.equal(await (await get('/text')).body.text(), 'bye world, bye moo')
   })
 
   test('answers of the gateway itself are changed like others', async () => {
-    const response = await request(`${url}/own`)
+    const response = await get('/own')
     assert.equal(response.statusCode, 401)
     assert.equal(await response.body.text(), 'log in first')
     assert.equal(response.headers['content-length'], '12')

@@ -1,5 +1,6 @@
 import {
   anonymousConsumer,
+  anonymousStandIn,
   definePolicy,
   headerBlock,
   headerName,
@@ -54,6 +55,7 @@ export default definePolicy({
     const missing = { status: 401, body: { message: 'Missing authorization in request' }, headers }
     const malformed = { status: 401, body: { message: 'Invalid authorization in request' }, headers }
     const unknown = { status: 401, body: { message: 'Invalid user authorization' }, headers }
+    const standIn = anonymousStandIn(config.anonymous_consumer, host, unknown)
 
     return {
       request(exchange) {
@@ -63,21 +65,12 @@ export default definePolicy({
         if (found) {
           exchange.identify(found.consumer, found.credentialId)
         } else {
-          if (config.anonymous_consumer === undefined) {
-            if (field === undefined) return missing
-            return presented ? unknown : malformed
-          }
-          const standIn = host.consumers.find(config.anonymous_consumer)
-          if (!standIn) {
-            host.log.error(
-              { consumer: config.anonymous_consumer },
-              'anonymous consumer of basic-auth not found',
-            )
-            return unknown
-          }
-          exchange.identify(standIn, '')
+          const refusal = field === undefined ? missing : presented ? unknown : malformed
+          const refused = standIn(exchange, refusal)
+          if (refused !== undefined) return refused
         }
         if (config.hide_credentials) exchange.request.headers.remove(authorization)
+        return undefined
       },
     }
 

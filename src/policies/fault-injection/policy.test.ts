@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mock, test } from 'node:test'
+import { test } from 'node:test'
 import { bindPolicy, runPolicy } from '../kit/testing.ts'
 import policy from './policy.ts'
 
@@ -41,7 +41,6 @@ test('a delay holds the request for its time', async () => {
   setImmediate(() => order.push('others'))
   await running
   assert.deepEqual(order, ['others', 'request'])
-  mock.reset()
 })
 
 test('what it cannot do is refused', () => {

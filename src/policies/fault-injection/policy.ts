@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
-  compileText,
   conditionFinding,
   definePolicy,
   type Exchange,
@@ -79,9 +78,9 @@ export default definePolicy({
   create({ abort, delay }, host) {
     const delays = delay && chosen(delay, host)
     const aborts = abort && chosen(abort, host)
-    const body = abort?.body === undefined ? undefined : compileText(abort.body, host)
+    const body = abort?.body === undefined ? undefined : host.template(abort.body)
     const fields = Object.entries(abort?.headers ?? {}).map(
-      ([name, value]) => [headerName(name), compileText(String(value), host)] as const,
+      ([name, value]) => [headerName(name), host.template(String(value))] as const,
     )
 
     function end(exchange: Exchange) {

@@ -1,5 +1,6 @@
 import {
   anonymousConsumer,
+  anonymousStandIn,
   definePolicy,
   type Exchange,
   headerBlock,
@@ -115,7 +116,7 @@ export default definePolicy({
     const nobody = refusal('missing user key in JWT token')
     const stranger = refusal('Invalid user key in JWT token')
     const failed = refusal('failed to verify jwt')
-    const noStandIn = refusal('Invalid user authorization')
+    const standIn = anonymousStandIn(config.anonymous_consumer, host, refusal('Invalid user authorization'))
     const cookie = host.variable(`cookie_${config.cookie}`)
     const required = config.claims_to_verify ?? []
     /** Keys are read once for each credential; one that cannot be used verifies nothing. */
@@ -124,14 +125,7 @@ export default definePolicy({
     return {
       request(exchange) {
         const refused = identify(exchange)
-        if (refused === undefined || config.anonymous_consumer === undefined) return refused
-        const standIn = host.consumers.find(config.anonymous_consumer)
-        if (!standIn) {
-          host.log.error({ consumer: config.anonymous_consumer }, 'anonymous consumer of jwt-auth not found')
-          return noStandIn
-        }
-        exchange.identify(standIn, '')
-        return undefined
+        return refused && standIn(exchange, refused)
       },
     }
 

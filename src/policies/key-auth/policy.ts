@@ -1,5 +1,6 @@
 import {
   anonymousConsumer,
+  anonymousStandIn,
   definePolicy,
   type Exchange,
   headerBlock,
@@ -49,6 +50,7 @@ export default definePolicy({
     const missing = { status: 401, body: { message: 'Missing API key in request' }, headers }
     const invalid = { status: 401, body: { message: 'Invalid API key in request' }, headers }
     const noStandIn = { status: 401, body: { message: 'Invalid user authorization' }, headers }
+    const standIn = anonymousStandIn(config.anonymous_consumer, host, noStandIn)
 
     return {
       request(exchange) {
@@ -62,20 +64,16 @@ export default definePolicy({
             else request.headers.remove(header)
           }
           exchange.identify(found.consumer, found.credentialId)
-          return
+          return undefined
         }
 
-        if (config.anonymous_consumer === undefined) return presented === undefined ? missing : invalid
-        const standIn = host.consumers.find(config.anonymous_consumer)
-        if (!standIn) {
-          host.log.error({ consumer: config.anonymous_consumer }, 'anonymous consumer of key-auth not found')
-          return noStandIn
-        }
+        const refused = standIn(exchange, presented === undefined ? missing : invalid)
+        if (refused !== undefined) return refused
         if (config.hide_credentials) {
           request.headers.remove(header)
           hideQuery(exchange)
         }
-        exchange.identify(standIn, '')
+        return undefined
       },
     }
 

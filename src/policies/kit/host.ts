@@ -30,8 +30,11 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
    * @param limit bytes
    */
   holdBody(limit: number): void
-  /** A text with `$name` and `${name}` references; absent variables become empty. */
-  template(text: string): (exchange: Exchange) => string
+  /**
+   * A text with `$name`, `${name}` and `${name ?? default}` references, filled with one character a byte; absent variables
+   * become empty. `change` is applied to every value that is filled in.
+   */
+  template(text: string, change?: (value: string) => string): (exchange: Exchange) => string
   /** A condition as `vars` of a route has it; the check has said that it is one, see `conditionFinding`. */
   condition(vars: unknown): (exchange: Exchange) => boolean
   readonly log: PolicyLog

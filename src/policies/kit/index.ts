@@ -40,6 +40,6 @@ export type {
 export { definePolicy, type Policy, type PolicyDefinition } from './policy.ts'
 export { queryValues, withoutQueryParameter } from './query.ts'
 export { compileSearch, type Search } from './search.ts'
+export { anonymousStandIn } from './stand-in.ts'
 export { compileSubstitution, type Substitution } from './substitution.ts'
-export { compileText } from './text.ts'
 export { wholeBody } from './whole-body.ts'

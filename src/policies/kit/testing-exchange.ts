@@ -202,7 +202,9 @@ export class FakeExchange implements Exchange {
       case 'request_method':
         return request.method
       case 'uri':
-        return request.path
+        return request.path.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
+          String.fromCharCode(Number.parseInt(hex, 16)),
+        )
       case 'host':
         return request.host
       case 'status':

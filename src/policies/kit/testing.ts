@@ -117,7 +117,8 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     lines: (_target: LineTarget) => ({ write: (line) => lines.push(line) }),
     variable: (name) => (exchange) => options.variables?.[name] ?? (exchange as FakeExchange).variable(name),
     holdBody() {},
-    template: (text) => (exchange) => expand(text, exchange as FakeExchange, options.variables),
+    template: (text, change) => (exchange) =>
+      expand(text, exchange as FakeExchange, options.variables, change),
     condition: (vars) => compileCondition(vars),
     log: {
       debug() {},
@@ -200,12 +201,13 @@ function expand(
   text: string,
   exchange: FakeExchange,
   variables: Readonly<Record<string, string>> = {},
+  change = (value: string) => value,
 ): string {
-  return text.replace(
-    /\$(?:\{(\w+)\}|(\w+))/g,
-    (_, braced: string | undefined, bare: string | undefined) =>
-      variables[braced ?? bare!] ?? exchange.variable(braced ?? bare!) ?? '',
-  )
+  const source = Buffer.from(text).toString('latin1')
+  return source.replace(/(?<!\\)\$(?:\{\s*([^}]+?)\s*\}|([\w.]+))/g, (_, braced?: string, bare?: string) => {
+    const [name = '', standIn = ''] = (braced ?? bare!).split(/\s*\?\?\s*/)
+    return change(variables[name] ?? exchange.variable(name) ?? standIn)
+  })
 }
 
 class FakeClock {

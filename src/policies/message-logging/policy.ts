@@ -84,12 +84,17 @@ export default definePolicy({
     return {
       observe(exchange) {
         let line = lineOf(exchange)
-        for (const { prefix, value } of further) line += prefix + jsonString(value(exchange))
+        for (const { prefix, value } of further) line += prefix + jsonString(fromBytes(value(exchange)))
         lines.write(`${line}}`)
       },
     }
   },
 })
+
+/** What is filled in has one character a byte. */
+function fromBytes(text: string): string {
+  return /[\x80-\xff]/.test(text) ? Buffer.from(text, 'latin1').toString() : text
+}
 
 /**
  * Without the closing brace. Names are constants, numbers need no care, and an address or a method that the engine let pass

@@ -1,5 +1,4 @@
 import {
-  compileText,
   type Exchange,
   type ExchangeRequest,
   type HeaderName,
@@ -70,11 +69,11 @@ function compile(values: Values, host: PolicyHost): Operation[] {
 function compileValue(text: string, host: PolicyHost): (exchange: Exchange, captures: Captures) => string {
   const group = /(?<!\\)\$\{?(\d+)\}?/g
   if (!group.test(text)) {
-    const plain = compileText(text, host)
+    const plain = host.template(text)
     return (exchange) => plain(exchange)
   }
   const pieces = text.split(/(?<!\\)\$\{?(\d+)\}?/)
-  const parts = pieces.map((piece, index) => (index % 2 === 0 ? compileText(piece, host) : Number(piece)))
+  const parts = pieces.map((piece, index) => (index % 2 === 0 ? host.template(piece) : Number(piece)))
   return (exchange, captures) => {
     let filled = ''
     for (const part of parts) filled += typeof part === 'number' ? (captures?.[part] ?? '') : part(exchange)

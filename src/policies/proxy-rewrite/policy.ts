@@ -1,6 +1,5 @@
 import {
   compileSubstitution,
-  compileText,
   definePolicy,
   type Exchange,
   headerName,
@@ -11,7 +10,7 @@ import {
   Type,
 } from '../kit/index.ts'
 import { type Captures, compileHeaders, operationsOf } from './headers.ts'
-import { decodePath, escapePath, escapeQuery } from './uri.ts'
+import { escapePath, escapeQuery } from './uri.ts'
 
 const methods = [
   'GET',
@@ -161,7 +160,7 @@ function compileTarget(
   host: PolicyHost,
 ): ((exchange: Exchange) => Captures) | undefined {
   if (uri !== undefined) {
-    const text = compileText(uri, host, escapeValue)
+    const text = host.template(uri, escapeValue)
     return (exchange) => {
       setTarget(exchange, text(exchange), true, unsafe)
       return null
@@ -174,9 +173,10 @@ function compileTarget(
     substitutions.push(compiled)
   }
   if (substitutions.length === 0 && !unsafe) return undefined
+  const decodedPath = host.variable('uri')
   return (exchange) => {
     const { request } = exchange
-    const current = unsafe ? rawPath(request.target) : decodePath(request.path)
+    const current = unsafe ? rawPath(request.target) : decodedPath(exchange)!
     for (const substitution of substitutions) {
       const captures = substitution.find(current)
       if (captures === null) continue
@@ -198,11 +198,9 @@ function setTarget({ request }: Exchange, made: string, mayHaveQuery: boolean, u
   request.setQuery(request.query === '' ? brought : `${brought}&${request.query}`)
 }
 
-/** A value may not begin a query. Paths are filled in as nginx knows them, without their encoding. */
-function escapeValue(value: string, name: string): string {
-  const plain =
-    name === 'uri' || name === 'document_uri' || name === 'request_uri' ? decodePath(value) : value
-  return plain.replaceAll('?', '%3F')
+/** A value may not begin a query. */
+function escapeValue(value: string): string {
+  return value.replaceAll('?', '%3F')
 }
 
 function rawPath(target: string): string {

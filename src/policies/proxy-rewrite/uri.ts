@@ -12,13 +12,6 @@ export function escapeQuery(query: string): string {
   return query.replace(control, percent).replace(/[ \x80-\xff]/g, percent)
 }
 
-/** What nginx calls `$uri`: the canonical path without its percent-encoding. */
-export function decodePath(path: string): string {
-  return path.includes('%')
-    ? path.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-    : path
-}
-
 function percent(character: string): string {
   return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
 }

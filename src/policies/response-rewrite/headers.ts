@@ -1,4 +1,4 @@
-import { compileText, type Exchange, type HeaderName, headerName, type PolicyHost } from '../kit/index.ts'
+import { type Exchange, type HeaderName, headerName, type PolicyHost } from '../kit/index.ts'
 
 type Values = Readonly<Record<string, string | number>>
 
@@ -28,7 +28,7 @@ export function compileHeaders(
   { add = [], set = {}, remove = [] }: HeaderOperations,
   host: PolicyHost,
 ): (exchange: Exchange) => void {
-  const field = (name: string, value: string): Field => [headerName(name), compileText(value, host)]
+  const field = (name: string, value: string): Field => [headerName(name), host.template(value)]
   const added = add.flatMap((line) => {
     const parts = splitLine(line)
     return parts === undefined ? [] : [field(...parts)]

@@ -29,8 +29,7 @@ function hashedValue({ on, key }: HashSource): Variable {
 /** Undefined when the request has none of the variables, whatever else the template says. */
 function combination(template: string): Variable {
   const variables = templateVariables(template).map(compileVariable)
-  // One character a byte, as everything that comes from a request.
-  const fill = compileTemplate(Buffer.from(template).toString('latin1'))
+  const fill = compileTemplate(template)
   return (exchange) =>
     variables.some((variable) => variable(exchange) !== undefined) ? fill(exchange) : undefined
 }
