@@ -7,12 +7,14 @@ import { dryServices } from './policy-dry-run.ts'
 import { PolicyResources } from './policy-resources.ts'
 import { buildPolicies, type PolicyServices, ResourceIndices } from './policy-runtime.ts'
 import { clock } from './proxy/clock.ts'
+import { Delays } from './proxy/delays.ts'
 import type { PolicyFactory } from './proxy/exchange.ts'
 import { compileCondition } from './proxy/expression.ts'
 import { RunTimeState, sharedState } from './proxy/run-time-state.ts'
 import { ConnectionCounts } from './proxy/shared/connections.ts'
 import { Limiter, type LimitKey } from './proxy/shared/limiter.ts'
 import { LoadTable } from './proxy/shared/load-table.ts'
+import { Presences } from './proxy/shared/presences.ts'
 import type {
   Answers,
   Ports,
@@ -34,10 +36,13 @@ import { ThreadPulse } from './telemetry/thread-gauges.ts'
 import { ThreadLog } from './telemetry/thread-log.ts'
 
 /** Limits are decided at the time of the event that a request is in, which every event reads once. */
-function limiterOf(limiter: Limiter): PolicyServices['limiter'] {
+function limiterOf(limiter: Limiter, presences: Presences): PolicyServices['limiter'] {
   return {
     key: (text) => limiter.key(text),
     acquire: (key, windows, cost, out) => limiter.acquire(key as LimitKey, windows, cost, out, clock.now),
+    slide: (key, window, cost, out) => limiter.slide(key, window, cost, out, clock.now),
+    leak: (key, bucket, cost) => limiter.leak(key, bucket, cost, clock.now),
+    enter: (key, limit) => presences.enter(key, limit),
   }
 }
 
@@ -69,7 +74,8 @@ class DataThread {
     }
     this.#sinks = new LineSinks({ stdout, metrics, log: this.#log })
     const services: PolicyServices = {
-      limiter: limiterOf(new Limiter(memory.limits, threadId)),
+      limiter: limiterOf(new Limiter(memory.limits, threadId), new Presences(memory.presences, threadId)),
+      delays: new Delays(),
       metrics,
       lines: (target) => this.#sinks.open(target),
       variable: compileVariable,

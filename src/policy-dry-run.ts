@@ -6,6 +6,7 @@ export function dryServices(services: PolicyServices): PolicyServices {
   return {
     ...services,
     limiter: lookingLimiter(services.limiter),
+    delays: { wait: () => Promise.resolve(), release() {} },
     metrics: { counter: () => nothing, histogram: () => nothing },
     lines: () => ({ write() {} }),
     log: { debug() {}, info() {}, warn() {}, error() {} },
@@ -25,6 +26,17 @@ function lookingLimiter(limiter: Limiter): Limiter {
       const granted = states.every(({ remaining }) => remaining >= cost)
       if (granted) for (const state of states) state.remaining -= cost
       return granted
+    },
+    slide(key, window, cost, out) {
+      const granted = limiter.slide(key, window, 0, out)
+      if (granted) out.remaining = Math.max(0, out.remaining - cost)
+      return granted
+    },
+    leak: (key, bucket) => limiter.leak(key, bucket, 0),
+    enter(key, limit) {
+      const presence = limiter.enter(key, limit)
+      presence?.leave()
+      return presence && { count: presence.count, leave() {} }
     },
   }
 }

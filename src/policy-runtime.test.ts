@@ -30,7 +30,8 @@ function services() {
     throw new Error('not part of this test')
   }
   const offered: PolicyServices = {
-    limiter: { key: unused, acquire: unused },
+    limiter: { key: unused, acquire: unused, slide: unused, leak: unused, enter: unused },
+    delays: { wait: unused, release: unused },
     metrics: { counter: unused, histogram: unused },
     lines: unused,
     variable: () => () => undefined,

@@ -5,7 +5,15 @@ import type { ConsumerSpec, ContractSpec, PluginConfig, ResourceKind } from './c
 import { ConsumerDirectory } from './policies/kit/consumers.ts'
 import { ContractIndex } from './policies/kit/contracts.ts'
 import { CredentialIndex } from './policies/kit/credentials.ts'
-import type { Limiter, LineSink, LineTarget, Metrics, PolicyHost, PolicyLog } from './policies/kit/host.ts'
+import type {
+  Delays,
+  Limiter,
+  LineSink,
+  LineTarget,
+  Metrics,
+  PolicyHost,
+  PolicyLog,
+} from './policies/kit/host.ts'
 import type { AnyPolicy } from './policies/kit/policy.ts'
 import { errors } from './proxy/errors.ts'
 import type { Exchange, PolicyBindingContext, PolicyFactory } from './proxy/exchange.ts'
@@ -16,6 +24,7 @@ import { templateVariables } from './proxy/variables.ts'
 /** What a data thread has to offer. The three resource functions answer for the current plan, whenever they are asked. */
 export interface PolicyServices {
   readonly limiter: Limiter
+  readonly delays: Delays
   readonly metrics: Metrics
   lines(target: LineTarget): LineSink
   variable(name: string): (exchange: Exchange) => string | undefined
@@ -71,6 +80,7 @@ function hostOf(
     consumers: indices.consumers,
     contracts: indices.contracts,
     limiter: services.limiter,
+    delays: services.delays,
     metrics: services.metrics,
     lines: (target) => services.lines(target),
     variable(name) {

@@ -23,6 +23,7 @@ import { type ClearedState, RunTimeState, type StateCounts, total } from './run-
 import { createConnectionTable, openConnections, reclaimConnections } from './shared/connections.ts'
 import { createLimitTable, Limiter, limitEvictions, releaseLimitLocks } from './shared/limiter.ts'
 import { createLoadTable, LoadReader, reclaimLoads } from './shared/load-table.ts'
+import { presenceCells } from './shared/presences.ts'
 import type { SpareThreads } from './spare-threads.ts'
 import { ThreadHandle, type ThreadReport } from './thread-handle.ts'
 import type { Ports, QuestionName, Questions, ThreadMemory, ToDataThread } from './thread-protocol.ts'
@@ -128,6 +129,7 @@ export class Supervisor {
   readonly #limits: SharedArrayBuffer
   readonly #connections: SharedArrayBuffer
   readonly #loads: SharedArrayBuffer
+  readonly #presences: SharedArrayBuffer
   readonly #slots: Slot[]
   readonly #whereabouts: Whereabouts
   /** Ends waits for a restart when the process ends. */
@@ -149,6 +151,7 @@ export class Supervisor {
     this.#limits = createLimitTable(options.limitTableBytes ?? limitTableBytes)
     this.#connections = createConnectionTable(workers)
     this.#loads = createLoadTable(workers)
+    this.#presences = createLoadTable(workers, presenceCells)
     // The data threads have the numbers from 1 on.
     const limits = new Limiter(this.#limits, workers + 1)
     this.state.add({
@@ -439,6 +442,7 @@ export class Supervisor {
       limits: this.#limits,
       connections: this.#connections,
       loads: this.#loads,
+      presences: this.#presences,
       health: health.memory,
       metrics: createMetricMemory(),
       counters: createEngineCounterMemory(),
@@ -484,6 +488,7 @@ export class Supervisor {
     releaseLimitLocks(this.#limits, slot.threadId)
     reclaimConnections(this.#connections, slot.threadId)
     reclaimLoads(this.#loads, slot.threadId)
+    reclaimLoads(this.#presences, slot.threadId)
     this.#options.observer.threadEnded(slot.threadId)
     if (this.#state !== 'running') return
     if (slot.restarting !== undefined) {

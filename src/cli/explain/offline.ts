@@ -10,6 +10,7 @@ import { catalogue, policySchemas } from '../../policies/index.ts'
 import { dryServices } from '../../policy-dry-run.ts'
 import { PolicyResources } from '../../policy-resources.ts'
 import { buildPolicies, type PolicyServices } from '../../policy-runtime.ts'
+import { Delays } from '../../proxy/delays.ts'
 import type { PolicyFactory } from '../../proxy/exchange.ts'
 import type { RequestDescription } from '../../proxy/explain/description.ts'
 import { explain } from '../../proxy/explain/explain.ts'
@@ -18,6 +19,8 @@ import { compileCondition } from '../../proxy/expression.ts'
 import { setBodyLimits } from '../../proxy/held-body.ts'
 import { Runtime } from '../../proxy/runtime.ts'
 import { createLimitTable, Limiter, type LimitKey } from '../../proxy/shared/limiter.ts'
+import { createLoadTable } from '../../proxy/shared/load-table.ts'
+import { Presences } from '../../proxy/shared/presences.ts'
 import { TrustedAddresses } from '../../proxy/trust.ts'
 import { HealthRegister } from '../../proxy/upstream/health/health-register.ts'
 import { createHealthTable } from '../../proxy/upstream/health/table.ts'
@@ -50,13 +53,18 @@ export async function explainOffline(
 
 function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
   const limiter = new Limiter(createLimitTable(limitTableBytes), 1)
+  const presences = new Presences(createLoadTable(1, fewPresences), 1)
   const resources = new PolicyResources()
   resources.change(diffPlans(null, plan), () => {})
   const services: PolicyServices = {
     limiter: {
       key: (text) => limiter.key(text),
       acquire: (key, windows, cost, out) => limiter.acquire(key as LimitKey, windows, cost, out),
+      slide: (key, window, cost, out) => limiter.slide(key, window, cost, out),
+      leak: (key, bucket, cost) => limiter.leak(key, bucket, cost),
+      enter: (key, limit) => presences.enter(key, limit),
     },
+    delays: new Delays(),
     metrics: { counter: () => nothing, histogram: () => nothing },
     lines: () => ({ write() {} }),
     log: { debug() {}, info() {}, warn() {}, error() {} },
@@ -74,3 +82,4 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
 
 const nothing = { slot: () => 0, add() {}, observe() {} }
 const limitTableBytes = 4096
+const fewPresences = 16

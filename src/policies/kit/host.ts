@@ -1,6 +1,7 @@
 /** What the gateway offers a policy. Every service here can be faked: see `testing.ts`. */
 import type { ContractSpec } from '../../config/plan.ts'
 import type { BindingInfo, Consumer, Exchange, PolicyBindingContext } from '../../proxy/exchange.ts'
+import type { Presence } from '../../proxy/shared/presences.ts'
 import type { FoundCredential } from './credentials.ts'
 
 /** Handed to `create` once for each binding of a policy. */
@@ -18,6 +19,8 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
   readonly consumers: ConsumerLookup
   readonly contracts: ContractLookup
   readonly limiter: Limiter
+  /** Requests that wait before they go on. */
+  readonly delays: Delays
   readonly metrics: Metrics
   /** Opens a sink once; every binding that names the same target shares it. */
   lines(target: LineTarget): LineSink
@@ -76,7 +79,26 @@ export interface LimitKey {
   readonly text: string
 }
 
-/** Fixed windows that are exact across all threads of the process. */
+/** What is let through at once, and what then drains with time. */
+export interface LimitBucket {
+  /** Cost that drains in a millisecond. */
+  readonly perMs: number
+  /** Largest level at which more is still taken. */
+  readonly burst: number
+}
+
+export type { Presence }
+
+export interface Delays {
+  /**
+   * Resolves after that many milliseconds, or as soon as the exchange is released. Undefined: too many wait already. One
+   * wait at a time for each exchange; whoever waits hands the exchange to `release` in `observe`.
+   */
+  wait(ms: number, exchange: Exchange): Promise<void> | undefined
+  release(exchange: Exchange): void
+}
+
+/** Limits that are exact across all threads of the process. Keys begin with `NAME:` and the owner of the binding. */
 export interface Limiter {
   /** For a key that comes again and again, such as that of a contract: hand it to `acquire` in place of its text. */
   key(text: string): LimitKey
@@ -85,6 +107,18 @@ export interface Limiter {
    * `out` needs one entry for each window and is filled in place. At most eight windows.
    */
   acquire(key: string | LimitKey, windows: readonly LimitWindow[], cost: number, out: LimitState[]): boolean
+  /**
+   * The same in one sliding window, estimated from two spans of its length; passes while the estimate is below the limit.
+   * After a rejection `resetMs` says when there is room.
+   */
+  slide(key: string, window: LimitWindow, cost: number, out: LimitState): boolean
+  /**
+   * Adds `cost` to a leaky bucket unless its level is above `burst`.
+   * @returns milliseconds until what was in it has drained; below 0: rejected, and room again after that many
+   */
+  leak(key: string, bucket: LimitBucket, cost: number): number
+  /** Counts a request that is under way with the key until it leaves; null: there are `limit` already. */
+  enter(key: string, limit: number): Presence | null
 }
 
 /** Series are found once by their label values and then addressed by slot, so that counting is one addition. */

@@ -26,7 +26,9 @@ export type {
   ContractLookup,
   Counter,
   CredentialLookup,
+  Delays,
   Histogram,
+  LimitBucket,
   Limiter,
   LimitKey,
   LimitState,
@@ -36,6 +38,7 @@ export type {
   Metrics,
   PolicyHost,
   PolicyLog,
+  Presence,
 } from './host.ts'
 export { definePolicy, type Policy, type PolicyDefinition } from './policy.ts'
 export { queryValues, withoutQueryParameter } from './query.ts'

@@ -11,7 +11,17 @@ import { compileCondition } from '../../proxy/expression.ts'
 import { ConsumerDirectory } from './consumers.ts'
 import { ContractIndex } from './contracts.ts'
 import { CredentialIndex } from './credentials.ts'
-import type { LimitKey, LimitState, LimitWindow, LineTarget, PolicyHost } from './host.ts'
+import type {
+  Delays,
+  LimitBucket,
+  Limiter,
+  LimitKey,
+  LimitState,
+  LimitWindow,
+  LineTarget,
+  PolicyHost,
+  Presence,
+} from './host.ts'
 import type { AnyPolicy, Policy } from './policy.ts'
 import { FakeExchange, type FakeRequest, type FakeResponse, type UpstreamCopy } from './testing-exchange.ts'
 
@@ -48,9 +58,20 @@ export interface Run {
   readonly exchange: Exchange
 }
 
+/** A request that is under way. */
+export interface BegunRun {
+  readonly exchange: Exchange
+  /** Of the request phase; undefined: it goes on to the upstream. */
+  readonly verdict: Promise<Verdict | undefined>
+  /** The answer is complete, or the client gone. */
+  end(outcome?: 'complete' | 'client_abort'): void
+}
+
 export interface BoundPolicy {
   run(request?: FakeRequest, response?: FakeResponse): Promise<Run>
-  /** Lets that much time pass. */
+  /** The same for a request that ends when the test says so. */
+  begin(request?: FakeRequest): BegunRun
+  /** Lets that much time pass; who waits for less goes on. */
   advance(ms: number): void
   /** Puts other consumers in place of all there were, as a reload does. */
   setConsumers(consumers: readonly FakeConsumer[]): void
@@ -113,6 +134,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     consumers: directory,
     contracts: new ContractIndex(() => contracts),
     limiter: new FakeLimiter(clock),
+    delays: clock,
     metrics,
     lines: (_target: LineTarget) => ({ write: (line) => lines.push(line) }),
     variable: (name) => (exchange) => options.variables?.[name] ?? (exchange as FakeExchange).variable(name),
@@ -140,6 +162,18 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
         upstream: verdict ? undefined : exchange.upstreamCopy(),
         consumer: exchange.consumer?.username,
         exchange,
+      }
+    },
+    begin(request) {
+      const exchange = new FakeExchange(binding, request ?? {}, {}, clock.now)
+      const verdict = Promise.resolve(handlers.request?.(exchange)).then((result) => result ?? undefined)
+      return {
+        exchange,
+        verdict,
+        end(outcome = 'complete') {
+          exchange.outcome = outcome
+          handlers.observe?.(exchange)
+        },
       }
     },
     advance: (ms) => clock.advance(ms),
@@ -210,15 +244,29 @@ function expand(
   })
 }
 
-class FakeClock {
+class FakeClock implements Delays {
   now = Date.UTC(2026, 0, 1)
+  readonly #waiting = new Map<Exchange, { due: number; go: () => void }>()
 
   advance(ms: number): void {
     this.now += ms
+    for (const [exchange, { due }] of this.#waiting) if (due <= this.now) this.release(exchange)
+  }
+
+  wait(ms: number, exchange: Exchange): Promise<void> {
+    return new Promise((go) => this.#waiting.set(exchange, { due: this.now + ms, go }))
+  }
+
+  release(exchange: Exchange): void {
+    this.#waiting.get(exchange)?.go()
+    this.#waiting.delete(exchange)
   }
 }
 
-class FakeLimiter {
+class FakeLimiter implements Limiter {
+  readonly #ends = new Map<string, number>()
+  readonly #present = new Map<string, number>()
+  readonly #spans = new Map<string, number>()
   readonly #clock: FakeClock
   readonly #windows = new Map<string, { count: number; end: number }>()
 
@@ -242,6 +290,34 @@ class FakeLimiter {
       out[position]!.resetMs = state.end - this.#clock.now
     }
     return granted
+  }
+
+  slide(key: string, { limit, windowMs }: LimitWindow, cost: number, out: LimitState): boolean {
+    const span = Math.floor(this.#clock.now / windowMs)
+    const rest = (span + 1) * windowMs - this.#clock.now
+    const count = this.#spans.get(`${key} ${span}`) ?? 0
+    const last = Math.min(limit, this.#spans.get(`${key} ${span - 1}`) ?? 0)
+    const overlap = (last * rest) / windowMs
+    const granted = count < limit && count + overlap < limit
+    if (granted) this.#spans.set(`${key} ${span}`, count + cost)
+    out.remaining = granted ? Math.max(0, Math.floor(limit - count - cost - overlap)) : 0
+    out.resetMs = granted || count >= limit ? rest : Math.max(0, rest - ((limit - count) * windowMs) / last)
+    return granted
+  }
+
+  leak(key: string, { perMs, burst }: LimitBucket, cost: number): number {
+    const { now } = this.#clock
+    const wait = Math.max(0, (this.#ends.get(key) ?? 0) - now)
+    if (wait > burst / perMs) return burst / perMs - wait
+    this.#ends.set(key, now + wait + cost / perMs)
+    return wait
+  }
+
+  enter(key: string, limit: number): Presence | null {
+    const count = (this.#present.get(key) ?? 0) + 1
+    if (count > limit) return null
+    this.#present.set(key, count)
+    return { count, leave: () => this.#present.set(key, this.#present.get(key)! - 1) }
   }
 
   #open(key: string, { windowMs }: LimitWindow): { count: number; end: number } {

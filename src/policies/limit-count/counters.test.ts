@@ -14,9 +14,16 @@ async function keyOf(config: object, owner: string): Promise<string> {
       out[0]!.resetMs = 1000
       return true
     },
+    slide: unused,
+    leak: unused,
+    enter: unused,
   }
   await bindPolicy({ ...policy, create: withLimiter(limiter) }, { config, binding: { owner } }).run()
   return counted
+}
+
+function unused(): never {
+  throw new Error('not part of this test')
 }
 
 const withLimiter =

@@ -1,20 +1,15 @@
-import { createHash } from 'node:crypto'
+import { definePolicy, NumberFields, openInApisix, Type, type Verdict } from '../kit/index.ts'
 import {
-  definePolicy,
-  type Exchange,
-  headerName,
-  NumberFields,
-  openInApisix,
-  Type,
-  type Verdict,
-} from '../kit/index.ts'
-import { compileKey } from './key.ts'
+  compileKey,
+  compileQuantity,
+  counterPrefix,
+  quantity,
+  rejection,
+  rejectionFields,
+  setRetryAfter,
+} from '../kit/limits/index.ts'
 
-const quantity = (description: string) =>
-  Type.Union([Type.Integer({ exclusiveMinimum: 0 }), Type.String({ minLength: 1 })], {
-    description,
-    'x-apisix': { anyOf: undefined, oneOf: [{ type: 'integer', exclusiveMinimum: 0 }, { type: 'string' }] },
-  })
+const positive = { exclusiveMinimum: 0 }
 
 const header = (name: string, description: string) =>
   Type.String({ default: name, minLength: 1, description })
@@ -27,8 +22,8 @@ export default definePolicy({
     'A rejection has the status `rejected_code` and the body `{"error_msg":"..."}` when `rejected_msg` ' +
     'is set, else the page of that status. Every answer carries `X-RateLimit-Limit`, ' +
     '`X-RateLimit-Remaining` and `X-RateLimit-Reset` (seconds, up to two decimals); a rejection also ' +
-    '`Retry-After`, which APISIX does not send. `show_limit_quota_header: false` leaves out all ' +
-    'four.\n\nCounters are exact across all threads of a node. They belong to the resource that holds ' +
+    '`Retry-After`, which APISIX does not send. `show_limit_quota_header: false` leaves out the ' +
+    'first three.\n\nCounters are exact across all threads of a node. They belong to the resource that holds ' +
     'the policy and to these settings, so that other changes of the resource do not reset them.\n\nNot ' +
     'supported yet, and refused when the configuration is checked: the Redis policies, sliding windows ' +
     'and `rules`.',
@@ -37,8 +32,11 @@ export default definePolicy({
   version: 0.5,
   config: Type.Object(
     {
-      count: quantity('Requests in one window; a number, or a text with variables that becomes one.'),
-      time_window: quantity('Length of the window in seconds; a number, or a text with variables.'),
+      count: quantity(
+        'Requests in one window; a number, or a text with variables that becomes one.',
+        positive,
+      ),
+      time_window: quantity('Length of the window in seconds; a number, or a text with variables.', positive),
       key_type: Type.Enum(['var', 'var_combination', 'constant'], {
         default: 'var',
         description: 'Whether `key` is one variable, a text with variables, or the same for all.',
@@ -52,15 +50,7 @@ export default definePolicy({
           description: 'Bindings of one group share their counters; their settings have to be equal.',
         }),
       ),
-      rejected_code: Type.Integer({
-        default: 503,
-        minimum: 200,
-        maximum: 599,
-        description: 'Status of a rejection.',
-      }),
-      rejected_msg: Type.Optional(
-        Type.String({ minLength: 1, description: 'Sent as `{"error_msg": ...}` with a rejection.' }),
-      ),
+      ...rejectionFields,
       show_limit_quota_header: Type.Boolean({
         default: true,
         description: 'Send limit, remaining requests and seconds to the reset with every answer.',
@@ -105,10 +95,10 @@ export default definePolicy({
     const keyOf = compileKey(config.key_type, config.key, host)
     const prefix =
       config.group === undefined
-        ? ownPrefix(host.binding.owner, config)
+        ? counterPrefix('limit-count', host.binding.owner, config)
         : `limit-count:group:${config.group}:`
-    const count = numberOf(config.count, host.template)
-    const seconds = numberOf(config.time_window, host.template)
+    const count = compileQuantity(config.count, host)
+    const seconds = compileQuantity(config.time_window, host)
     const window = { limit: 0, windowMs: 0 }
     const windows = [window]
     const state = { remaining: 0, resetMs: 0 }
@@ -120,8 +110,7 @@ export default definePolicy({
       host.metadata?.remaining_header ?? 'X-RateLimit-Remaining',
       host.metadata?.reset_header ?? 'X-RateLimit-Reset',
     ])
-    const rejected: Verdict = { status: config.rejected_code }
-    if (config.rejected_msg !== undefined) rejected.body = { error_msg: config.rejected_msg }
+    const rejected = rejection(config)
     const failed: Verdict = { status: 500 }
 
     return {
@@ -136,34 +125,10 @@ export default definePolicy({
           const left = granted ? state.remaining : 0
           const reset = Math.floor(state.resetMs / 10) / 100
           exchange.answer.setBlock(quota.block(window.limit, left, reset))
-          if (!granted) exchange.answer.set(retryAfter, Math.max(1, Math.ceil(state.resetMs / 1000)))
         }
+        if (!granted) setRetryAfter(exchange, state.resetMs)
         return granted ? undefined : rejected
       },
     }
   },
 })
-
-const retryAfter = headerName('Retry-After')
-
-/** Counters belong to the resource and to these settings: other changes of the resource leave them alone. */
-function ownPrefix(owner: string, config: Readonly<Record<string, unknown>>): string {
-  const settings = Object.entries(config).filter(([name]) => name !== '_meta')
-  settings.sort(([a], [b]) => (a < b ? -1 : 1))
-  const version = createHash('sha256').update(JSON.stringify(settings)).digest('base64url').slice(0, 12)
-  return `limit-count:${owner}:${version}:`
-}
-
-/** A whole number above 0 that doubles hold exactly; anything else becomes NaN. */
-function numberOf(
-  value: number | string,
-  template: (text: string) => (exchange: Exchange) => string,
-): (exchange: Exchange) => number {
-  if (typeof value === 'number') return () => value
-  const text = template(value)
-  return (exchange) => {
-    const resolved = text(exchange)
-    const number = /^\d{1,15}$/.test(resolved) ? Number(resolved) : Number.NaN
-    return number > 0 ? number : Number.NaN
-  }
-}

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { suite, test } from 'node:test'
 import { createLimitTable, Limiter, type LimitState, limitEvictions, releaseLimitLocks } from './limiter.ts'
 
 const minute = 60_000
@@ -184,4 +184,74 @@ test('a window that was cleared opens anew with its whole length', () => {
   const out = state(1)
   assert.equal(limiter.acquire('a:route:1:x', windows, 1, out), true)
   assert.equal(out[0]!.remaining, 0)
+})
+
+suite('leaky buckets', () => {
+  const bucket = { perMs: 0.01, burst: 2 }
+
+  test('what comes too fast waits its turn, and is rejected beyond the burst', () => {
+    const limiter = new Limiter(createLimitTable(4096), 1)
+    const waits = Array.from({ length: 4 }, () => limiter.leak('req:route:1:a', bucket, 1, 1000))
+    assert.deepEqual(waits.map(Math.round), [0, 100, 200, -100])
+    assert.equal(limiter.leak('req:route:1:b', bucket, 1, 1000), 0)
+    assert.equal(Math.round(limiter.leak('req:route:1:a', bucket, 1, 1100)), 200)
+    assert.ok(limiter.leak('req:route:1:a', bucket, 1, 1150) < 0)
+    assert.equal(limiter.leak('req:route:1:a', bucket, 1, 1500), 0, 'it has run dry')
+  })
+
+  test('a cost of 0 only looks, and larger costs take longer to drain', () => {
+    const limiter = new Limiter(createLimitTable(4096), 1)
+    limiter.leak('req:route:1:a', bucket, 5, 1000)
+    assert.equal(Math.round(limiter.leak('req:route:1:a', bucket, 0, 1000)), -300)
+    assert.equal(Math.round(limiter.leak('req:route:1:a', bucket, 0, 1400)), 100)
+    assert.equal(limiter.count(), 1)
+  })
+
+  test('a steady flow at the rate never waits', () => {
+    const limiter = new Limiter(createLimitTable(4096), 1)
+    const exact = { perMs: 0.03, burst: 0 }
+    for (let n = 0; n < 1000; n++)
+      assert.ok(limiter.leak('k', exact, 1, 1000 + (n * 1000) / 30) >= 0, `request ${n}`)
+  })
+})
+
+suite('sliding windows', () => {
+  const window = { limit: 10, windowMs: 1000 }
+  const out = { remaining: 0, resetMs: 0 }
+  /** Where a span begins, whatever the offset of this process is. */
+  const begin = (limiter: Limiter) => {
+    limiter.slide('probe', window, 0, out, 5000)
+    return 5000 + out.resetMs
+  }
+
+  test('the span before counts by the share that still overlaps', () => {
+    const limiter = new Limiter(createLimitTable(4096), 1)
+    const start = begin(limiter)
+    for (let n = 0; n < 10; n++) assert.equal(limiter.slide('k:route:1', window, 1, out, start + 1), true)
+    assert.equal(limiter.slide('k:route:1', window, 1, out, start + 500), false)
+    assert.equal(Math.round(out.resetMs), 500, 'the span is full until it ends')
+    assert.equal(limiter.slide('k:route:1', window, 1, out, start + 1001), true, '9.99 before')
+    assert.equal(limiter.slide('k:route:1', window, 1, out, start + 1050), false)
+    assert.equal(Math.round(out.resetMs), 50, 'with 1 in this span, 9 of the last one may count')
+    let passed = 0
+    for (let n = 0; n < 10; n++) if (limiter.slide('k:route:1', window, 1, out, start + 1500)) passed++
+    assert.equal(passed, 4)
+    assert.equal(limiter.slide('k:route:1', window, 1, out, start + 3500), true, 'nothing is left of it')
+    assert.equal(out.remaining, 9)
+  })
+
+  test('no window of any position has twice the limit, and a steady flow has the limit', () => {
+    const limiter = new Limiter(createLimitTable(4096), 1)
+    const start = begin(limiter)
+    // Bursts at the worst moments, then a flow of three times the limit.
+    const passed: number[] = []
+    for (let ms = 0; ms < 20_000; ms += ms < 6000 && ms % 1000 < 990 ? 10 : 1) {
+      const tries = ms < 6000 ? (ms % 1000 >= 990 || ms % 1000 < 20 ? 20 : 0) : ms % 33 === 0 ? 1 : 0
+      for (let n = 0; n < tries; n++) if (limiter.slide('k', window, 1, out, start + ms)) passed.push(ms)
+    }
+    const most = Math.max(...passed.map((at) => passed.filter((ms) => ms > at - 1000 && ms <= at).length))
+    assert.ok(most < 20, `${most} within a second`)
+    const steady = passed.filter((ms) => ms >= 10_000 && ms < 20_000).length
+    assert.ok(Math.abs(steady - 100) <= 10, `${steady} in ten seconds`)
+  })
 })

@@ -1,5 +1,6 @@
 /**
- * Fixed-window limits that are exact across all threads of the process: one table in shared memory.
+ * Limits that are exact across all threads of the process: one table in shared memory, of fixed windows, sliding windows
+ * and leaky buckets. All time is monotonic: a clock that is set back or forward changes nothing.
  *
  * A key lives in one bucket, found by its hash, with one cell for each of its windows; so one lock guards everything
  * that a decision needs. The lock is held for some tens of nanoseconds and names its owner, which lets the control
@@ -21,6 +22,14 @@ export interface LimitState {
   remaining: number
   /** Until the window ends; its whole length while it is not open. */
   resetMs: number
+}
+
+/** What is let through at once, and what then drains with time. */
+export interface LimitBucket {
+  /** Cost that drains in a millisecond. */
+  readonly perMs: number
+  /** Largest level at which more is still taken. */
+  readonly burst: number
 }
 
 /** A key whose hash is known already, for callers that come with the same one again and again. */
@@ -133,7 +142,7 @@ export class Limiter {
       hash = key
     }
     const { low, high } = hash
-    const bucket = headerWords + (high & this.#bucketMask) * wordsPerBucket
+    const bucket = this.#bucketOf(high)
     const now = sharedTime(at)
     this.#lock(bucket)
     const granted = this.#decide(bucket, text, low, high, windows, cost, now, out)
@@ -141,7 +150,107 @@ export class Limiter {
     return granted
   }
 
-  /** Windows that are open. */
+  /**
+   * Counts `cost` in a sliding window: the current span of `windowMs` and, in the share that still overlaps, the one
+   * before it. A request passes while that estimate is below the limit, as in APISIX, so that one with a cost above 1
+   * may go beyond it. The estimate takes the requests of the previous span as evenly spread: no window of a steady flow
+   * has more than the limit, and none at all has twice as much.
+   * Fills `out`; after a rejection its `resetMs` is the wait until the estimate has room.
+   */
+  slide(
+    key: string,
+    window: LimitWindow,
+    cost: number,
+    out: LimitState,
+    at: number = performance.now(),
+  ): boolean {
+    this.#hash.update(key)
+    const { low, high } = this.#hash
+    const bucket = this.#bucketOf(high)
+    const now = sharedTime(at)
+    this.#lock(bucket)
+    const granted = this.#decideSliding(bucket, key, low, high, window, cost, now, out)
+    Atomics.store(this.#words, bucket, 0)
+    return granted
+  }
+
+  /**
+   * Adds `cost` to a leaky bucket unless its level is above `burst`.
+   * @returns milliseconds until what was in it before has drained; below 0: nothing was added, and there is room again
+   *   after that many milliseconds
+   */
+  leak(key: string, { perMs, burst }: LimitBucket, cost: number, at: number = performance.now()): number {
+    this.#hash.update(key)
+    const { low, high } = this.#hash
+    const bucket = this.#bucketOf(high)
+    const now = sharedTime(at)
+    const ends = (bucket >> 1) + endOffset
+    const tag = windowTag(high, 0, 0)
+    this.#lock(bucket)
+    let cell = this.#find(bucket, low, tag, now)
+    const wait = cell < 0 ? 0 : this.#floats[ends + cell]! - now
+    // Level against burst, as times: what is compared with an equal number must not fail by a rounding.
+    const excessMs = wait - burst / perMs
+    if (excessMs < 1e-6 && cost > 0) {
+      if (cell < 0) {
+        cell = this.#claim(bucket, 0, now)
+        this.#mark(bucket, cell, low, tag, key)
+      }
+      this.#floats[ends + cell] = now + wait + cost / perMs
+    }
+    Atomics.store(this.#words, bucket, 0)
+    return excessMs < 1e-6 ? wait : -excessMs
+  }
+
+  #bucketOf(high: number): number {
+    return headerWords + (high & this.#bucketMask) * wordsPerBucket
+  }
+
+  #mark(bucket: number, cell: number, low: number, tag: number, key: string): void {
+    this.#words[bucket + lowOffset + cell] = low
+    this.#words[bucket + highOffset + cell] = tag
+    this.#words[bucket + ownerOffset + cell] = ownerTag(key)
+  }
+
+  /** Spans take turns with two cells; a cell outlives its span by one more. */
+  #decideSliding(
+    bucket: number,
+    key: string,
+    low: number,
+    high: number,
+    { limit, windowMs }: LimitWindow,
+    cost: number,
+    now: number,
+    out: LimitState,
+  ): boolean {
+    const floats = this.#floats
+    const counts = (bucket >> 1) + countOffset
+    const ends = (bucket >> 1) + endOffset
+    const span = Math.floor(now / windowMs)
+    const rest = (span + 1) * windowMs - now
+    const tag = windowTag(high, span & 1, windowMs)
+    let cell = this.#find(bucket, low, tag, now)
+    const before = this.#find(bucket, low, windowTag(high, (span + 1) & 1, windowMs), now)
+    const count = cell < 0 ? 0 : floats[counts + cell]!
+    const last = before < 0 ? 0 : Math.min(floats[counts + before]!, limit)
+    const overlap = (last / windowMs) * rest
+    const granted = count < limit && count + overlap < limit
+    if (granted && cost > 0) {
+      if (cell < 0) {
+        this.#cells[0] = before
+        cell = this.#claim(bucket, 1, now)
+        this.#mark(bucket, cell, low, tag, key)
+        floats[counts + cell] = 0
+        floats[ends + cell] = (span + 2) * windowMs
+      }
+      floats[counts + cell]! += cost
+    }
+    out.remaining = granted ? Math.max(0, Math.floor(limit - count - cost - overlap)) : 0
+    out.resetMs = granted || count >= limit ? rest : Math.max(0, rest - ((limit - count) * windowMs) / last)
+    return granted
+  }
+
+  /** Windows and buckets that are open. */
   count(): number {
     const now = sharedTime(performance.now())
     let open = 0
@@ -213,9 +322,7 @@ export class Limiter {
       if (cell < 0) {
         cell = this.#claim(bucket, windows.length, now)
         cells[index] = cell
-        this.#words[bucket + lowOffset + cell] = low
-        this.#words[bucket + highOffset + cell] = windowTag(high, index, window.windowMs)
-        this.#words[bucket + ownerOffset + cell] = ownerTag(key)
+        this.#mark(bucket, cell, low, windowTag(high, index, window.windowMs), key)
         floats[counts + cell] = 0
         floats[ends + cell] = now + window.windowMs
       }

@@ -165,6 +165,25 @@ export class LoadCell {
     return true
   }
 
+  /**
+   * Adds one unless the sum is at `limit`. Unlike `addWithin` it never goes beyond for a moment, so that no other thread
+   * is refused what there is room for.
+   * @returns the sum then; 0: it is at the limit
+   */
+  addUpTo(sum: LoadSum, limit: number): number {
+    const words = this.#words
+    const word = this.#at + sumsAt + sum
+    for (let known = Atomics.load(words, word); known < limit; ) {
+      const before = Atomics.compareExchange(words, word, known, known + 1)
+      if (before === known) {
+        words[this.#share + sum]! += 1
+        return known + 1
+      }
+      known = before
+    }
+    return 0
+  }
+
   sum(sum: LoadSum): number {
     return Atomics.load(this.#words, this.#at + sumsAt + sum)
   }

@@ -1,0 +1,4 @@
+/** What policies that limit share. Apart from `kit/index.ts`, so that others do not load it. */
+export { compileCombination, compileKey, counterPrefix } from './key.ts'
+export { compileQuantity, quantity } from './quantity.ts'
+export { rejection, rejectionFields, setRetryAfter } from './rejection.ts'
