@@ -36,9 +36,12 @@ export function cpuMicros(root: number): number {
   return (ticks * 1e6) / ticksPerSecond
 }
 
-/** CPU time in microseconds that the main thread of a process has used so far. */
+/**
+ * CPU time in microseconds that the main thread of a process has used so far. From the scheduler's own count of
+ * nanoseconds (proc(5), `schedstat`): a thread that is nearly idle uses less than one tick a second.
+ */
 export function threadMicros(pid: number): number {
-  return (parseStat(read(`/proc/${pid}/task/${pid}/stat`)).ticks * 1e6) / ticksPerSecond
+  return Number(read(`/proc/${pid}/task/${pid}/schedstat`).split(' ', 1)[0]) / 1000
 }
 
 /** Resident bytes of a process and its descendants. Pages that they share are counted in each. */
