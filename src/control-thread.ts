@@ -116,6 +116,7 @@ export class Gateway {
       enabled: plan.settings.health_checks,
       addressesOf: (host) => this.#resolver.addressesOf(host),
       nodesOf: (service) => this.#discovery.nodesOf(service),
+      authorities: () => this.#supervisor.plan.settings.upstream_tls.ca,
     })
     this.#supervisor = new Supervisor({
       plan,

@@ -12,6 +12,7 @@ import {
   pluginSetSchema,
   routeSchema,
   serviceSchema,
+  sslSchema,
   upstreamSchema,
 } from './resources.ts'
 import { mapSchemas, publicKeywords, type SchemaMap } from './schema/map.ts'
@@ -66,7 +67,8 @@ export function apisixSchema(schema: TSchema): JsonSchema {
     const difference = differences.get(schema)
     if (difference !== undefined) known = merged(known, difference())
     const secrets = secretPaths(schema as Annotated)
-    if (secrets.length > 0) known.encrypt_fields = secrets
+    // Resources have secrets too, and APISIX lists those of policies only.
+    if (secrets.length > 0 && difference === undefined) known.encrypt_fields = secrets
     translated.set(schema, known)
   }
   return known
@@ -124,7 +126,7 @@ const differences = new Map<TSchema, () => Difference>([
   [consumerGroupSchema, () => ({ ...pluginSet, properties: { ...named, plugins } })],
   [pluginSetSchema, pluginConfig],
   [globalRuleSchema, globalRule],
-  [keptSchemas.ssls, certificate],
+  [sslSchema, certificate],
   [keptSchemas.protos, () => ({ properties: named })],
   [keptSchemas.stream_routes, streamRoute],
   [metaSchema, meta],

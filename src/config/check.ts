@@ -16,16 +16,18 @@ import {
   secretManagerSpec,
   serviceRegistrySpec,
   serviceSpec,
+  sslSpec,
   upstreamSpec,
 } from './normalise.ts'
-import type { ContractSpec, Plan, ResourceKind, RouteSpec, ServiceSpec } from './plan.ts'
+import type { ContractSpec, Plan, PluginConfig, ResourceKind, RouteSpec, ServiceSpec } from './plan.ts'
 import { type Catalogue, PolicyCheck, type SecretUse } from './policy-check.ts'
 import { type Finding, type FindingCode, hasErrors } from './problem.ts'
 import { checkReachability } from './reachability.ts'
 import { checkReferences } from './references.ts'
-import { Report } from './report.ts'
+import { below, Report } from './report.ts'
 import type { RouteInput } from './resources.ts'
 import { checkSecrets } from './secret-check.ts'
+import { secretReferencesIn } from './secret-reference.ts'
 import type { Settings } from './settings.ts'
 import { readSettings, type SettingsSources } from './settings-check.ts'
 
@@ -86,12 +88,14 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   const declarations = readDeclarations(sections, policies, report)
   checkReferences(declarations, policies.resources, report)
   checkDiscovery(declarations, settings, report)
+  const secretUses = [...policies.secrets, ...certificateSecrets(declarations)]
   checkSecrets(
-    policies.secrets,
+    secretUses,
     declarations.secrets,
     { env: loaded.env, unresolved: settings?.secrets.unresolved ?? 'refuse' },
     report,
   )
+  checkTls(declarations, settings, report)
   const routes = activeRoutes(declarations)
   checkReachability(routes, settings?.router, report)
 
@@ -115,6 +119,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     global_rules: convert(declarations.global_rules, pluginSetSpec),
     plugin_metadata: convert(declarations.plugin_metadata, metadataSpec),
     service_registries: convert(declarations.service_registries, serviceRegistrySpec),
+    ssls: convert(declarations.ssls, (id, input) => (input.status === 0 ? undefined : sslSpec(id, input))),
     secrets: convert(declarations.secrets, secretManagerSpec),
   }
   const configuration = new Configuration(declarations, held, catalogue)
@@ -123,7 +128,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     plan,
     configuration,
     findings,
-    secretUses: policies.secrets,
+    secretUses,
     ...(held && { held }),
     ...(digests && { digests }),
   }
@@ -134,7 +139,9 @@ const tolerated: readonly FindingCode[] = [
   'conflicting-shared-state',
   'dangling-reference',
   'duplicate-contract',
+  'duplicate-sni',
   'ignored-field',
+  'mismatched-certificate',
   'missing-variable',
   'route-without-upstream',
   'unknown-field',
@@ -169,6 +176,52 @@ export function checkHeld(
     return { finding: { ...finding, path: finding.path.replace(/^\w+\[0\]\.?/, '') } }
   for (const { input } of declarations[kind].values()) return input === undefined ? {} : { input }
   return {}
+}
+
+/** What certificates and settings say only together. */
+function checkTls(declarations: Declarations, settings: Settings | undefined, report: Report): void {
+  if (settings === undefined) return
+  const shown = [...declarations.ssls.values()].find(
+    ({ input }) => input !== undefined && input.status !== 0 && input.type !== 'client',
+  )
+  if (shown !== undefined && settings.listeners.every(({ protocol }) => protocol !== 'https')) {
+    report.add(shown.place, {
+      code: 'certificate-without-listener',
+      severity: 'warning',
+      message: 'no listener speaks TLS, so that no client ever sees a certificate',
+      hint: 'Add one to gateway.listeners: { protocol: https, port: 9443 }.',
+    })
+  }
+  if (settings.upstream_tls.verify) return
+  const { upstreams, services, routes } = declarations
+  const unverified = [
+    ...[...upstreams.values()].map(({ input, place }) => ({ upstream: input, place })),
+    ...[...services.values(), ...routes.values()].map(({ input, place }) => ({
+      upstream: input?.upstream,
+      place: below(place, 'upstream'),
+    })),
+  ].filter(({ upstream }) => upstream?.scheme === 'https' && upstream.tls?.verify === undefined)
+  const [first] = unverified
+  if (first === undefined) return
+  report.add(below(first.place, 'scheme'), {
+    code: 'unverified-upstream',
+    severity: 'warning',
+    message: `nobody looks at the certificate of the nodes, as in APISIX; so it is with ${unverified.length} upstreams`,
+    hint: 'Set gateway.upstream_tls.verify to true, and name their authority in gateway.upstream_tls.ca.',
+  })
+}
+
+/** References to secrets in certificates. */
+function certificateSecrets({ ssls }: Declarations): SecretUse[] {
+  return [...ssls.values()].flatMap(({ input, place }) => {
+    if (input === undefined || place.document.holdsReferences === false) return []
+    const config = input as PluginConfig
+    return [...secretReferencesIn(input)].map(({ text, path }) => ({
+      text,
+      place: below(place, ...path),
+      config,
+    }))
+  })
 }
 
 /** Routes that are in use: neither they nor their service are switched off. */

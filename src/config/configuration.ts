@@ -15,6 +15,7 @@ import {
   secretManagerSpec,
   serviceRegistrySpec,
   serviceSpec,
+  sslSpec,
   upstreamSpec,
 } from './normalise.ts'
 import {
@@ -271,6 +272,10 @@ export class Configuration {
       case 'service_registries': {
         const input = this.get(kind, id)
         return input && serviceRegistrySpec(id, input)
+      }
+      case 'ssls': {
+        const input = this.get(kind, id)
+        return input === undefined || input.status === 0 ? undefined : sslSpec(id, input)
       }
       case 'secrets': {
         const input = this.get(kind, id)

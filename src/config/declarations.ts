@@ -17,6 +17,7 @@ import {
   resourceSchemas,
   type ServiceInput,
   type ServiceRegistryInput,
+  type SslInput,
   type UpstreamInput,
   upstreamSchema,
 } from './resources.ts'
@@ -35,6 +36,7 @@ export interface Inputs {
   global_rules: PluginSetInput
   plugin_metadata: Record<string, unknown> & { id: string }
   service_registries: ServiceRegistryInput
+  ssls: SslInput
   secrets: Record<string, unknown> & { id: string }
 }
 
@@ -81,7 +83,7 @@ function declare(
 ): void {
   const value = copy(item.value)
   const withLua = refuseLua(kind, value, item, report)
-  const problems = checkSchema(resourceSchemas[kind], value)
+  const problems = checkSchema(resourceSchemas[kind], value, { references: kind === 'ssls' })
   if ((kind === 'routes' || kind === 'services') && isMap(value.upstream)) {
     for (const problem of checkSchema(upstreamSchema, value.upstream)) {
       problems.push({ ...problem, path: ['upstream', ...problem.path] })

@@ -86,12 +86,12 @@ function typed(text: string): unknown {
   return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text
 }
 
-/** Of policies and secret managers the control thread puts the values in, on the way to those that use them. */
+/** Of policies, secret managers and certificates the control thread puts the values in, on the way to those that use them. */
 function isResolvedLater(path: readonly PathSegment[]): boolean {
   return path.includes('plugins') || resolvedSections.has(path[0] as string)
 }
 
-const resolvedSections = new Set(['plugin_metadata', 'secrets', 'secret_providers'])
+const resolvedSections = new Set(['plugin_metadata', 'secrets', 'secret_providers', 'ssls'])
 
 function expandReference(
   text: string,

@@ -12,8 +12,10 @@ import {
   type SecretManagerSpec,
   type ServiceRegistrySpec,
   type ServiceSpec,
+  type SslSpec,
   standardPorts,
   type UpstreamSpec,
+  type UpstreamTlsSpec,
 } from './plan.ts'
 import type {
   ConsumerInput,
@@ -22,6 +24,7 @@ import type {
   RouteInput,
   ServiceInput,
   ServiceRegistryInput,
+  SslInput,
   UpstreamInput,
 } from './resources.ts'
 
@@ -30,6 +33,7 @@ const defaultPool = { size: 320, idle_timeout: 60, requests: 1000 }
 
 /** `key` is the identity that pools and counters follow. */
 export function upstreamSpec(key: string, input: UpstreamInput): UpstreamSpec {
+  const scheme = input.scheme ?? 'http'
   return {
     key,
     ...(input.id !== undefined && { id: String(input.id) }),
@@ -41,9 +45,10 @@ export function upstreamSpec(key: string, input: UpstreamInput): UpstreamSpec {
       balance_factor: input.hash_balance_factor ?? 0,
     },
     slow_start: input.slow_start ?? 0,
-    nodes: nodeSpecs(input.nodes ?? []),
+    nodes: nodeSpecs(input.nodes ?? [], standardPorts[scheme]),
     ...(input.service_name !== undefined && { discovery: discoverySpec(input, input.service_name) }),
-    scheme: input.scheme ?? 'http',
+    scheme,
+    ...(input.tls !== undefined && { tls: upstreamTlsSpec(input.tls) }),
     pass_host: input.pass_host ?? 'pass',
     ...(input.upstream_host !== undefined && { upstream_host: input.upstream_host }),
     ...(input.retries !== undefined && { retries: input.retries }),
@@ -59,7 +64,37 @@ export function upstreamSpec(key: string, input: UpstreamInput): UpstreamSpec {
   }
 }
 
-const defaultPort = standardPorts.http
+function upstreamTlsSpec(tls: NonNullable<UpstreamInput['tls']>): UpstreamTlsSpec {
+  const { client_cert: cert, client_key: key, client_cert_id: id, verify } = tls
+  return {
+    ...(cert !== undefined && key !== undefined && { client: { cert, key } }),
+    ...(id !== undefined && { client_cert_id: String(id) }),
+    ...(verify !== undefined && { verify }),
+  }
+}
+
+export function sslSpec(id: string, input: SslInput): SslSpec {
+  const { type = 'server', cert, key, certs = [], keys = [], client } = input
+  const names = input.snis ?? (input.sni === undefined ? [] : [input.sni])
+  return {
+    id,
+    type,
+    snis: names.map((name) => name.toLowerCase().replace(/\.$/, '')),
+    pairs: [
+      ...(cert !== undefined && key !== undefined ? [{ cert, key }] : []),
+      ...certs.map((further, index) => ({ cert: further, key: keys[index] ?? '' })),
+    ],
+    ...(client !== undefined && {
+      client: {
+        ca: client.ca,
+        depth: client.depth ?? 1,
+        ...(client.skip_mtls_uri_regex !== undefined && { skip_mtls_uri_regex: client.skip_mtls_uri_regex }),
+      },
+    }),
+    ...(input.ssl_protocols !== undefined &&
+      input.ssl_protocols.length > 0 && { protocols: input.ssl_protocols }),
+  }
+}
 
 function discoverySpec(input: UpstreamInput, service: string): DiscoverySpec {
   const type = input.discovery_type ?? ''
@@ -79,7 +114,7 @@ function discoverySpec(input: UpstreamInput, service: string): DiscoverySpec {
 
 const isGrpc = (scheme: string) => scheme === 'grpc' || scheme === 'grpcs'
 
-function nodeSpecs(nodes: NonNullable<UpstreamInput['nodes']>): NodeSpec[] {
+function nodeSpecs(nodes: NonNullable<UpstreamInput['nodes']>, defaultPort: number): NodeSpec[] {
   if (Array.isArray(nodes)) {
     return nodes.map((node) => ({
       host: withoutBrackets(node.host),
@@ -89,7 +124,7 @@ function nodeSpecs(nodes: NonNullable<UpstreamInput['nodes']>): NodeSpec[] {
     }))
   }
   return Object.entries(nodes).map(([address, weight]) => {
-    const { host, port } = parseAddress(address) ?? { host: address, port: defaultPort }
+    const { host, port } = parseAddress(address, defaultPort) ?? { host: address, port: defaultPort }
     return { host, port, weight, priority: 0 }
   })
 }
@@ -97,7 +132,10 @@ function nodeSpecs(nodes: NonNullable<UpstreamInput['nodes']>): NodeSpec[] {
 const addressPattern = /^(\[[0-9a-fA-F:.]+\]|[0-9a-zA-Z-._]+)(?::(\d{1,5}))?$/
 
 /** `host:port`, `host` or `[address]:port`; undefined when it is none of them. */
-export function parseAddress(address: string): { host: string; port: number } | undefined {
+export function parseAddress(
+  address: string,
+  defaultPort: number = standardPorts.http,
+): { host: string; port: number } | undefined {
   const match = addressPattern.exec(address)
   if (match === null) return undefined
   const port = match[2] === undefined ? defaultPort : Number(match[2])

@@ -43,7 +43,7 @@ export interface NodeSpec {
 }
 
 /** Of nodes that name none, by scheme. */
-export const standardPorts = { http: 80 } as const
+export const standardPorts = { http: 80, https: 443 } as const
 
 /** A service whose nodes a registry knows. */
 export interface DiscoverySpec {
@@ -71,6 +71,16 @@ export interface CircuitBreakerSpec {
 /** Ways to choose among nodes. */
 export const balancings = ['roundrobin', 'chash', 'least_conn', 'ewma'] as const
 
+/** How an upstream is spoken to over TLS, beside what the settings say for all. */
+export interface UpstreamTlsSpec {
+  /** With its chain, and its private key; PEM. */
+  client?: { cert: string; key: string }
+  /** Of a certificate among `ssls`. */
+  client_cert_id?: string
+  /** Absent: as the settings say. */
+  verify?: boolean
+}
+
 export interface UpstreamSpec {
   /** Identity across reloads: `upstream:ID`, `service:ID` or `route:ID` for inline ones. Pools and counters follow it. */
   key: string
@@ -92,6 +102,7 @@ export interface UpstreamSpec {
   nodes: NodeSpec[]
   discovery?: DiscoverySpec
   scheme: keyof typeof standardPorts
+  tls?: UpstreamTlsSpec
   pass_host: 'pass' | 'node' | 'rewrite'
   upstream_host?: string
   /** Absent: number of nodes with weight - 1. */
@@ -172,6 +183,29 @@ export interface PluginSetSpec {
   plugins: Plugins
 }
 
+/** A certificate: shown to clients that ask for one of its names, or to upstreams. PEM throughout. */
+export interface SslSpec {
+  id: string
+  type: 'server' | 'client'
+  /** Lower case, without a dot at the end; with a leading `*` for what stands in its place. */
+  snis: string[]
+  /** Of different kinds of key. Without any, a secret is missing that they refer to. */
+  pairs: { cert: string; key: string }[]
+  /** What clients have to show; absent: nothing. */
+  client?: {
+    ca: string
+    /** Certificates between theirs and one of `ca`. */
+    depth: number
+    /** Regular expressions of paths that are served without; absent: the handshake fails without. */
+    skip_mtls_uri_regex?: string[]
+  }
+  /** Absent: as the settings say. */
+  protocols?: TlsProtocol[]
+}
+
+export const tlsProtocols = ['TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const
+export type TlsProtocol = (typeof tlsProtocols)[number]
+
 /** A registry that came as a resource, as in API7; the settings hold the others. */
 export interface ServiceRegistrySpec {
   id: string
@@ -198,6 +232,7 @@ export interface Resources {
   global_rules: PluginSetSpec
   plugin_metadata: PluginSetSpec
   service_registries: ServiceRegistrySpec
+  ssls: SslSpec
   secrets: SecretManagerSpec
 }
 export type ResourceKind = keyof Resources
@@ -205,6 +240,7 @@ export type ResourceKind = keyof Resources
 export const resourceKinds = [
   'service_registries',
   'secrets',
+  'ssls',
   'upstreams',
   'services',
   'plugin_configs',

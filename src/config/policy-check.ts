@@ -45,13 +45,14 @@ export const identifyingField = (policy: PolicySchema): string | undefined =>
  */
 export type PluginsRole = 'binding' | 'consumer' | 'group' | 'credential'
 
-/** A configuration that refers to secrets, as it was written. */
+/** A configuration of a policy, or a certificate, that refers to secrets, as it was written. */
 export interface SecretUse {
   readonly text: string
   /** Of the reference. */
   readonly place: Place
-  readonly policy: PolicySchema
-  readonly part: PolicyPart
+  /** Absent: it is a certificate. */
+  readonly policy?: PolicySchema
+  readonly part?: PolicyPart
   /** With defaults, and with references. */
   readonly config: PluginConfig
 }

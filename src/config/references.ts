@@ -1,4 +1,5 @@
 /** What one resource says about another, and what only several fields together can say. */
+import { checkCertificate, checkClientCertificate } from './certificate.ts'
 import type { Declarations, Declared } from './declarations.ts'
 import { checkExpression } from './expression-check.ts'
 import { checkChecks } from './health-checks.ts'
@@ -15,8 +16,12 @@ export function checkReferences(
   report: Report,
 ): void {
   for (const { place, input } of declarations.upstreams.values()) {
-    if (input !== undefined) checkUpstream(input, place, report)
+    if (input !== undefined) checkUpstream(input, place, declarations, report)
   }
+  for (const { place, input } of declarations.ssls.values()) {
+    if (input !== undefined) checkCertificate(input, place, Date.now(), report)
+  }
+  checkNames(declarations.ssls, report)
   for (const { place, input } of declarations.services.values()) {
     if (input !== undefined) checkService(input, place, declarations, report)
   }
@@ -31,7 +36,7 @@ export function checkReferences(
   checkContracts(declarations, report)
 }
 
-function checkUpstream(input: UpstreamInput, place: Place, report: Report): void {
+function checkUpstream(input: UpstreamInput, place: Place, declarations: Declarations, report: Report): void {
   if (input.pass_host === 'rewrite' && input.upstream_host === undefined) {
     report.add(place, {
       code: 'missing-field',
@@ -40,6 +45,8 @@ function checkUpstream(input: UpstreamInput, place: Place, report: Report): void
   }
   if (input.checks !== undefined) checkChecks(input.checks, below(place, 'checks'), report)
   checkBalancing(input, place, report)
+  checkClientCertificate(input, place, Date.now(), report)
+  checkCertificateChoice(input, place, declarations, report)
   checkWeights(input, place, report)
   const { nodes = [] } = input
   if (Array.isArray(nodes)) return
@@ -50,6 +57,44 @@ function checkUpstream(input: UpstreamInput, place: Place, report: Report): void
       at: 'key',
       message: 'must be host:port, or [address]:port for IPv6',
     })
+  }
+}
+
+function checkCertificateChoice(
+  { tls }: UpstreamInput,
+  place: Place,
+  declarations: Declarations,
+  report: Report,
+): void {
+  const id = tls?.client_cert_id
+  const at = below(place, 'tls', 'client_cert_id')
+  reference('ssls', id, at, declarations, report)
+  const chosen = id === undefined ? undefined : declarations.ssls.get(String(id))?.input
+  if (chosen === undefined || chosen.type === 'client') return
+  report.add(at, {
+    code: 'dangling-reference',
+    message: 'that certificate is one for clients, not for upstreams',
+    hint: 'Give it type: client.',
+  })
+}
+
+/** Of two certificates for the same name, the one that comes first is shown. */
+function checkNames(ssls: Declarations['ssls'], report: Report): void {
+  const seen = new Map<string, Place>()
+  for (const { input, place } of ssls.values()) {
+    if (input === undefined || input.type === 'client' || input.status === 0) continue
+    for (const name of new Set(input.snis ?? (input.sni === undefined ? [] : [input.sni]))) {
+      const other = seen.get(name.toLowerCase())
+      if (other === undefined) seen.set(name.toLowerCase(), place)
+      else {
+        report.add(below(place, input.snis === undefined ? 'sni' : 'snis'), {
+          code: 'duplicate-sni',
+          severity: 'warning',
+          message: 'another certificate is for one of these names too, and is shown instead of this one',
+          hint: `It is ${describePlace(other)}. Several kinds of key go into one: certs and keys.`,
+        })
+      }
+    }
   }
 }
 
@@ -141,7 +186,7 @@ function checkUpstreamChoice(
 ): void {
   reference('upstreams', input.upstream_id, below(place, 'upstream_id'), declarations, report)
   if (input.upstream === undefined) return
-  checkUpstream(input.upstream, below(place, 'upstream'), report)
+  checkUpstream(input.upstream, below(place, 'upstream'), declarations, report)
   if (input.upstream_id === undefined) return
   report.add(below(place, 'upstream'), {
     code: 'conflicting-fields',
@@ -203,6 +248,7 @@ const singular: Record<ResourceKind, string> = {
   global_rules: 'global rule',
   plugin_metadata: 'plugin metadata',
   service_registries: 'service registry',
+  ssls: 'certificate',
   secrets: 'secret manager',
 }
 

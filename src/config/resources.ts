@@ -8,7 +8,7 @@
  */
 import { serviceRegistryFields } from './discovery.ts'
 import { checksSchema, outlierEjectionSchema, panicThresholdSchema } from './health-checks.ts'
-import type { Plugins, ResourceKind } from './plan.ts'
+import { type Plugins, type ResourceKind, tlsProtocols } from './plan.ts'
 import { type Static, Type } from './type.ts'
 
 const idForm = { 'x-form': 'letters, digits, `-`, `_` and `.`, or a positive whole number' }
@@ -103,7 +103,11 @@ const nodeSchema = Type.Object({
     'x-form': 'a host name or an IP address',
   }),
   port: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 65_535, description: 'Port; 80 when absent (scheme `http`).' }),
+    Type.Integer({
+      minimum: 1,
+      maximum: 65_535,
+      description: 'Port; 80 when absent, or 443 with `scheme: https`.',
+    }),
   ),
   weight: Type.Integer({ minimum: 0, description: 'Share of the traffic; 0 takes none.' }),
   priority: Type.Optional(
@@ -119,6 +123,10 @@ const nodeSchema = Type.Object({
 
 const limitOf = (description: string) =>
   Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description }))
+
+const certificate = (description: string) => Type.String({ minLength: 128, maxLength: 65_536, description })
+const privateKey = (description: string) =>
+  Type.String({ minLength: 64, maxLength: 65_536, description, 'x-secret': true })
 
 export const upstreamSchema = Type.Object(
   {
@@ -211,11 +219,36 @@ export const upstreamSchema = Type.Object(
       ),
     ),
     scheme: Type.Optional(
-      Type.Enum(['http'], {
+      Type.Enum(['http', 'https'], {
         default: 'http',
         description: 'Protocol towards the nodes.',
-        'x-unsupported': ['https', 'grpc', 'grpcs', 'kafka', 'tcp', 'tls', 'udp'],
+        'x-unsupported': ['grpc', 'grpcs', 'kafka', 'tcp', 'tls', 'udp'],
       }),
+    ),
+    tls: Type.Optional(
+      Type.Object(
+        {
+          client_cert: Type.Optional(certificate('Shown to the nodes, with its chain, in PEM.')),
+          client_key: Type.Optional(privateKey('Its private key, in PEM.')),
+          client_cert_id: id(
+            'One of [ssls](#ssls), of `type: client`, in place of `client_cert` and `client_key`.',
+          ),
+          verify: Type.Optional(
+            Type.Boolean({
+              description:
+                'Whether the certificate of a node has to be valid for the name that it is asked by. Default: `gateway.upstream_tls.verify`.',
+            }),
+          ),
+        },
+        {
+          description: 'For `scheme: https`.',
+          dependencies: {
+            client_cert: ['client_key'],
+            client_key: ['client_cert'],
+            client_cert_id: { not: { required: ['client_cert', 'client_key'] } },
+          },
+        },
+      ),
     ),
     pass_host: Type.Optional(
       Type.Enum(['pass', 'node', 'rewrite'], {
@@ -293,7 +326,6 @@ export const upstreamSchema = Type.Object(
     description: 'Where requests go: a set of endpoints and how to talk to them.',
     oneOf: [{ required: ['nodes'] }, { required: ['service_name', 'discovery_type'] }],
     'x-unsupported': {
-      tls: 'TLS towards upstreams',
       tls_verify: 'TLS towards upstreams',
       client_certificate: 'TLS towards upstreams',
       ca_certificates: 'TLS towards upstreams',
@@ -516,6 +548,81 @@ export const pluginMetadataSchema = Type.Object(
   },
 )
 
+export const sslSchema = Type.Object(
+  {
+    id: ownId('certificate'),
+    desc: desc(),
+    labels: labels(),
+    type: Type.Optional(
+      Type.Enum(['server', 'client'], {
+        default: 'server',
+        description: '`server`: shown to clients; `client`: shown to upstreams that name it.',
+      }),
+    ),
+    cert: Type.Optional(certificate('The certificate, with its chain, in PEM.')),
+    key: Type.Optional(privateKey('Its private key, in PEM. Never answered.')),
+    sni: Type.Optional(
+      host(
+        'The name that it is for; a leading `*` stands for one label. Clients that ask for none get none.',
+      ),
+    ),
+    snis: Type.Optional(Type.Array(host('A name.'), { minItems: 1, description: 'Several names.' })),
+    certs: Type.Optional(
+      Type.Array(certificate('A certificate.'), {
+        description: 'Further certificates for the same names, of other kinds of key.',
+      }),
+    ),
+    keys: Type.Optional(
+      Type.Array(privateKey('A private key.'), {
+        description: 'Their private keys, in the same order.',
+        'x-secret': true,
+      }),
+    ),
+    client: Type.Optional(
+      Type.Object(
+        {
+          ca: certificate('Certificates that sign those of clients, in PEM.'),
+          depth: Type.Optional(
+            Type.Integer({
+              minimum: 0,
+              default: 1,
+              description: 'How many certificates there may be between that of a client and one of `ca`.',
+            }),
+          ),
+          skip_mtls_uri_regex: Type.Optional(
+            Type.Array(Type.String(), {
+              minItems: 1,
+              uniqueItems: true,
+              description:
+                'Regular expressions of paths that are served without a certificate of the client. With it, a request for any other is answered with 400 where the handshake would fail otherwise.',
+            }),
+          ),
+        },
+        { description: 'What clients have to show.' },
+      ),
+    ),
+    status: Type.Optional(
+      Type.Enum([1, 0], { default: 1, description: '1: in use; 0: left out, as if it was not there.' }),
+    ),
+    ssl_protocols: Type.Optional(
+      Type.Array(Type.Enum(tlsProtocols), {
+        maxItems: 3,
+        uniqueItems: true,
+        description: 'Versions of TLS for these names, without a gap. Default: `gateway.tls.protocols`.',
+      }),
+    ),
+    ...bookkeeping(),
+  },
+  {
+    description:
+      'Certificates by the names that clients ask for in the handshake, and those that are shown to upstreams. `cert`, `key` and the like may be references to secrets. See [TLS](../guides/tls.md).',
+    if: { properties: { type: { enum: ['server'] } } },
+    // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
+    then: { oneOf: [{ required: ['sni', 'key', 'cert'] }, { required: ['snis', 'key', 'cert'] }] },
+    else: { required: ['key', 'cert'] },
+  },
+)
+
 export const serviceRegistrySchema = Type.Object(
   {
     id: ownId('registry'),
@@ -606,12 +713,12 @@ export const resourceSchemas = {
   global_rules: globalRuleSchema,
   plugin_metadata: pluginMetadataSchema,
   service_registries: serviceRegistrySchema,
+  ssls: sslSchema,
   secrets: secretSchema,
 } as const satisfies Record<ResourceKind, object>
 
 /** Lists of APISIX that this version does not support, each with what it is for. */
 export const unsupportedResources: Readonly<Record<string, string>> = {
-  ssls: 'TLS certificates',
   certificates: 'TLS certificates',
   ca_certificates: 'TLS certificates',
   snis: 'TLS certificates',
@@ -619,6 +726,7 @@ export const unsupportedResources: Readonly<Record<string, string>> = {
   protos: 'gRPC transcoding',
 }
 
+export type SslInput = Static<typeof sslSchema>
 export type UpstreamInput = Static<typeof upstreamSchema>
 export type ServiceInput = Static<typeof serviceSchema>
 export type RouteInput = Static<typeof routeSchema>

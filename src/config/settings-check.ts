@@ -1,4 +1,7 @@
 /** `gateway:` of all documents, and what APISIX's own file says -> settings. */
+import { readFileSync } from 'node:fs'
+import { getCACertificates } from 'node:tls'
+import { certificateOf } from './certificate.ts'
 import { copy } from './copy.ts'
 import { checkRegistries } from './discovery-check.ts'
 import type { Sections } from './documents.ts'
@@ -71,6 +74,10 @@ export function readSettings(
   const discovery = places.get('discovery')
   if (discovery !== undefined) checkRegistries((merged as GatewayInput).discovery ?? {}, discovery, report)
   const settings = resolveSettings(merged as GatewayInput, version)
+  const upstreamTls = (merged as GatewayInput).upstream_tls
+  // Who runs APISIX has upstreams with certificates that nobody looked at so far.
+  if (upstreamTls?.verify === undefined) settings.upstream_tls.verify = sections.apisix.length === 0
+  settings.upstream_tls.ca = readAuthorities(upstreamTls?.ca ?? [], places.get('upstream_tls'), report)
   checkAdmin(settings.admin, places.get('admin'), report)
   checkPorts(settings, places, sections, report)
   return settings
@@ -165,6 +172,27 @@ function fits(value: unknown, place: Place, report: Report): boolean {
 function addAdminKey(gateway: GatewayInput, key: string): void {
   const { admin = {} } = gateway
   gateway.admin = { ...admin, keys: [...(admin.keys ?? []), { name: 'environment', role: 'admin', key }] }
+}
+
+/** @returns certificates in PEM; files that hold none are findings */
+function readAuthorities(files: readonly string[], place: Place | undefined, report: Report): string[] {
+  return files.flatMap((file) => {
+    if (file === 'system') return getCACertificates('system')
+    try {
+      const text = readFileSync(file, 'utf8')
+      if (certificateOf(text) !== undefined) return [text]
+      report.addUnplaced(place, {
+        code: 'invalid-certificate',
+        message: `upstream_tls.ca: ${file} holds no certificate in PEM`,
+      })
+    } catch (error) {
+      report.addUnplaced(place, {
+        code: 'file-unreadable',
+        message: `upstream_tls.ca: ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`,
+      })
+    }
+    return []
+  })
 }
 
 const shortestKey = 16

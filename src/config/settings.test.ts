@@ -17,6 +17,7 @@ suite('settings', () => {
       workers: 'auto',
       trusted_addresses: [],
       timeouts: {
+        handshake: 10_000,
         header: 10_000,
         body_idle: 30_000,
         keepalive: 60_000,
@@ -45,6 +46,16 @@ suite('settings', () => {
         trailing_slash: 'keep',
       },
       forwarding: { forwarded: false, show_upstream_status: false },
+      tls: {
+        protocols: ['TLSv1.2', 'TLSv1.3'],
+        ciphers:
+          'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:' +
+          'ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305',
+        session_tickets: true,
+        session_ticket_rotation: 43_200_000,
+        fallback_sni: '',
+      },
+      upstream_tls: { verify: true, ca: [] },
       server: 'sluice/1.2.3',
       dns: { min_ttl: 1000, max_ttl: 300_000, timeout: 5000 },
       health_checks: true,

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { type DiscoverySettings, discoverySchema, discoverySettings } from './discovery.ts'
+import { type TlsProtocol, tlsProtocols } from './plan.ts'
 import { type Static, Type } from './type.ts'
 import { parseDuration, parseSize } from './units.ts'
 
@@ -14,6 +15,8 @@ export interface Settings {
   /** CIDR blocks or addresses whose X-Forwarded-* fields are believed. */
   trusted_addresses: string[]
   timeouts: {
+    /** From the connection to the end of its TLS handshake. */
+    handshake: number
     /** First byte of a request to the end of its head. */
     header: number
     /** Longest pause inside a request body. */
@@ -71,6 +74,23 @@ export interface Settings {
     /** Tell clients every upstream status, not only those from 500 on. */
     show_upstream_status: boolean
   }
+  /** Of TLS towards clients. */
+  tls: {
+    protocols: TlsProtocol[]
+    /** In OpenSSL's words, for versions before 1.3. */
+    ciphers: string
+    session_tickets: boolean
+    /** Milliseconds for which a key of tickets is used. */
+    session_ticket_rotation: number
+    /** What clients that ask for no name are taken to ask for; empty: their handshake fails. */
+    fallback_sni: string
+  }
+  /** Of TLS towards upstreams. */
+  upstream_tls: {
+    verify: boolean
+    /** Certificates in PEM; empty: those that Node.js brings. */
+    ca: string[]
+  }
   /** `Server` of the gateway's own answers; empty: none. */
   server: string
   /** Floor and ceiling of the time a resolved name is kept, and the longest wait for an answer; milliseconds. */
@@ -125,8 +145,20 @@ export interface ListenerSettings {
   name: string
   host: string
   port: number
-  protocol: 'http'
+  protocol: 'http' | 'https'
 }
+
+const standardPort = { http: 9080, https: 9443 } as const
+
+/** APISIX's, without those that no certificate of today is used with. */
+const defaultCiphers = [
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':')
 
 const duration = (byDefault: string, description: string) =>
   Type.Optional(Type.String({ format: 'duration', default: byDefault, description }))
@@ -192,16 +224,23 @@ export const gatewaySchema = Type.Object(
             host: Type.Optional(
               Type.String({ minLength: 1, default: '0.0.0.0', description: 'Address to listen on.' }),
             ),
-            port: port('Port; 0 picks a free one.'),
+            port: Type.Optional(
+              port('Port; 0 picks a free one. Default: 9080, or 9443 with `protocol: https`.'),
+            ),
             protocol: Type.Optional(
-              Type.Enum(['http'], {
+              Type.Enum(['http', 'https'], {
                 default: 'http',
-                description: 'What is spoken.',
-                'x-unsupported': ['https', 'tcp', 'tls', 'udp'],
+                description: 'What is spoken. With `https`, certificates are those of [ssls](#ssls).',
+                'x-unsupported': ['tcp', 'tls', 'udp'],
               }),
             ),
           },
-          { 'x-unsupported': { proxy_protocol: 'the PROXY protocol', tls: 'TLS on listeners' } },
+          {
+            'x-unsupported': { proxy_protocol: 'the PROXY protocol', tls: 'settings of one listener' },
+            'x-instead': {
+              tls: 'Write protocol: https, and what holds for all such listeners under gateway.tls.',
+            },
+          },
         ),
         {
           minItems: 1,
@@ -233,6 +272,7 @@ export const gatewaySchema = Type.Object(
     timeouts: Type.Optional(
       Type.Object(
         {
+          handshake: duration('10s', 'From a connection to the end of its TLS handshake.'),
           header: duration('10s', 'From the first byte of a request to the end of its head.'),
           body_idle: duration('30s', 'The longest pause inside a request body.'),
           keepalive: duration('60s', 'How long a client connection may be idle between requests.'),
@@ -326,6 +366,65 @@ export const gatewaySchema = Type.Object(
           ),
         },
         { default: {}, description: 'Fields that upstreams and clients see beyond those of APISIX.' },
+      ),
+    ),
+    tls: Type.Optional(
+      Type.Object(
+        {
+          protocols: Type.Optional(
+            Type.Array(Type.Enum(tlsProtocols), {
+              minItems: 1,
+              uniqueItems: true,
+              default: ['TLSv1.2', 'TLSv1.3'],
+              description: 'Versions, for certificates that name none.',
+            }),
+          ),
+          ciphers: Type.Optional(
+            Type.String({
+              minLength: 1,
+              default: defaultCiphers,
+              description: 'Cipher suites before TLS 1.3, in the words of OpenSSL.',
+            }),
+          ),
+          session_tickets: Type.Optional(
+            Type.Boolean({
+              default: true,
+              description: 'Whether clients get tickets with which their next handshake is a short one.',
+            }),
+          ),
+          session_ticket_rotation: duration(
+            '12h',
+            'How long a key of tickets is used. All threads use the same; none is ever stored.',
+          ),
+          fallback_sni: Type.Optional(
+            Type.String({
+              default: '',
+              description:
+                'The name that clients which ask for none are taken to ask for. Without, their handshake fails.',
+            }),
+          ),
+        },
+        { default: {}, description: 'TLS towards clients.' },
+      ),
+    ),
+    upstream_tls: Type.Optional(
+      Type.Object(
+        {
+          verify: Type.Optional(
+            Type.Boolean({
+              description:
+                'Whether the certificates of nodes have to be valid, for upstreams that do not say themselves. Default: `true`; `false` where a configuration file of APISIX is given, which never looks at them.',
+            }),
+          ),
+          ca: Type.Optional(
+            Type.Array(Type.String({ minLength: 1 }), {
+              default: [],
+              description:
+                'Files with the certificates that are trusted, in PEM; `system` stands for those of the operating system. Without, those that Node.js brings. Files are read with the configuration.',
+            }),
+          ),
+        },
+        { default: {}, description: 'TLS towards upstreams.' },
       ),
     ),
     server: Type.Optional(
@@ -462,7 +561,7 @@ export const gatewaySchema = Type.Object(
   },
   {
     description: 'The gateway itself. Every field has a default.',
-    'x-unsupported': { tracing: 'tracing', tls: 'TLS on listeners' },
+    'x-unsupported': { tracing: 'tracing' },
   },
 )
 
@@ -488,13 +587,14 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     listeners: gateway.listeners.map((listener, index) => ({
       name: listener.name ?? (index === 0 ? listener.protocol : `${listener.protocol}-${index + 1}`),
       host: listener.host,
-      port: listener.port,
+      port: listener.port ?? standardPort[listener.protocol],
       protocol: listener.protocol,
     })),
     router: gateway.router,
     workers: gateway.workers,
     trusted_addresses: gateway.trusted_addresses,
     timeouts: {
+      handshake: parseDuration(timeouts.handshake),
       header: parseDuration(timeouts.header),
       body_idle: parseDuration(timeouts.body_idle),
       keepalive: parseDuration(timeouts.keepalive),
@@ -515,6 +615,14 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     },
     paths: gateway.paths,
     forwarding: gateway.forwarding,
+    tls: {
+      protocols: gateway.tls.protocols,
+      ciphers: gateway.tls.ciphers,
+      session_tickets: gateway.tls.session_tickets,
+      session_ticket_rotation: parseDuration(gateway.tls.session_ticket_rotation),
+      fallback_sni: gateway.tls.fallback_sni.toLowerCase().replace(/\.$/, ''),
+    },
+    upstream_tls: { verify: input.upstream_tls?.verify ?? true, ca: [] },
     server: input.server ?? `sluice/${version}`,
     dns: {
       min_ttl: parseDuration(dns.min_ttl),

@@ -11,6 +11,8 @@ interface Referring {
   group_id?: unknown
   plugins?: Plugins
   protocol?: { superior_id?: unknown }
+  tls?: { client_cert_id?: unknown }
+  upstream?: { tls?: { client_cert_id?: unknown } }
 }
 
 const fields = [
@@ -28,6 +30,9 @@ export function usesOf(resource: object): { direct: ResourceName[]; plugins: Res
     if (isId(referring[field])) direct.push(`${kind}/${referring[field]}`)
   }
   if (isId(referring.protocol?.superior_id)) direct.push(`stream_routes/${referring.protocol.superior_id}`)
+  for (const { tls } of [referring, referring.upstream ?? {}]) {
+    if (isId(tls?.client_cert_id)) direct.push(`ssls/${tls.client_cert_id}`)
+  }
   return { direct, plugins: referring.plugins === undefined ? [] : usesOfPlugins(referring.plugins) }
 }
 

@@ -4,6 +4,9 @@ import type { Exchange, Verdict } from './exchange.ts'
 import type { Runtime } from './runtime.ts'
 import type { TimerWheel } from './timer-wheel.ts'
 import type { TrustedAddresses } from './trust.ts'
+import type { UpstreamFault } from './upstream/attempt.ts'
+import type { Endpoint } from './upstream/endpoint.ts'
+import type { Upstream } from './upstream/upstream.ts'
 
 /** Counts by index; the indices are those of `telemetry/engine-counters`. */
 export interface Counts {
@@ -21,5 +24,7 @@ export interface Engine {
   /** Requests end their connection from now on. */
   draining: boolean
   policyFailed(policy: string, error: unknown): void
+  /** An attempt failed for a reason that an operator should hear of. */
+  upstreamFailed(upstream: Upstream, endpoint: Endpoint, fault: UpstreamFault, error: Error): void
   shadowVerdict(policy: string, verdict: Verdict, exchange: Exchange): void
 }

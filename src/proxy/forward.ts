@@ -15,12 +15,13 @@ import type { BodyReader } from './http1/body.ts'
 import type { ClientFacts } from './http1/client-facts.ts'
 import type { Head } from './http1/head.ts'
 import type { Http1Exchange } from './http1/http1-exchange.ts'
-import { requestHead } from './http1/request-head.ts'
+import { requestHead, upstreamHost } from './http1/request-head.ts'
 import { trailerLines } from './http1/trailers.ts'
 import { UpstreamConnection, type UpstreamUser } from './http1/upstream-connection.ts'
 import type { Wire } from './http1/wire.ts'
 import { type Chain, runHooks } from './pipeline.ts'
 import type { Binding } from './runtime.ts'
+import { serverNameOf } from './tls/upstream-tls.ts'
 import type { AttemptEnd, UpstreamFault } from './upstream/attempt.ts'
 import type { Breaker } from './upstream/breaker.ts'
 import type { Endpoint } from './upstream/endpoint.ts'
@@ -239,7 +240,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     const { exchange } = this
     if (head.status === 101 && !(exchange.upgrade && isWebSocketAnswer(head))) {
       this.connection?.drop()
-      this.fault('bad_response')
+      this.fault('bad_response', null)
       return
     }
     exchange.upstreamHead = clock.now
@@ -306,9 +307,9 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     }
   }
 
-  onFault(fault: UpstreamFault, _error: Error | null): void {
+  onFault(fault: UpstreamFault, error: Error | null): void {
     if (this.over) return
-    this.fault(fault)
+    this.fault(fault, error)
   }
 
   private attempt(fresh: boolean): void {
@@ -339,8 +340,9 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     endpoint.enter()
     this.atEndpoint = true
     this.attemptStart = this.upstream.observers === null ? 0 : clock.now
-    let pooled = fresh ? undefined : endpoint.checkout()
-    while (pooled?.wire.isClosed) pooled = endpoint.checkout()
+    const serverName = endpoint.tls === null ? '' : this.serverName(endpoint)
+    let pooled = fresh ? undefined : endpoint.checkout(serverName)
+    while (pooled?.wire.isClosed) pooled = endpoint.checkout(serverName)
     if (pooled !== undefined) {
       this.reused = true
       this.connection = pooled
@@ -351,9 +353,10 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     }
     this.reused = false
     const address = endpoint.address()
-    if (address === undefined) {
+    const problem = endpoint.tls?.prepare() ?? null
+    if (address === undefined || problem !== null) {
       this.connection = null
-      this.fault('connect_failed')
+      this.fault('connect_failed', problem)
       return
     }
     if (this.breaker !== null && !this.hasRoom(this.breaker)) return
@@ -366,7 +369,13 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       limits,
       this.binding.connectTimeout,
       this.breaker,
+      serverName,
     )
+  }
+
+  /** What the server is asked by is what Host will say. */
+  private serverName(endpoint: Endpoint<UpstreamConnection>): string {
+    return serverNameOf(upstreamHost(this.exchange, this.upstream, endpoint))
   }
 
   /** Ends the request when no further connection may be opened for it. */
@@ -426,11 +435,13 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     this.connection?.setDeadline(clock.now + this.binding.readTimeout)
   }
 
-  private fault(fault: UpstreamFault): void {
+  private fault(fault: UpstreamFault, error: Error | null): void {
     const { counts } = this.engine
     if (fault === 'connect_failed') counts.add(engineCounter.upstream_connect_failures, 1)
     if (fault === 'timeout' || fault === 'connect_timeout') counts.add(engineCounter.upstream_timeouts, 1)
     const stale = fault === 'closed' && this.reused && this.connection?.untouched === true
+    if (error !== null && !stale && this.endpoint !== null)
+      this.engine.upstreamFailed(this.upstream, this.endpoint, fault, error)
     this.leaveEndpoint(this.tunnelling ? 'complete' : stale ? 'abandoned' : fault)
     if (!this.headPassed && !(stale && this.replay !== null)) this.noteFailure(fault)
     if (this.headPassed) {
@@ -442,9 +453,9 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       }
       return
     }
-    const error = this.retry(fault)
-    if (error !== null) {
-      this.end(error)
+    const refusal = this.retry(fault)
+    if (refusal !== null) {
+      this.end(refusal)
       return
     }
     this.flush()

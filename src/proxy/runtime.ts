@@ -6,6 +6,7 @@ import { isIP } from 'node:net'
 import { equal } from '../config/copy.ts'
 import type { PlanDelta, PlanResources, RouteSpec, ServiceSpec, UpstreamSpec } from '../config/plan.ts'
 import { resourceKinds } from '../config/plan.ts'
+import type { Settings } from '../config/settings.ts'
 import { PolicyChains } from './chains.ts'
 import type { BindingInfo, Exchange, PolicyFactory } from './exchange.ts'
 import type { UpstreamConnection } from './http1/upstream-connection.ts'
@@ -16,6 +17,7 @@ import { pathParameters } from './router/pattern.ts'
 import { type Considered, Router, type RouterMode } from './router/router.ts'
 import type { StateKeeper } from './run-time-state.ts'
 import type { LoadTable } from './shared/load-table.ts'
+import { upstreamTlsOptions } from './tls/upstream-tls.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
 import type { HealthRegister } from './upstream/health/health-register.ts'
 import type { UpstreamSlots } from './upstream/health/slots.ts'
@@ -128,6 +130,7 @@ export class Runtime {
   private readonly nodes = new Map<string, readonly DiscoveredNode[]>()
   private readonly health: HealthRegister
 
+  private upstreamTls: Settings['upstream_tls'] = { verify: true, ca: [] }
   private readonly loads: LoadTable | null
 
   /** @param loads null: no other thread balances the same upstreams */
@@ -196,14 +199,29 @@ export class Runtime {
   /** Puts a delta to work, between two requests. Routes that it does not reach keep their bindings and chains. */
   apply(delta: PlanDelta): void {
     this.store(delta)
+    const isSecuredAnew = this.changesTls(delta)
     this.uses.apply(delta)
     const upstreams = this.applyUpstreams(delta)
+    if (isSecuredAnew) for (const upstream of this.upstreams.values()) this.secure(upstream)
     if (this.chains.apply(delta)) for (const binding of this.bindings.values()) binding.forgetChains()
     for (const id of delta.remove.routes ?? []) {
       this.router.remove(id)
       this.bindings.delete(id)
     }
     for (const route of this.reachedRoutes(delta, upstreams)) this.bind(route)
+  }
+
+  /** @returns whether upstreams may have to be spoken to in another way, though they did not change themselves */
+  private changesTls({ settings, put, remove }: PlanDelta): boolean {
+    if (settings !== undefined) this.upstreamTls = settings.upstream_tls
+    return settings !== undefined || put.ssls !== undefined || remove.ssls !== undefined
+  }
+
+  private secure(upstream: Upstream<UpstreamConnection>): void {
+    const { scheme, tls } = upstream.spec
+    upstream.secure(
+      scheme === 'https' ? upstreamTlsOptions(tls, this.upstreamTls, this.resources.ssls) : null,
+    )
   }
 
   readonly balancerState: StateKeeper = {
@@ -252,6 +270,7 @@ export class Runtime {
       if (known === undefined) this.upstreams.set(key, upstream)
       else known.update(spec, addressesOf, discovered)
       upstream.watch(this.health.of(spec))
+      this.secure(upstream)
     }
     const gone = [
       ...(delta.remove.upstreams ?? []).map((id) => `upstream:${id}`),

@@ -18,9 +18,12 @@ import { Runtime } from './runtime.ts'
 import type { LoadTable } from './shared/load-table.ts'
 import { TimerWheel } from './timer-wheel.ts'
 import { TrustedAddresses } from './trust.ts'
+import type { UpstreamFault } from './upstream/attempt.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
+import type { Endpoint } from './upstream/endpoint.ts'
 import type { HealthRegister } from './upstream/health/health-register.ts'
 import type { UpstreamSlots } from './upstream/health/slots.ts'
+import type { Upstream } from './upstream/upstream.ts'
 
 /** The open client connections of the whole process, of which this thread adds and takes its own. */
 export interface ConnectionCounts {
@@ -70,6 +73,8 @@ export class Worker {
       heldBytes: 0,
       draining: false,
       policyFailed,
+      upstreamFailed: (upstream, endpoint, fault, error) =>
+        tellFailure(log, upstream, endpoint, fault, error),
       shadowVerdict: (policy: string, verdict: Verdict, exchange: Exchange) => {
         const route = exchange.binding?.routeId
         log.warn({ policy, status: verdict.status, route }, 'shadow policy would have answered')
@@ -122,6 +127,8 @@ export class Worker {
   async listen(ports: ReadonlyMap<string, number> = new Map()): Promise<{ name: string; port: number }[]> {
     const opened: { name: string; port: number }[] = []
     for (const listener of this.engine.settings.listeners) {
+      if (listener.protocol === 'https')
+        throw new Error('TLS on listeners is not supported by this version yet')
       const server = net.createServer({ allowHalfOpen: true, noDelay: true })
       await listening(server, listener, ports.get(listener.name) ?? listener.port)
       acceptConnections(server, (make) => this.accept(make, listener.name))
@@ -185,6 +192,38 @@ export class Worker {
     this.connections.close()
     if (this.open.size === 0) this.emptied?.()
   }
+}
+
+/** Milliseconds between two lines about the same endpoint. */
+const failurePause = 1000
+
+/** One line about an endpoint now and then, however often it fails. */
+function tellFailure(
+  log: WorkerLog,
+  upstream: Upstream,
+  endpoint: Endpoint,
+  fault: UpstreamFault,
+  error: Error,
+): void {
+  if (clock.now - endpoint.failureToldAt < failurePause) {
+    endpoint.untoldFailures++
+    return
+  }
+  const untold = endpoint.untoldFailures
+  endpoint.failureToldAt = clock.now
+  endpoint.untoldFailures = 0
+  const { code } = error as NodeJS.ErrnoException
+  log.warn(
+    {
+      upstream: upstream.spec.key,
+      endpoint: endpoint.label,
+      fault,
+      reason: error.message,
+      ...(code !== undefined && { code }),
+      ...(untold > 0 && { untold }),
+    },
+    'an endpoint could not be asked',
+  )
 }
 
 const silent = { onBytes() {}, onEnd() {}, onDrain() {}, onClose() {}, onDeadline() {} }

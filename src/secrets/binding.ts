@@ -1,5 +1,13 @@
 /** Puts the values of secrets into the configuration of policies, on a copy that only data threads see. */
-import type { ConsumerSpec, PluginConfig, PluginMeta, Plugins, ResourceKind } from '../config/plan.ts'
+import { certificateOf } from '../config/certificate.ts'
+import type {
+  ConsumerSpec,
+  PluginConfig,
+  PluginMeta,
+  Plugins,
+  ResourceKind,
+  SslSpec,
+} from '../config/plan.ts'
 import { type Catalogue, type PolicyPart, resolvedProblem } from '../config/policy-check.ts'
 import {
   holdsSecretReference,
@@ -7,7 +15,7 @@ import {
   secretReferencesIn,
 } from '../config/secret-reference.ts'
 
-/** Kinds of resource that hold configurations of policies. */
+/** Kinds of resource that hold configurations of policies, and certificates. */
 export const referringKinds = [
   'services',
   'plugin_configs',
@@ -16,6 +24,7 @@ export const referringKinds = [
   'consumers',
   'global_rules',
   'routes',
+  'ssls',
 ] as const satisfies readonly ResourceKind[]
 
 export type ReferringKind = (typeof referringKinds)[number]
@@ -25,18 +34,22 @@ export interface Referring {
   readonly username?: string
   readonly plugins?: Plugins
   readonly credentials?: ConsumerSpec['credentials']
+  readonly pairs?: SslSpec['pairs']
+  readonly client?: SslSpec['client']
 }
 
 /** Whether there is any reference in a resource that counts; the quick answer, because nearly none has. */
-export function refersToSecrets({ plugins, credentials }: Referring): boolean {
+export function refersToSecrets({ plugins, credentials, pairs, client }: Referring): boolean {
+  if (pairs !== undefined) return holdsSecretReference(pairs) || holdsSecretReference(client)
   for (const name in plugins) if (concerns(plugins[name])) return true
   if (credentials === undefined) return false
   return credentials.some((credential) => Object.values(credential.plugins).some(concerns))
 }
 
 /** Every reference of a resource, each once; those of policies that are switched off do not count. */
-export function referencesOf({ plugins, credentials = [] }: Referring): Set<string> {
+export function referencesOf({ plugins, credentials = [], pairs, client }: Referring): Set<string> {
   const found = new Set<string>()
+  for (const { text } of secretReferencesIn([pairs, client])) found.add(text)
   for (const set of [plugins, ...credentials.map((credential) => credential.plugins)]) {
     for (const name in set) {
       if (!concerns(set[name])) continue
@@ -63,6 +76,7 @@ export function bindResource<T extends Referring>(
   catalogue: Catalogue,
   misfit: Misfit,
 ): T {
+  if (resource.pairs !== undefined) return bindCertificate(resource, lookUp, misfit)
   const bind = (plugins: Plugins, part: (name: string) => PolicyPart): Plugins => {
     const bound: Plugins = {}
     for (const [name, config] of Object.entries(plugins)) {
@@ -92,6 +106,23 @@ export function bindResource<T extends Referring>(
       })),
     }),
   }
+}
+
+/** Where a secret is missing, or is no certificate, nothing is left to show: handshakes that ask for it fail. */
+function bindCertificate<T extends Referring>(resource: T, lookUp: LookUp, misfit: Misfit): T {
+  let missing = false
+  const resolve = (value: unknown) =>
+    replaceSecretReferences(value, (text) => {
+      const found = lookUp(text)
+      missing ||= found === undefined
+      return found ?? ''
+    })
+  const pairs = resolve(resource.pairs) as SslSpec['pairs']
+  const client = resolve(resource.client) as SslSpec['client']
+  const texts = [...pairs.map(({ cert }) => cert), ...(client === undefined ? [] : [client.ca])]
+  const sound = !missing && texts.every((text) => certificateOf(text) !== undefined)
+  if (!sound && !missing) misfit('', 'it is no certificate in PEM')
+  return { ...resource, pairs: sound ? pairs : [], ...(client !== undefined && { client }) }
 }
 
 function bindConfig(

@@ -305,7 +305,11 @@ export class SecretBook {
       return resolution !== undefined && 'value' in resolution ? resolution.value : undefined
     }
     return bindResource(kind, resource, lookUp, catalogue, (policy, problem) => {
-      log.error({ resource: name, policy, problem }, 'a secret does not fit: the policy denies')
+      const what = policy === '' ? 'no handshake with this certificate succeeds' : 'the policy denies'
+      log.error(
+        { resource: name, ...(policy !== '' && { policy }), problem },
+        `a secret does not fit: ${what}`,
+      )
     })
   }
 }

@@ -1,10 +1,12 @@
 /** A configuration that was checked, against what its secrets really are: further findings, before it is put to work. */
+import { certificateError } from '../config/certificate.ts'
 import type { CheckResult } from '../config/check.ts'
 import type { PluginConfig } from '../config/plan.ts'
 import type { SecretUse } from '../config/policy-check.ts'
 import { resolvedProblem } from '../config/policy-check.ts'
 import { hasErrors, sortFindings } from '../config/problem.ts'
 import { Report } from '../config/report.ts'
+import type { SslInput } from '../config/resources.ts'
 import { parseSecretReference, replaceSecretReferences } from '../config/secret-reference.ts'
 import type { Resolution, SecretReader } from './reader.ts'
 
@@ -64,5 +66,7 @@ function misfit(
     complete = false
     return ''
   }) as PluginConfig
-  return complete ? resolvedProblem(policy, part, resolved) : undefined
+  if (!complete) return undefined
+  if (policy === undefined || part === undefined) return certificateError(resolved as SslInput)
+  return resolvedProblem(policy, part, resolved)
 }

@@ -48,6 +48,8 @@ suite('all golden configurations together', () => {
       'file-unreadable',
       'no-configuration',
       'unknown-setting',
+      'mismatched-certificate',
+      'certificate-not-valid',
     ]
     const codes = new Set<string>([...all.map((finding) => finding.code), ...elsewhere])
     t.assert.deepEqual(

@@ -5,6 +5,7 @@
  */
 import { copy } from '../../config/copy.ts'
 import { CredentialOwners } from '../../config/credential-owners.ts'
+import type { Inputs } from '../../config/declarations.ts'
 import type { Plugins } from '../../config/plan.ts'
 import type { Catalogue } from '../../config/policy-check.ts'
 import type { Transaction } from '../live-configuration.ts'
@@ -166,6 +167,7 @@ function surroundingsOf(
       ...fromFiles.map(({ id, value }) => [id, { plugins: value.plugins as Plugins }] as const),
     ],
     conflicts: () => false,
+    certificate: (id) => others.get(`ssls/${id}`) as Inputs['ssls'] | undefined,
     kept: (kind, id) => others.get(`${kind}/${id}`),
   }
 }

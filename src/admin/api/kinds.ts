@@ -37,7 +37,7 @@ export const adminKinds: ReadonlyMap<string, AdminKind> = new Map(
     }),
     kind('consumer_groups', 'consumer group', ['post'], { plan: 'consumer_groups' }),
     kind('secrets', 'secret', ['post'], { plan: 'secrets' }),
-    kind('ssls', 'ssl'),
+    kind('ssls', 'ssl', [], { plan: 'ssls' }),
     kind('protos', 'proto', ['patch']),
     kind('stream_routes', 'stream route', ['patch']),
     kind('contracts', 'contract', [], { plan: 'contracts' }),

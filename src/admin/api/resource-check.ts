@@ -1,4 +1,6 @@
 /** One resource, as a client of the Admin API wrote it -> what the configuration holds, or APISIX's words for why not. */
+
+import { certificateError } from '../../config/certificate.ts'
 import { checkHeld } from '../../config/check.ts'
 import type { Configuration } from '../../config/configuration.ts'
 import { copy } from '../../config/copy.ts'
@@ -11,7 +13,6 @@ import type { Plugins, ResourceKind } from '../../config/plan.ts'
 import type { Catalogue, PluginsRole } from '../../config/policy-check.ts'
 import { type CredentialInput, credentialSchema, resourceSchemas } from '../../config/resources.ts'
 import { secretManagerKind, secretManagerSchemas } from '../../config/secret-managers.ts'
-import { certificateError } from './certificate-check.ts'
 import { duplicateCredential, pluginsError } from './plugins-check.ts'
 import type { Target } from './target.ts'
 import { upstreamError } from './upstream-check.ts'
@@ -19,7 +20,7 @@ import { schemaError } from './wording.ts'
 
 type Value = Record<string, unknown>
 
-const { ssls: sslSchema, protos: protoSchema, stream_routes: streamRouteSchema } = keptSchemas
+const { protos: protoSchema, stream_routes: streamRouteSchema } = keptSchemas
 
 /** `input` has the defaults filled in. */
 export type Checked = { input: object } | { error: unknown }
@@ -33,6 +34,7 @@ export interface Surroundings {
   globalRules(): Iterable<readonly [id: string, rule: { plugins: Plugins }]>
   /** Whether another resource shares the state of this configuration, and has another one. */
   conflicts(policy: string, config: Value): boolean
+  certificate(id: string): Inputs['ssls'] | undefined
   /** A resource that is not part of a plan. */
   kept(kind: string, id: string): object | undefined
 }
@@ -43,6 +45,7 @@ export const surroundingsIn = (configuration: Configuration, target: Target): Su
   ownersOf: (policy, value) => configuration.ownersOf(policy, value),
   globalRules: () => configuration.entries('global_rules'),
   conflicts: (policy, config) => configuration.conflicts(policy, config, `${target.kind.name}/${target.id}`),
+  certificate: (id) => configuration.get('ssls', id),
   kept: (kind, id) => configuration.kept(kind, id),
 })
 
@@ -136,7 +139,9 @@ export class ResourceCheck {
           references(input, ['service_id', 'route_id'], around)
         )
       case 'ssls':
-        return invalid(schemaError(sslSchema, input, { references: true })) ?? certificateError(input)
+        return (
+          invalid(schemaError(resourceSchemas.ssls, input, { references: true })) ?? certificateError(input)
+        )
       case 'protos':
         return invalid(schemaError(protoSchema, input))
       case 'stream_routes':

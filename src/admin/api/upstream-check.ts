@@ -28,10 +28,13 @@ export function upstreamError(upstream: unknown, around: Surroundings): string |
 }
 
 /** The certificate that is shown to the nodes is one for clients. */
-function certificateError({ tls }: { tls?: unknown }, { kept }: Surroundings): string | undefined {
+function certificateError(
+  { tls }: { tls?: unknown },
+  { certificate: find }: Surroundings,
+): string | undefined {
   const id = (tls as { client_cert_id?: string | number } | undefined)?.client_cert_id
   if (id === undefined) return undefined
-  const certificate = kept('ssls', String(id)) as { type?: unknown } | undefined
+  const certificate = find(String(id))
   if (certificate === undefined) return `failed to fetch ssl info by ssl id [${id}], response code: 404`
   return certificate.type === 'client'
     ? undefined

@@ -13,7 +13,7 @@ export function settingsOfApisix(
   report: Report,
 ): Record<string, unknown> {
   const gateway: Record<string, unknown> = {}
-  const { discovery, ...others } = config
+  const { discovery, ...others } = withSecureListeners(config)
   if (isMap(discovery)) {
     const registries = discoveryOfApisix(below(root, 'discovery'), discovery, report)
     if (Object.keys(registries).length > 0) gateway.discovery = registries
@@ -48,6 +48,16 @@ export function settingsOfApisix(
   return gateway
 }
 
+/** APISIX listens on port 9443 where TLS is switched on and no port is named, and on none where it is off. */
+function withSecureListeners(config: Record<string, unknown>): Record<string, unknown> {
+  const { apisix } = config
+  if (!isMap(apisix) || !isMap(apisix.ssl)) return config
+  const { listen, ...ssl } = apisix.ssl
+  if (ssl.enable === false) return { ...config, apisix: { ...apisix, ssl } }
+  if (ssl.enable !== true || listen !== undefined) return config
+  return { ...config, apisix: { ...apisix, ssl: { ...ssl, listen: [9443] } } }
+}
+
 /** What is not missed: it says where APISIX keeps its configuration, and which of its plugins are loaded. */
 const withoutCounterpart = [
   'deployment.role',
@@ -74,10 +84,32 @@ const translations: Readonly<Record<string, Translation>> = {
   'apisix.node_listen': (value, gateway) => {
     const listeners = [value].flat().map(listenerOf)
     if (listeners.length === 0 || listeners.includes(undefined)) return undefined
-    gateway.listeners = listeners
+    const secure = ((gateway.listeners as { protocol?: string }[] | undefined) ?? []).filter(
+      ({ protocol }) => protocol === 'https',
+    )
+    gateway.listeners = [...listeners, ...secure]
     const http2 = [value].flat().some((entry) => (entry as { enable_http2?: unknown }).enable_http2 === true)
     return http2 ? 'listeners, for HTTP/1.1 only: HTTP/2 is not supported by this version yet' : 'listeners'
   },
+  'apisix.ssl.enable': (value) => (isBoolean(value) ? 'listeners' : undefined),
+  'apisix.ssl.listen': (value, gateway) => {
+    const listeners = [value].flat().map(listenerOf)
+    if (listeners.length === 0 || listeners.includes(undefined)) return undefined
+    gateway.listeners = [
+      ...((gateway.listeners as object[] | undefined) ?? [{ port: 9080 }]),
+      ...listeners.map((listener) => ({ ...listener, protocol: 'https' })),
+    ]
+    return 'listeners'
+  },
+  'apisix.ssl.ssl_protocols': into('tls', 'protocols', isString, (text) => String(text).trim().split(/\s+/)),
+  'apisix.ssl.ssl_ciphers': into('tls', 'ciphers', isString),
+  'apisix.ssl.ssl_session_tickets': into('tls', 'session_tickets', isBoolean),
+  'apisix.ssl.fallback_sni': into('tls', 'fallback_sni', isString),
+  'apisix.ssl.ssl_trusted_certificate': into('upstream_tls', 'ca', isString, (text) =>
+    String(text)
+      .split(',')
+      .map((file) => file.trim()),
+  ),
   'apisix.router.http': to('router', isString),
   'apisix.delete_uri_tail_slash': into('paths', 'trailing_slash', isBoolean, (on) =>
     on ? 'ignore' : 'keep',
@@ -198,7 +230,8 @@ function listenerOf(entry: unknown): Record<string, unknown> | undefined {
   if (typeof entry === 'number') return { port: entry }
   if (typeof entry !== 'object' || entry === null) return undefined
   const { port, ip, ...rest } = entry as Record<string, unknown>
-  const { enable_http2: _, ...unknown } = rest
+  const { enable_http2: _, enable_http3: quic, ...unknown } = rest
+  if (quic === true) return undefined
   if (typeof port !== 'number' || Object.keys(unknown).length > 0) return undefined
   return typeof ip === 'string' ? { port, host: ip } : { port }
 }

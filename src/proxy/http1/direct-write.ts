@@ -27,9 +27,8 @@ export interface PendingWrite {
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 export const internalsAreKnown = major === 26 && minor >= 10
 
-/** The handle of a connected socket; null where writes have to go through the socket. */
+/** The handle of a plain connected socket, where internals are known; null where writes have to go through the socket. */
 export function directHandle(socket: net.Socket): DirectHandle | null {
-  if (!internalsAreKnown) return null
   const handle = (socket as unknown as { _handle: DirectHandle | null })._handle
   return handle !== null && typeof handle.writeLatin1String === 'function' ? handle : null
 }

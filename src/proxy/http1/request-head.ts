@@ -122,6 +122,17 @@ function hostLine(exchange: Http1Exchange, upstream: Upstream, endpoint: Endpoin
   return `Host: ${mode === 'rewrite' ? (rewritten ?? endpoint.host) : endpoint.hostField}\r\n`
 }
 
+/** What Host will say, whichever way it gets there. */
+export function upstreamHost(exchange: Http1Exchange, upstream: Upstream, endpoint: Endpoint): string {
+  const { head } = exchange
+  const { pass_host: mode, upstream_host: rewritten } = upstream.spec
+  if (mode === 'rewrite') return rewritten ?? endpoint.host
+  if (mode === 'node') return endpoint.hostField
+  if (exchange.newHost !== '') return exchange.newHost
+  if (exchange.authority !== '') return exchange.authority
+  return head.hostField >= 0 ? head.value(head.hostField) : endpoint.label
+}
+
 function dropHost(head: Head): void {
   if (head.hostField >= 0) head.drop(head.hostField)
 }

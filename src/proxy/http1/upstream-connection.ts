@@ -5,6 +5,7 @@
 
 import { clock } from '../clock.ts'
 import type { TimerWheel } from '../timer-wheel.ts'
+import type { UpstreamTls } from '../tls/upstream-tls.ts'
 import type { UpstreamFault } from '../upstream/attempt.ts'
 import type { Breaker } from '../upstream/breaker.ts'
 import type { Endpoint, PooledConnection } from '../upstream/endpoint.ts'
@@ -38,6 +39,8 @@ const maxInterim = 32
 export class UpstreamConnection implements WireOwner, PooledConnection {
   readonly endpoint: Endpoint<UpstreamConnection>
   readonly address: string
+  readonly tls: UpstreamTls | null
+  readonly serverName: string
   readonly wire: Wire
   served = 0
   /** Nothing of an answer has arrived for the current request. */
@@ -66,6 +69,7 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
     limits: HeadLimits,
     connectTimeout: number,
     breaker: Breaker | null,
+    serverName: string,
   ) {
     this.breaker = breaker
     this.endpoint = endpoint
@@ -74,8 +78,12 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
     this.limits = limits
     this.head = new Head(limits.headers)
     this.body = new BodyReader(limits)
-    this.wire = new Wire(this, wheel, connect(address, endpoint.port))
-    this.wire.socket.once('connect', () => this.onConnect())
+    const { tls, port } = endpoint
+    this.tls = tls
+    this.serverName = serverName
+    const make = tls === null ? connect(address, port) : tls.connect(address, port, serverName)
+    this.wire = new Wire(this, wheel, make)
+    this.wire.socket.once(tls === null ? 'connect' : 'secureConnect', () => this.onConnect())
     this.wire.setDeadline(clock.now + connectTimeout)
   }
 

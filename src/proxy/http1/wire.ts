@@ -7,7 +7,7 @@ import { getSystemErrorName } from 'node:util'
 import { clock } from '../clock.ts'
 import type { Deadline, TimerWheel } from '../timer-wheel.ts'
 import { readDirectly } from './direct-read.ts'
-import { type DirectHandle, directHandle, type PendingWrite } from './direct-write.ts'
+import { type DirectHandle, directHandle, internalsAreKnown, type PendingWrite } from './direct-write.ts'
 
 /** Who gets what happens on a wire. Calls never nest: each comes from the event loop. */
 export interface WireOwner {
@@ -33,12 +33,15 @@ const scratch = Buffer.allocUnsafeSlow(readSize)
 const spares: Buffer[] = []
 const sparesKept = 64
 
-interface ReadOptions {
+export interface ReadOptions {
   buffer: () => Buffer | undefined
   callback: (length: number, bytes: Buffer) => boolean
   /** Both in one, for reads that come from the handle itself. */
   take: (length: number) => Buffer | undefined
 }
+
+/** Makes the socket of a wire, with what its reads go through. */
+export type SocketMaker = (onread: ReadOptions) => net.Socket
 
 export class Wire implements Deadline {
   readonly socket: net.Socket
@@ -49,6 +52,8 @@ export class Wire implements Deadline {
   wheelNext: Deadline | null = null
   wheelPrevious: Deadline | null = null
 
+  /** Bytes go to the handle of the socket; else, as with TLS, through the socket. */
+  private readonly isDirect: boolean
   private readonly wheel: TimerWheel
   private paused = false
   private text = ''
@@ -73,7 +78,7 @@ export class Wire implements Deadline {
   private queueAtStall = Number.POSITIVE_INFINITY
 
   /** Wraps an accepted connection: `socket` made with the options that `make` gives to it. */
-  constructor(owner: WireOwner, wheel: TimerWheel, make: (onread: ReadOptions) => net.Socket) {
+  constructor(owner: WireOwner, wheel: TimerWheel, make: SocketMaker) {
     this.owner = owner
     this.wheel = wheel
     const socket = make({
@@ -86,6 +91,7 @@ export class Wire implements Deadline {
       take: (length) => this.take(length),
     })
     this.socket = socket
+    this.isDirect = internalsAreKnown && !('encrypted' in socket)
     socket.on('end', () => {
       clock.tick()
       if (!this.closed) this.owner.onEnd()
@@ -209,7 +215,7 @@ export class Wire implements Deadline {
 
   /** Text is latin1. */
   private write(data: string | Uint8Array): void {
-    const handle = directHandle(this.socket)
+    const handle = this.isDirect ? directHandle(this.socket) : null
     if (handle === null) {
       if (typeof data === 'string') this.socket.write(data, 'latin1')
       else this.socket.write(data)
@@ -241,7 +247,8 @@ export class Wire implements Deadline {
   }
 
   private lookUp(): number {
-    return directHandle(this.socket)?.writeQueueSize ?? this.socket.writableLength
+    const handle = this.isDirect ? directHandle(this.socket) : null
+    return handle?.writeQueueSize ?? this.socket.writableLength
   }
 
   private drained(): void {
@@ -314,10 +321,7 @@ interface ServerInternals {
  * Accepted sockets offer no reused read buffer, so the socket is made here, over the accepted handle. Where Node's
  * internals do not look as expected, the server's own socket and its `data` events are used: slower, same behaviour.
  */
-export function acceptConnections(
-  server: net.Server,
-  accept: (make: (onread: ReadOptions) => net.Socket) => void,
-): void {
+export function acceptConnections(server: net.Server, accept: (make: SocketMaker) => void): void {
   const internals = (server as unknown as ServerInternals)._handle
   if (internals && typeof internals.onconnection === 'function') {
     internals.onconnection = (error, handle) => {
@@ -335,7 +339,8 @@ export function acceptConnections(
   server.on('connection', (socket) => accept((onread) => readByEvents(socket, onread)))
 }
 
-function readByEvents(socket: net.Socket, onread: ReadOptions): net.Socket {
+/** For sockets that were made elsewhere. */
+export function readByEvents(socket: net.Socket, onread: ReadOptions): net.Socket {
   socket.setNoDelay(true)
   socket.on('data', (bytes: Buffer) => {
     if (!onread.callback(bytes.length, bytes)) socket.pause()
@@ -344,7 +349,7 @@ function readByEvents(socket: net.Socket, onread: ReadOptions): net.Socket {
 }
 
 /** Opens a connection whose reads go through the reused buffer. */
-export function connect(host: string, port: number): (onread: ReadOptions) => net.Socket {
+export function connect(host: string, port: number): SocketMaker {
   return (onread) => {
     const options = { host, port, allowHalfOpen: true, noDelay: true, onread }
     const socket = net.connect(options as unknown as net.NetConnectOpts)

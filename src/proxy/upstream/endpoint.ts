@@ -3,12 +3,17 @@ import type { NodeSpec } from '../../config/plan.ts'
 import { clock } from '../clock.ts'
 import { sharedTime } from '../shared/clock.ts'
 import { type LoadCell, loadSum } from '../shared/load-table.ts'
+import type { UpstreamTls } from '../tls/upstream-tls.ts'
 import { noSlot } from './health/table.ts'
 import type { UpstreamHealth } from './health/upstream-health.ts'
 
 /** What a pool needs of a connection; the engines know more. */
 export interface PooledConnection {
   readonly address: string
+  /** Null: it is not encrypted. */
+  readonly tls: UpstreamTls | null
+  /** That the server was asked by in the handshake; empty without TLS. */
+  readonly serverName: string
   /** Requests that it has carried. */
   readonly served: number
   /** Ends an idle connection. */
@@ -35,7 +40,7 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
   /** `host:port` as configured, for logs, metrics and `pass_host: node`. */
   readonly label: string
   /** What `pass_host: node` puts into Host: with the port unless it is the standard one. */
-  readonly hostField: string
+  hostField: string
   limits: PoolLimits
   /** Requests that this thread has under way at this endpoint. */
   active = 0
@@ -45,6 +50,12 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
   slowStart = 0
   /** Parts of turns that it has taken and not yet used while it warms up. */
   credit = 0
+
+  /** Null: connections are not encrypted. */
+  tls: UpstreamTls | null = null
+  /** When a failure was last told, on the clock of this thread, and how many since were not. */
+  failureToldAt = Number.NEGATIVE_INFINITY
+  untoldFailures = 0
 
   private addresses: readonly string[]
   private nextAddress = 0
@@ -63,7 +74,7 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
     this.weight = spec.weight
     this.priority = spec.priority
     this.label = endpointLabel(spec)
-    this.hostField = spec.port === 80 ? bracketed(spec.host) : this.label
+    this.hostField = this.hostWithout(80)
     this.addresses = addresses
     this.limits = limits
   }
@@ -170,16 +181,30 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
     }
   }
 
-  /** The idle connection used last, because it is the least likely to have been closed meanwhile. */
-  checkout(): C | undefined {
-    return this.idle.pop()
+  /** How it is spoken to from now on. Idle connections of another kind are closed. */
+  secure(tls: UpstreamTls | null, standardPort: number): void {
+    this.hostField = this.hostWithout(standardPort)
+    if (tls === this.tls) return
+    this.tls = tls
+    for (const connection of this.idle.splice(0)) connection.discard()
+  }
+
+  /**
+   * The idle connection used last, because it is the least likely to have been closed meanwhile.
+   * @param serverName that the server was asked by; empty without TLS
+   */
+  checkout(serverName: string): C | undefined {
+    const { idle } = this
+    if (idle.length === 0 || idle[idle.length - 1]!.serverName === serverName) return idle.pop()
+    const at = idle.findLastIndex((connection) => connection.serverName === serverName)
+    return at === -1 ? undefined : idle.splice(at, 1)[0]
   }
 
   /** Takes a connection back. @returns false when it must be closed instead */
   checkin(connection: C): boolean {
     if (this.retired || this.idle.length >= this.limits.size || connection.served >= this.limits.requests)
       return false
-    if (!this.addresses.includes(connection.address)) return false
+    if (connection.tls !== this.tls || !this.addresses.includes(connection.address)) return false
     this.idle.push(connection)
     return true
   }
@@ -195,6 +220,11 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
   forget(connection: C): void {
     const at = this.idle.lastIndexOf(connection)
     if (at >= 0) this.idle.splice(at, 1)
+  }
+
+  /** What stands in Host: its port only where it is another one than that of the scheme. */
+  private hostWithout(standardPort: number): string {
+    return this.port === standardPort ? bracketed(this.host) : this.label
   }
 
   /** The endpoint left the configuration: idle connections close now, the others when their request is over. */

@@ -170,7 +170,7 @@ suite('consistent hashing by address', () => {
 
 suite('an upstream whose nodes a registry knows', () => {
   const discovered = 'service_name: users.test, discovery_type: dns'
-  const connection = { address: '10.0.0.1', served: 0, discard() {} }
+  const connection = { address: '10.0.0.1', tls: null, serverName: '', served: 0, discard() {} }
 
   test('has none until it is told of some', () => {
     const upstream = new Upstream(specOf(discovered), addressesOf, null, [])
@@ -205,7 +205,7 @@ suite('an upstream whose nodes a registry knows', () => {
     )
     assert.equal(upstream.endpoints[1], stays)
     assert.equal(stays!.active, 3)
-    assert.equal(stays!.checkout(), connection)
+    assert.equal(stays!.checkout(''), connection)
     assert.equal(goes!.checkin({ ...connection, address: '10.0.0.2' }), false)
     assert.equal(upstream.retries, 1)
   })

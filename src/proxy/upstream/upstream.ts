@@ -1,9 +1,11 @@
 /** An upstream at run time: endpoints with their pools, and the balancer that picks among them. */
+import { equal } from '../../config/copy.ts'
 import { type NodeSpec, standardPorts, type UpstreamSpec } from '../../config/plan.ts'
 import { clock } from '../clock.ts'
 import type { Exchange } from '../exchange.ts'
 import { sharedTime } from '../shared/clock.ts'
 import { LoadCell, type LoadTable } from '../shared/load-table.ts'
+import { UpstreamTls, type UpstreamTlsOptions } from '../tls/upstream-tls.ts'
 import type { AttemptEnd, AttemptObserver } from './attempt.ts'
 import { type Balancer, noBalancer } from './balancers/balancer.ts'
 import { ConsistentHash } from './balancers/consistent-hash.ts'
@@ -39,6 +41,7 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
   /** Null: what this thread knows, no other does. */
   private readonly loads: LoadTable | null
   private turns: LoadCell[] = []
+  private tls: UpstreamTls | null = null
 
   /** @param discovered in place of the configured nodes */
   constructor(
@@ -70,6 +73,18 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
     this.use(nodes, addressesOf)
   }
 
+  /** How its endpoints are spoken to from now on; null: without TLS. To be called after each update. */
+  secure(options: UpstreamTlsOptions | null): void {
+    if (options === null) this.tls = null
+    else if (this.tls === null || !equal(this.tls.options, options)) this.tls = new UpstreamTls(options)
+    this.secureEndpoints()
+  }
+
+  private secureEndpoints(): void {
+    const port = standardPorts[this.spec.scheme]
+    for (const endpoint of this.endpoints) endpoint.secure(this.tls, port)
+  }
+
   private use(nodes: readonly NodeSpec[], addressesOf: AddressesOf): void {
     const { spec } = this
     const limits = {
@@ -94,6 +109,7 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
       endpoint.watch(this.health)
       this.setTracking(endpoint)
     }
+    this.secureEndpoints()
     this.setBreaker()
     this.balance()
   }

@@ -28,6 +28,8 @@ export interface HealthMonitorOptions {
   nodesOf?: (service: string) => readonly DiscoveredNode[]
   /** False: nothing is watched, whatever upstreams say. Default: true. */
   enabled?: boolean
+  /** Certificates in PEM that upstreams are trusted by; none: those that Node.js brings. */
+  authorities?: () => readonly string[]
   wheel?: TimerWheel
   /** Monotonic milliseconds. */
   now?: () => number
@@ -69,7 +71,7 @@ export class HealthMonitor implements Deadline {
       nodesOf: options.nodesOf ?? (() => []),
       now: options.now ?? (() => clock.now),
       random: options.random ?? Math.random,
-      makeProbe: options.makeProbe ?? ((target) => new SocketProbe(target, wheel)),
+      makeProbe: options.makeProbe ?? ((target) => new SocketProbe(target, wheel, options.authorities)),
     }
   }
 

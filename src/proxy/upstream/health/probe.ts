@@ -6,12 +6,13 @@
  * proves less than a new one, so it is given up after a minute; and what goes wrong on it before any answer counts only
  * when it goes wrong on a new one too.
  */
-import { isIP } from 'node:net'
+import { equal } from '../../../config/copy.ts'
 import { clock } from '../../clock.ts'
 import { BodyReader } from '../../http1/body.ts'
 import { Head, Parse } from '../../http1/head.ts'
-import { connect, Wire, type WireOwner } from '../../http1/wire.ts'
+import { connect, type SocketMaker, Wire, type WireOwner } from '../../http1/wire.ts'
 import type { TimerWheel } from '../../timer-wheel.ts'
+import { UpstreamTls } from '../../tls/upstream-tls.ts'
 
 /** What an endpoint made of a probe. */
 export type ProbeResult =
@@ -57,12 +58,15 @@ const head = new Head(limits.headers)
 export class SocketProbe implements Probe {
   private readonly target: ProbeTarget
   private readonly wheel: TimerWheel
+  private readonly authorities: () => readonly string[]
   private connection: ProbeConnection | null = null
   private done: ProbeDone | null = null
 
-  constructor(target: ProbeTarget, wheel: TimerWheel) {
+  /** @param authorities certificates that are trusted, in PEM; none: those that Node.js brings */
+  constructor(target: ProbeTarget, wheel: TimerWheel, authorities: () => readonly string[] = () => []) {
     this.target = target
     this.wheel = wheel
+    this.authorities = authorities
   }
 
   start(done: ProbeDone): void {
@@ -96,7 +100,7 @@ export class SocketProbe implements Probe {
   }
 
   private open(): void {
-    this.connection = new ProbeConnection(this, this.target, this.wheel)
+    this.connection = new ProbeConnection(this, this.target, this.wheel, this.authorities())
   }
 }
 
@@ -116,11 +120,15 @@ class ProbeConnection implements WireOwner {
   private bodyBytes = 0
   private interim = 0
 
-  constructor(probe: SocketProbe, target: ProbeTarget, wheel: TimerWheel) {
+  constructor(probe: SocketProbe, target: ProbeTarget, wheel: TimerWheel, authorities: readonly string[]) {
     this.probe = probe
     this.target = target
     const { address, port, tls } = target
-    this.wire = new Wire(this, wheel, tls === null ? connect(address, port) : connectTls(address, port, tls))
+    this.wire = new Wire(
+      this,
+      wheel,
+      tls === null ? connect(address, port) : connectTls(address, port, tls, authorities),
+    )
     const { socket } = this.wire
     if (tls === null) socket.once('connect', () => this.connected())
     else {
@@ -247,24 +255,20 @@ class ProbeConnection implements WireOwner {
   }
 }
 
+/** What probes have in common: with the same authorities, and verified or not. */
+const verified: { tls: UpstreamTls | null } = { tls: null }
+const unverified: { tls: UpstreamTls | null } = { tls: null }
+
 function connectTls(
   address: string,
   port: number,
   { serverName, verify }: NonNullable<ProbeTarget['tls']>,
-): ConstructorParameters<typeof Wire>[2] {
-  return (onread) => {
-    // Loaded by the first probe over TLS.
-    const { connect: connectSecurely } = process.getBuiltinModule('node:tls')
-    return connectSecurely({
-      host: address,
-      port,
-      // RFC 6066 section 3: addresses are not sent as server names.
-      ...(isIP(serverName) === 0 && { servername: serverName }),
-      rejectUnauthorized: verify,
-      ALPNProtocols: ['http/1.1'],
-      allowHalfOpen: true,
-      noDelay: true,
-      onread,
-    } as unknown as Parameters<typeof connectSecurely>[0])
+  authorities: readonly string[],
+): SocketMaker {
+  const shared = verify ? verified : unverified
+  if (shared.tls === null || !equal(shared.tls.options.ca, authorities)) {
+    shared.tls = new UpstreamTls({ verify, ca: authorities, client: null, problem: '' })
   }
+  shared.tls.prepare()
+  return shared.tls.connect(address, port, serverName)
 }

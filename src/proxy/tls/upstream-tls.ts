@@ -1,0 +1,111 @@
+/**
+ * TLS towards one upstream. Connections that were opened through different objects of this class are never mixed: whatever
+ * makes two connections differ, beside the name that is asked for, makes two objects.
+ */
+import { isIP } from 'node:net'
+import type tls from 'node:tls'
+import type { SslSpec, UpstreamTlsSpec } from '../../config/plan.ts'
+import type { Settings } from '../../config/settings.ts'
+import type { SocketMaker } from '../http1/wire.ts'
+
+export interface UpstreamTlsOptions {
+  verify: boolean
+  /** Certificates in PEM; empty: those that Node.js brings. */
+  ca: readonly string[]
+  /** Shown to the upstream, if it asks. */
+  client: { cert: string; key: string } | null
+  /** Why there can be no connection, where the configuration says so already; else empty. */
+  problem: string
+}
+
+/** Sessions that are kept for further handshakes, of different addresses and names. */
+const keptSessions = 256
+
+export class UpstreamTls {
+  readonly options: UpstreamTlsOptions
+  private context: tls.SecureContext | null = null
+  private problem: Error | null
+  private readonly sessions = new Map<string, Buffer>()
+
+  constructor(options: UpstreamTlsOptions) {
+    this.options = options
+    this.problem = options.problem === '' ? null : new Error(options.problem)
+  }
+
+  /** Why no connection can be opened; null: nothing speaks against it. */
+  prepare(): Error | null {
+    if (this.problem !== null || this.context !== null) return this.problem
+    const { ca, client } = this.options
+    try {
+      this.context = builtIn().createSecureContext({ ...(ca.length > 0 && { ca: [...ca] }), ...client })
+    } catch (error) {
+      this.problem = error as Error
+    }
+    return this.problem
+  }
+
+  /**
+   * A connection that is ready with `secureConnect`. After `prepare` only.
+   * @param name of the server, in the handshake and in its certificate; an address is compared and not sent
+   */
+  connect(address: string, port: number, name: string): SocketMaker {
+    const { connect, checkServerIdentity } = builtIn()
+    const key = `${address} ${port} ${name}`
+    const session = this.sessions.get(key)
+    return (onread) => {
+      const socket = connect({
+        host: address,
+        port,
+        secureContext: this.context!,
+        // RFC 6066 section 3: addresses are not sent as server names.
+        ...(isIP(name) === 0 && { servername: name }),
+        ...(session !== undefined && { session }),
+        rejectUnauthorized: this.options.verify,
+        checkServerIdentity: (_: string, certificate: tls.PeerCertificate) =>
+          checkServerIdentity(name, certificate),
+        ALPNProtocols: ['http/1.1'],
+        allowHalfOpen: true,
+        onread,
+      } as unknown as tls.ConnectionOptions)
+      socket.setNoDelay(true)
+      socket.on('session', (fresh) => this.keepSession(key, fresh))
+      return socket
+    }
+  }
+
+  private keepSession(key: string, session: Buffer): void {
+    this.sessions.delete(key)
+    if (this.sessions.size >= keptSessions) this.sessions.delete(this.sessions.keys().next().value as string)
+    this.sessions.set(key, session)
+  }
+}
+
+/** Loaded by the first connection over TLS. */
+function builtIn(): typeof tls {
+  return process.getBuiltinModule('node:tls')
+}
+
+/** How an upstream is spoken to: what it says itself, and what the settings say for all. */
+export function upstreamTlsOptions(
+  spec: UpstreamTlsSpec | undefined,
+  { verify, ca }: Settings['upstream_tls'],
+  ssls: ReadonlyMap<string, SslSpec>,
+): UpstreamTlsOptions {
+  const options = { verify: spec?.verify ?? verify, ca, client: spec?.client ?? null, problem: '' }
+  const id = spec?.client_cert_id
+  if (id === undefined) return options
+  const ssl = ssls.get(id)
+  const client = ssl?.type === 'client' ? ssl.pairs[0] : undefined
+  if (client === undefined) return { ...options, problem: `the client certificate ${id} is not there` }
+  return { ...options, client }
+}
+
+/** The name that a server is asked for by, out of a Host field: without its port, and without brackets. */
+export function serverNameOf(host: string): string {
+  if (host.startsWith('[')) {
+    const end = host.indexOf(']')
+    return end === -1 ? host : host.slice(1, end)
+  }
+  const colon = host.indexOf(':')
+  return colon === -1 || colon !== host.lastIndexOf(':') ? host : host.slice(0, colon)
+}
