@@ -9,11 +9,17 @@ export type { PolicySchema } from './kit/schema.ts'
 
 /** Every built-in policy. A new one is known to the gateway by its line here: the name of the policy and its folder. */
 const names = [
+  'acl',
+  'attach-consumer-label',
   'basic-auth',
   'client-id-enforcement',
+  'consumer-restriction',
   'cors',
+  'csrf',
   'fault-injection',
+  'hmac-auth',
   'ip-restriction',
+  'jwe-decrypt',
   'jwt-auth',
   'key-auth',
   'limit-conn',
@@ -22,8 +28,10 @@ const names = [
   'message-logging',
   'prometheus',
   'proxy-rewrite',
+  'referer-restriction',
   'response-rewrite',
   'sla-rate-limiting',
+  'ua-restriction',
   'uri-blocker',
 ]
 

@@ -29,7 +29,7 @@ export interface HeaderView {
   /** All values of that name, in order, joined with `, `. */
   getAll(name: string): string | undefined
   has(name: string): boolean
-  /** Walks over every field that is left after edits, in order. */
+  /** Walks over every field that is left after edits, in order; names as they were written. */
   forEach(visit: (name: string, value: string) => void): void
 }
 
@@ -192,6 +192,8 @@ export interface Exchange {
   readonly consumer: Consumer | null
   /** Empty unless a credential resource was used. */
   readonly credentialId: string
+  /** What an identity provider says of a caller who need not be a consumer, as parsed JSON; `identify` policies set it. */
+  externalUser: Readonly<Record<string, unknown>> | null
   readonly timings: Timings
   readonly upstream: UpstreamInfo | null
   readonly outcome: Outcome

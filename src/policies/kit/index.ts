@@ -40,9 +40,11 @@ export type {
   PolicyLog,
   Presence,
 } from './host.ts'
+export { compileJsonPath, type JsonQuery } from './json-path.ts'
 export { definePolicy, type Policy, type PolicyDefinition } from './policy.ts'
 export { queryValues, withoutQueryParameter } from './query.ts'
 export { compileSearch, type Search } from './search.ts'
+export { compileSplit, type Split } from './split.ts'
 export { anonymousStandIn } from './stand-in.ts'
 export { compileSubstitution, type Substitution } from './substitution.ts'
 export { wholeBody } from './whole-body.ts'

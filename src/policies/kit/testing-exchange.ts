@@ -32,6 +32,12 @@ export interface FakeRequest {
   address?: string
   /** Who an earlier policy said is calling. */
   consumer?: string
+  /** The labels of that consumer. */
+  labels?: Record<string, string>
+  /** Id of its group. */
+  group?: string
+  /** What an earlier policy learned of a user who is no consumer. */
+  externalUser?: Record<string, unknown>
 }
 
 /** What the upstream answers, or how it failed to. */
@@ -74,6 +80,7 @@ export class FakeExchange implements Exchange {
   readonly timings: Timings
   consumer: Consumer | null = null
   credentialId = ''
+  externalUser: Readonly<Record<string, unknown>> | null = null
   upstream: UpstreamInfo | null = null
   outcome: Outcome = 'pending'
   rejectedBy = ''
@@ -108,8 +115,15 @@ export class FakeExchange implements Exchange {
       upstreamHead: upstreamStart,
       end: 1000 + duration,
     }
+    this.externalUser = request.externalUser ?? null
     if (request.consumer !== undefined) {
-      const spec = { username: request.consumer, credentials: [] }
+      const { labels, group } = request
+      const spec = {
+        username: request.consumer,
+        credentials: [],
+        ...(labels && { labels }),
+        ...(group !== undefined && { group_id: group }),
+      }
       this.identify({ username: request.consumer, customId: undefined, spec }, '')
     }
   }
@@ -328,7 +342,7 @@ class FakeFields implements RequestHeaders {
   }
 
   forEach(visit: (name: string, value: string) => void): void {
-    for (const [name, value] of this.fields) visit(name.toLowerCase(), value)
+    for (const [name, value] of this.fields) visit(name, value)
   }
 
   set(name: HeaderName | string, value: string | number): void {

@@ -92,6 +92,7 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   binding: Binding | null = null
   consumer: Consumer | null = null
   credentialId = ''
+  externalUser: Readonly<Record<string, unknown>> | null = null
   upstream: UpstreamInfo | null = null
   outcome: Outcome = 'pending'
   rejectedBy = ''
