@@ -45,10 +45,18 @@ export function buildPolicies(
   services: PolicyServices,
   indices = new ResourceIndices(services),
 ): ReadonlyMap<string, PolicyFactory> {
-  return new LazyMap(catalogue.keys(), (name) => factoryOf(catalogue.get(name)!, services, indices))
+  const factories: ReadonlyMap<string, PolicyFactory> = new LazyMap(catalogue.keys(), (name) =>
+    factoryOf(catalogue.get(name)!, services, indices, factories),
+  )
+  return factories
 }
 
-function factoryOf(policy: AnyPolicy, services: PolicyServices, indices: ResourceIndices): PolicyFactory {
+function factoryOf(
+  policy: AnyPolicy,
+  services: PolicyServices,
+  indices: ResourceIndices,
+  factories: ReadonlyMap<string, PolicyFactory>,
+): PolicyFactory {
   return {
     name: policy.name,
     stage: policy.stage,
@@ -57,7 +65,11 @@ function factoryOf(policy: AnyPolicy, services: PolicyServices, indices: Resourc
     create(config, binding, holdBody = () => {}) {
       if (services.metadata(policy.name)?._meta?.secrets === 'missing')
         throw new Unavailable(errors.secretMissing)
-      return policy.create(config, hostOf(policy, binding, services, indices, holdBody))
+      const host = hostOf(policy, binding, services, indices, holdBody)
+      return policy.create(config, {
+        ...host,
+        bind: (name, inner) => factories.get(name)!.create(inner, { ...binding, policy: name }, holdBody),
+      })
     },
   }
 }
@@ -68,7 +80,7 @@ function hostOf(
   services: PolicyServices,
   indices: ResourceIndices,
   holdBody: (limit: number) => void,
-): PolicyHost {
+): Omit<PolicyHost, 'bind'> {
   const holdFor = (variables: readonly string[]) => {
     const limit = bodyLimitOf(variables)
     if (limit > 0) holdBody(limit)

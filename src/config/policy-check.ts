@@ -31,6 +31,17 @@ export interface PolicySchema {
   validateCredential?(credential: PluginConfig): string | undefined
   /** Configurations with the same answer share one state and have to be equal. */
   sharedState?(config: PluginConfig): string | undefined
+  /** Configurations of other policies that stand inside one of this. */
+  nested?(config: PluginConfig): readonly NestedPlugins[]
+}
+
+/** Policies that another one runs, in its configuration. */
+export interface NestedPlugins {
+  /** Where the map stands. */
+  readonly path: readonly PathSegment[]
+  readonly plugins: Plugins
+  /** Only policies that find out who is calling may stand there. */
+  readonly identify: boolean
 }
 
 export type Catalogue = ReadonlyMap<string, PolicySchema>
@@ -170,6 +181,7 @@ export class PolicyCheck {
     if (isCredential) this.#checkUnique(policy, own, place, owner)
     else this.#noteResources(policy, own, place)
     if (!isCredential && !hasSecrets) this.#checkMeaning(policy, own, place)
+    if (!isCredential) this.#checkNested(policy, own, place)
     if (isCredential && !hasSecrets) {
       const message = policy.validateCredential?.(own)
       if (message !== undefined) this.#report.add(place, { code: 'invalid-value', message })
@@ -237,6 +249,25 @@ export class PolicyCheck {
         message: `${policy.name} shares its state with ${describePlace(other.place)}, but is configured differently`,
         hint: 'Write the same configuration in both places, or let them not share.',
       })
+    }
+  }
+
+  /** References to secrets in there are those of the policy around it. */
+  #checkNested(policy: PolicySchema, config: PluginConfig, place: Place): void {
+    for (const { path, plugins, identify } of policy.nested?.(config) ?? []) {
+      for (const [name, inner] of Object.entries(plugins)) {
+        const at = below(place, ...path, name)
+        const known = this.#catalogue.get(name)
+        if (known === undefined) this.#unknown(name, at)
+        else if (identify && !known.identify) {
+          const message = `${name} does not find out who is calling`
+          this.#report.add(at, { code: 'invalid-value', at: 'key', message })
+        } else if (this.#problems(known.configSchema, inner, at)) {
+          this.#noteResources(known, inner, at)
+          if (!holdsSecretReference(inner)) this.#checkMeaning(known, inner, at)
+          this.#checkNested(known, inner, at)
+        }
+      }
     }
   }
 

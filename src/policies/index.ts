@@ -26,6 +26,7 @@ const names = [
   'limit-count',
   'limit-req',
   'message-logging',
+  'multi-auth',
   'prometheus',
   'proxy-rewrite',
   'referer-restriction',

@@ -11,11 +11,14 @@ consumers:
   - username: jack
     plugins:
       hmac-auth: { key_id: jack-id, secret_key: jack-secret }
+      key-auth: { key: jack-key }
+      basic-auth: { username: jack, password: jack-password }
       jwe-decrypt: { key: jack-jwe, secret: "${secret}" }
   - { username: guest }
 routes:
   - { id: hmac, uri: /hmac, upstream_id: u, plugins: { hmac-auth: { hide_credentials: true, validate_request_body: true, max_req_body_size: 1000 } } }
   - { id: guests, uri: /guests, upstream_id: u, plugins: { hmac-auth: { anonymous_consumer: guest } } }
+  - { id: several, uri: /several, upstream_id: u, plugins: { multi-auth: { auth_plugins: [{ basic-auth: { hide_credentials: true } }, { key-auth: { header: x-key } }, { hmac-auth: { validate_request_body: true } }] } } }
   - { id: jwe, uri: /jwe, upstream_id: u, plugins: { jwe-decrypt: { forward_header: X-Inner } } }
 `,
 )
@@ -83,5 +86,21 @@ suite('jwe-decrypt', () => {
     assert.deepEqual(await rejected('/jwe'), [403, { message: 'missing JWE token in request' }])
     const headers = { authorization: encrypt('hello', 'other') }
     assert.deepEqual(await rejected('/jwe', { headers }), [400, { message: 'invalid kid in JWE token' }])
+  })
+})
+
+suite('multi-auth', () => {
+  test('any of its policies is enough, with the defaults of each', async () => {
+    const authorization = `Basic ${Buffer.from('jack:jack-password').toString('base64')}`
+    const basic = await gateway.send('/several', { headers: { authorization } })
+    assert.equal(basic.seen?.headers['x-consumer-username'], 'jack')
+    assert.equal(basic.seen?.headers.authorization, undefined)
+    const key = await gateway.send('/several', { headers: { 'x-key': 'jack-key' } })
+    assert.equal(key.seen?.headers['x-consumer-username'], 'jack')
+  })
+
+  test('when none knows the caller, the request is rejected', async () => {
+    const headers = { 'x-key': 'wrong', authorization: 'Basic eA==' }
+    assert.deepEqual(await rejected('/several', { headers }), [401, { message: 'Authorization Failed' }])
   })
 })

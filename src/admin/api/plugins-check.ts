@@ -27,7 +27,7 @@ export function pluginsError(
     }
     const policy = catalogue.get(name)
     if (policy === undefined) return `unknown plugin [${name}]`
-    const fault = configError(policy, plugins, config as PluginConfig, role)
+    const fault = configError(policy, plugins, config as PluginConfig, role, catalogue)
     if (fault !== undefined) return `failed to check the configuration of plugin ${name} err: ${fault}`
     const read = parseExpression((config as PluginConfig)._meta?.filter ?? [])
     if ('problem' in read) return `failed to validate the 'vars' expression: ${read.problem}`
@@ -40,6 +40,7 @@ function configError(
   plugins: Record<string, unknown>,
   config: PluginConfig,
   role: PluginsRole,
+  catalogue: Catalogue,
 ): string | undefined {
   const { _meta: meta, ...own } = config
   const metaFault = meta === undefined ? undefined : schemaError(metaSchema, meta)
@@ -56,8 +57,27 @@ function configError(
   // What a configuration with references means is judged when the secrets are known.
   const judge = credentials === undefined ? policy.validate : policy.validateCredential
   const meaning = holdsSecretReference(own) ? undefined : judge?.(own)
-  if (meaning === undefined) plugins[policy.name] = meta === undefined ? own : { ...own, _meta: meta }
-  return meaning
+  if (meaning !== undefined) return meaning
+  const inner = credentials === undefined ? nestedError(policy, own, catalogue) : undefined
+  if (inner === undefined) plugins[policy.name] = meta === undefined ? own : { ...own, _meta: meta }
+  return inner
+}
+
+/** Of policies inside the configuration of another. */
+function nestedError(policy: PolicySchema, config: PluginConfig, catalogue: Catalogue): string | undefined {
+  for (const { plugins, identify } of policy.nested?.(config) ?? []) {
+    for (const [name, inner] of Object.entries(plugins)) {
+      const known = catalogue.get(name)
+      if (known === undefined) return `${name} plugin did not found`
+      if (identify && !known.identify) return `${name} plugin is not supported`
+      const isMap = typeof inner === 'object' && inner !== null
+      const fault = isMap
+        ? configError(known, plugins, inner, 'binding', catalogue)
+        : schemaError(known.configSchema, inner)
+      if (fault !== undefined) return `plugin ${name} check schema failed: ${fault}`
+    }
+  }
+  return undefined
 }
 
 /**

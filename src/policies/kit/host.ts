@@ -1,6 +1,12 @@
 /** What the gateway offers a policy. Every service here can be faked: see `testing.ts`. */
-import type { ContractSpec } from '../../config/plan.ts'
-import type { BindingInfo, Consumer, Exchange, PolicyBindingContext } from '../../proxy/exchange.ts'
+import type { ContractSpec, PluginConfig } from '../../config/plan.ts'
+import type {
+  BindingInfo,
+  Consumer,
+  Exchange,
+  PolicyBindingContext,
+  PolicyHandlers,
+} from '../../proxy/exchange.ts'
 import type { Presence } from '../../proxy/shared/presences.ts'
 import type { FoundCredential } from './credentials.ts'
 
@@ -40,6 +46,8 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
   template(text: string, change?: (value: string) => string): (exchange: Exchange) => string
   /** A condition as `vars` of a route has it; the check has said that it is one, see `conditionFinding`. */
   condition(vars: unknown): (exchange: Exchange) => boolean
+  /** Sets another policy up in this one's place; its configuration is one of those that `nested` gave. */
+  bind(policy: string, config: PluginConfig): PolicyHandlers
   readonly log: PolicyLog
   /** Wall clock, epoch milliseconds. */
   now(): number

@@ -1,5 +1,6 @@
 import type { Static, TObject } from 'typebox'
 import type { PluginConfig } from '../../config/plan.ts'
+import type { NestedPlugins } from '../../config/policy-check.ts'
 import type { PolicyHandlers, Stage } from '../../proxy/exchange.ts'
 import type { PolicyHost } from './host.ts'
 
@@ -38,6 +39,8 @@ export interface PolicyDefinition<
    * `limit-count` answers its `group`.
    */
   sharedState?(config: Static<Config>): string | undefined
+  /** Policies that this one runs itself, by `host.bind`: they are checked as if they stood there by themselves. */
+  nested?(config: Static<Config>): readonly NestedPlugins[]
   /**
    * Once for each binding: whatever does not depend on a request is computed or opened here. A configuration that
    * `validate` let pass must not make it throw.
@@ -67,6 +70,7 @@ export interface AnyPolicy {
   validate?(config: PluginConfig): string | undefined
   validateCredential?(credential: PluginConfig): string | undefined
   sharedState?(config: PluginConfig): string | undefined
+  nested?(config: PluginConfig): readonly NestedPlugins[]
   create(config: PluginConfig, host: PolicyHost): PolicyHandlers
 }
 

@@ -1,5 +1,6 @@
 import type { TObject } from 'typebox'
 import type { PluginConfig } from '../../config/plan.ts'
+import type { NestedPlugins } from '../../config/policy-check.ts'
 import type { AnyPolicy } from './policy.ts'
 
 /** The part of a policy that configuration is checked against; it reaches no code that handles traffic. */
@@ -20,10 +21,12 @@ export interface PolicySchema {
   validateCredential?(credential: PluginConfig): string | undefined
   /** Configurations with the same answer have to be equal. */
   sharedState?(config: PluginConfig): string | undefined
+  /** Configurations of other policies that stand inside one of this. */
+  nested?(config: PluginConfig): readonly NestedPlugins[]
 }
 
 export function policySchema(policy: AnyPolicy): PolicySchema {
-  const { validate, validateCredential, sharedState } = policy
+  const { validate, validateCredential, sharedState, nested } = policy
   return {
     name: policy.name,
     priority: policy.priority,
@@ -36,5 +39,6 @@ export function policySchema(policy: AnyPolicy): PolicySchema {
     ...(validate && { validate: (config) => validate(config) }),
     ...(validateCredential && { validateCredential: (credential) => validateCredential(credential) }),
     ...(sharedState && { sharedState: (config) => sharedState(config) }),
+    ...(nested && { nested: (config) => nested(config) }),
   }
 }

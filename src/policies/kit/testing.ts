@@ -41,6 +41,8 @@ export interface BindOptions<Config, Metadata> {
   contracts?: readonly ContractSpec[]
   /** Default: route `r1` of service `s1`, whose own plugins hold the policy. */
   binding?: Partial<BindingInfo> & { owner?: string }
+  /** Those that the policy may set up in its own place. */
+  policies?: readonly AnyPolicy[]
   /** Variables beside those that the fake exchange knows. */
   variables?: Readonly<Record<string, string>>
 }
@@ -142,6 +144,11 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     template: (text, change) => (exchange) =>
       expand(text, exchange as FakeExchange, options.variables, change),
     condition: (vars) => compileCondition(vars),
+    bind(name, inner) {
+      const other = options.policies?.find((candidate) => candidate.name === name)
+      if (other === undefined) throw new Error(`the test has no policy ${name}`)
+      return other.create(checked(other.config, inner), host)
+    },
     log: {
       debug() {},
       info() {},
