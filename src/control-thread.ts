@@ -3,6 +3,7 @@
  * resolution, metrics, and the endpoints for operators.
  */
 import type { AdminApi } from './admin/api/api.ts'
+import { storeFamilies } from './admin/api/families.ts'
 import type { Store } from './admin/api/store.ts'
 import { refuseForeign } from './admin/foreign-requests.ts'
 import { healthEndpoints } from './admin/health.ts'
@@ -15,6 +16,7 @@ import type { Configuration } from './config/configuration.ts'
 import type { Loaded, SourceDocument } from './config/load.ts'
 import type { Plan, ResourceKind } from './config/plan.ts'
 import { formatFinding } from './config/problem.ts'
+import type { PrometheusSettings } from './config/prometheus-settings.ts'
 import type { Provenance } from './config/provenance.ts'
 import type { AdminSettings } from './config/settings.ts'
 import { planUpstreams } from './proxy/plan-upstreams.ts'
@@ -81,6 +83,7 @@ export class Gateway {
   readonly #loads: UpstreamLoads
   readonly #exposition: Exposition
   readonly #pulse: ThreadPulse
+  readonly #expiry: NodeJS.Timeout | undefined
   readonly #stdout: LineSink
   #admin: AdminApi | undefined
   readonly #servers: { close(): Promise<void> }[] = []
@@ -98,7 +101,9 @@ export class Gateway {
     this.#store = store
     const gauges = createThreadGaugeMemory()
     this.#pulse = new ThreadPulse(gauges)
-    this.#exposition = new Exposition(() => this.#facts(), gauges)
+    const { prometheus } = plan.settings
+    this.#exposition = new Exposition(() => this.#facts(), gauges, prometheus.prefix)
+    this.#expiry = expireSeries(this.#exposition, prometheus.expire)
     this.#resolver = new Resolver(plan.settings.dns, log)
     this.#discovery = new Discovery({ log, dns: plan.settings.dns })
     this.#secrets = new SecretBook({
@@ -131,6 +136,7 @@ export class Gateway {
         threadEnded: (threadId) => this.#exposition.retireThread(threadId),
         announced: (threadId, announcement) => this.#exposition.announce(threadId, announcement),
         lines: (lines, count) => this.#stdout.write(lines.slice(0, -1), count),
+        metrics: () => this.#exposition.render(),
       },
     })
     const { state } = this.#supervisor
@@ -155,6 +161,7 @@ export class Gateway {
     state.add(this.#loads.keeper)
     this.#exposition.addSource(() => loadFamilies(this.#loads, (key) => this.#upstreamName(key)))
     this.#exposition.addSource(() => secretFamilies(this.#secrets.counts))
+    this.#exposition.addSource(() => storeFamilies(store))
     for (const cache of [this.#resolver, this.#secrets]) {
       state.add(
         sharedState(
@@ -169,13 +176,13 @@ export class Gateway {
 
   /** Resolves when traffic is taken. Rejects when it cannot be; then nothing is left open. */
   async start(): Promise<Addresses> {
-    const { metrics, control, status: statusApi, admin } = this.#supervisor.plan.settings
+    const { metrics, prometheus, control, status: statusApi, admin } = this.#supervisor.plan.settings
     const status = () => this.#supervisor.status
     try {
       // Health comes first, so that a start that takes long can be watched.
       const metricsPort = await this.#serve(metrics, {
         ...healthEndpoints(status),
-        ...metricsEndpoints(this.#exposition),
+        ...metricsEndpoints(this.#exposition, prometheus.path),
       })
       const controlPort = await this.#serve(control, () => this.#controlEndpoints(), {
         guard: refuseForeign,
@@ -336,6 +343,7 @@ export class Gateway {
     this.#health.close()
     this.#secrets.close()
     this.#pulse.stop()
+    clearInterval(this.#expiry)
     await Promise.all([...this.#servers.map((server) => server.close()), this.#stdout.close()])
     await this.#live.settle()
     await this.#store.close()
@@ -363,6 +371,17 @@ export class Gateway {
       ready: this.#supervisor.ready,
     }
   }
+}
+
+/** Undefined where no metric has series that expire. */
+function expireSeries(
+  exposition: Exposition,
+  expire: PrometheusSettings['expire'],
+): NodeJS.Timeout | undefined {
+  const lifetimes = new Map(Object.entries(expire).map(([name, lifetime]) => [`apisix_${name}`, lifetime]))
+  if (lifetimes.size === 0) return undefined
+  const everyMs = Math.max(100, Math.min(...lifetimes.values()) / 4)
+  return setInterval(() => exposition.expireSeries(lifetimes, performance.now()), everyMs).unref()
 }
 
 const nothingToRead = async (): Promise<Loaded> => ({ documents: [], findings: [] })

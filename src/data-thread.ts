@@ -3,18 +3,20 @@ import { parentPort } from 'node:worker_threads'
 import type { PlanDelta } from './config/plan.ts'
 import { collectGarbage } from './garbage.ts'
 import { catalogue } from './policies/index.ts'
+import type { PublicApi } from './policies/kit/host.ts'
 import { dryServices } from './policy-dry-run.ts'
 import { PolicyResources } from './policy-resources.ts'
 import { buildPolicies, type PolicyServices, ResourceIndices } from './policy-runtime.ts'
 import { clock } from './proxy/clock.ts'
 import { Delays } from './proxy/delays.ts'
-import type { PolicyFactory } from './proxy/exchange.ts'
+import type { PolicyFactory, Verdict } from './proxy/exchange.ts'
 import { compileCondition } from './proxy/expression.ts'
 import { RunTimeState, sharedState } from './proxy/run-time-state.ts'
 import { ConnectionCounts } from './proxy/shared/connections.ts'
 import { Limiter, type LimitKey } from './proxy/shared/limiter.ts'
 import { LoadTable } from './proxy/shared/load-table.ts'
 import { Presences } from './proxy/shared/presences.ts'
+import { SharedMetrics } from './proxy/shared-metrics.ts'
 import type {
   Answers,
   Ports,
@@ -30,6 +32,7 @@ import type { UpstreamSlots } from './proxy/upstream/health/slots.ts'
 import { compileTemplate, compileVariable } from './proxy/variables.ts'
 import { Worker } from './proxy/worker.ts'
 import { EngineCounters } from './telemetry/engine-counters.ts'
+import type { MetricsText } from './telemetry/exposition.ts'
 import { LineSinks } from './telemetry/line-sinks.ts'
 import { Registry } from './telemetry/metrics.ts'
 import { ThreadPulse } from './telemetry/thread-gauges.ts'
@@ -60,6 +63,8 @@ class DataThread {
     explain: (description) => this.#worker.explain(description, this.#dryPolicies, this.#version),
     'collect-garbage': collectGarbage,
   }
+  readonly #sharedMetrics = new SharedMetrics(() => this.#post({ type: 'want-metrics' }))
+  readonly #publicApis: ReadonlyMap<string, PublicApi>
   readonly #dryPolicies: ReadonlyMap<string, PolicyFactory>
   #version = 0
 
@@ -73,10 +78,13 @@ class DataThread {
       close: async () => {},
     }
     this.#sinks = new LineSinks({ stdout, metrics, log: this.#log })
+    this.#publicApis = new Map([[settings.prometheus.path, () => this.#showMetrics()]])
     const services: PolicyServices = {
       limiter: limiterOf(new Limiter(memory.limits, threadId), new Presences(memory.presences, threadId)),
       delays: new Delays(),
       metrics,
+      prometheus: settings.prometheus,
+      publicApi: (path) => this.#publicApis.get(path),
       lines: (target) => this.#sinks.open(target),
       variable: compileVariable,
       template: compileTemplate,
@@ -109,6 +117,16 @@ class DataThread {
       ),
     )
     this.#state.add(this.#worker.balancerState)
+  }
+
+  setMetrics(text: MetricsText | undefined): void {
+    this.#sharedMetrics.answer(text)
+  }
+
+  async #showMetrics(): Promise<Verdict> {
+    const metrics = await this.#sharedMetrics.text()
+    if (metrics === undefined) return { status: 503 }
+    return { status: 200, body: metrics.text, contentType: metrics.contentType }
   }
 
   async ask(id: number, name: QuestionName, question: Questions[QuestionName]['question']): Promise<void> {
@@ -205,6 +223,9 @@ port.on('message', (message: ToDataThread) => {
       break
     case 'ask':
       thread?.ask(message.id, message.name, message.question)
+      break
+    case 'metrics':
+      thread?.setMetrics(message.text)
       break
     case 'drain':
       thread?.drain()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ConsumerSpec, ContractSpec, PluginConfig, ResourceKind } from './config/plan.ts'
+import { prometheusSettings } from './config/prometheus-settings.ts'
 import { definePolicy, type PolicyHost, Type } from './policies/kit/index.ts'
 import type { AnyPolicy } from './policies/kit/policy.ts'
 import { buildPolicies, type PolicyServices } from './policy-runtime.ts'
@@ -32,7 +33,9 @@ function services() {
   const offered: PolicyServices = {
     limiter: { key: unused, acquire: unused, slide: unused, leak: unused, enter: unused },
     delays: { wait: unused, release: unused },
-    metrics: { counter: unused, histogram: unused },
+    metrics: { gauge: unused, counter: unused, histogram: unused },
+    prometheus: prometheusSettings({}),
+    publicApi: unused,
     lines: unused,
     variable: () => () => undefined,
     template: (text) => () => text,

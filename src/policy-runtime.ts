@@ -2,6 +2,7 @@
 import { expressionVariables, parseExpression } from './config/expression.ts'
 import { LazyMap } from './config/lazy-map.ts'
 import type { ConsumerSpec, ContractSpec, PluginConfig, ResourceKind } from './config/plan.ts'
+import type { PrometheusSettings } from './config/prometheus-settings.ts'
 import { ConsumerDirectory } from './policies/kit/consumers.ts'
 import { ContractIndex } from './policies/kit/contracts.ts'
 import { CredentialIndex } from './policies/kit/credentials.ts'
@@ -13,6 +14,7 @@ import type {
   Metrics,
   PolicyHost,
   PolicyLog,
+  PublicApi,
 } from './policies/kit/host.ts'
 import type { AnyPolicy } from './policies/kit/policy.ts'
 import { errors } from './proxy/errors.ts'
@@ -26,6 +28,8 @@ export interface PolicyServices {
   readonly limiter: Limiter
   readonly delays: Delays
   readonly metrics: Metrics
+  readonly prometheus: PrometheusSettings
+  publicApi(path: string): PublicApi | undefined
   lines(target: LineTarget): LineSink
   variable(name: string): (exchange: Exchange) => string | undefined
   template(text: string, change?: (value: string) => string): (exchange: Exchange) => string
@@ -94,6 +98,8 @@ function hostOf(
     limiter: services.limiter,
     delays: services.delays,
     metrics: services.metrics,
+    prometheus: services.prometheus,
+    publicApi: (path) => services.publicApi(path),
     lines: (target) => services.lines(target),
     variable(name) {
       holdFor([name])

@@ -1,19 +1,11 @@
 import type { Exposition } from '../telemetry/exposition.ts'
 import type { Answer, Endpoints } from './server.ts'
 
-/** The metrics under APISIX's path and under the usual one. Scrapes that overlap share one text. */
-export function metricsEndpoints(exposition: Exposition): Endpoints {
-  let rendering: Promise<Answer> | undefined
-  const metrics = () => {
-    rendering ??= render(exposition).finally(() => {
-      rendering = undefined
-    })
-    return rendering
+/** The metrics under APISIX's path and under the usual one. */
+export function metricsEndpoints(exposition: Exposition, path = '/apisix/prometheus/metrics'): Endpoints {
+  const metrics = async (): Promise<Answer> => {
+    const { contentType, text } = await exposition.render()
+    return { status: 200, contentType, body: text }
   }
-  return { 'GET /apisix/prometheus/metrics': metrics, 'GET /metrics': metrics }
-}
-
-async function render(exposition: Exposition): Promise<Answer> {
-  const { contentType, text } = await exposition.render()
-  return { status: 200, contentType, body: text }
+  return { [`GET ${path}`]: metrics, 'GET /metrics': metrics }
 }

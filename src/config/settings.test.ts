@@ -63,6 +63,13 @@ suite('settings', () => {
       secrets: { ttl: 300_000, failure_ttl: 60_000, timeout: 5000, unresolved: 'refuse' },
       control: { host: '127.0.0.1', port: 9090, enabled: true },
       metrics: { host: '127.0.0.1', port: 9091, enabled: true },
+      prometheus: {
+        path: '/apisix/prometheus/metrics',
+        prefix: 'apisix_',
+        latency_buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000],
+        extra_labels: {},
+        expire: {},
+      },
       status: { host: '127.0.0.1', port: 7085, enabled: false },
       admin: {
         host: '127.0.0.1',

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { type DiscoverySettings, discoverySchema, discoverySettings } from './discovery.ts'
 import { type TlsProtocol, tlsProtocols } from './plan.ts'
+import { type PrometheusSettings, prometheusSchema, prometheusSettings } from './prometheus-settings.ts'
 import { type Static, Type } from './type.ts'
 import { parseDuration, parseSize } from './units.ts'
 
@@ -101,6 +102,7 @@ export interface Settings {
   secrets: SecretSettings
   control: AddressSettings
   metrics: AddressSettings
+  prometheus: PrometheusSettings
   status: AddressSettings
   admin: AdminSettings
   /** Folder for what the gateway keeps itself; `:memory:` keeps it no longer than the process. */
@@ -471,6 +473,7 @@ export const gatewaySchema = Type.Object(
     ),
     control: address('The control endpoints (`/v1/...`).', 9090),
     metrics: address('Metrics and health.', 9091),
+    prometheus: Type.Optional(prometheusSchema),
     status: address('`/status` and `/status/ready`, as APISIX has them.', 7085, false),
     admin: Type.Optional(
       Type.Object(
@@ -639,6 +642,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     },
     control: gateway.control,
     metrics: gateway.metrics,
+    prometheus: prometheusSettings(input.prometheus ?? {}),
     status: gateway.status,
     admin: adminSettings(gateway.admin, input.admin),
     data_dir: input.data_dir ?? defaultDataFolder(),

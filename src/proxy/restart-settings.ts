@@ -8,6 +8,7 @@ const startOnly = [
   'router',
   'control',
   'metrics',
+  'prometheus',
   'status',
   'admin',
   'data_dir',
@@ -20,7 +21,8 @@ export function liveSettings(
   wanted: Settings,
 ): { settings: Settings; needRestart: string[] } {
   const needRestart = startOnly.filter((name) => !isDeepStrictEqual(current[name], wanted[name]))
-  const { listeners, workers, router, control, metrics, status, admin, data_dir, health_checks } = current
+  const { listeners, workers, router, control, metrics, prometheus, status, admin, data_dir, health_checks } =
+    current
   return {
     settings: {
       ...wanted,
@@ -29,6 +31,7 @@ export function liveSettings(
       router,
       control,
       metrics,
+      prometheus,
       status,
       admin,
       data_dir,

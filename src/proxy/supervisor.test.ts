@@ -152,6 +152,7 @@ async function startedSupervisor(t: TestContext, first = plan(['a']), secrets?: 
     threadEnded: (threadId) => events.push(`end ${threadId}`),
     announced: () => {},
     lines: (text) => output.push(text),
+    metrics: async () => ({ contentType: 'text/plain', text: '' }),
   }
   const addressBook = new FixedAddresses()
   const nodeBook = new FixedNodes()

@@ -13,6 +13,7 @@ import {
 } from '../config/plan.ts'
 import { dataThreadsOf } from '../config/settings.ts'
 import { createEngineCounterMemory } from '../telemetry/engine-counters.ts'
+import type { MetricsText } from '../telemetry/exposition.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Announcement, createMetricMemory } from '../telemetry/metrics.ts'
 import { createThreadGaugeMemory } from '../telemetry/thread-gauges.ts'
@@ -62,6 +63,8 @@ export interface ThreadObserver {
   announced(threadId: number, announcement: Announcement): void
   /** Complete lines for standard output, and how many. */
   lines(lines: string, count: number): void
+  /** A thread shows the metrics of the whole gateway to a client. */
+  metrics(): Promise<MetricsText>
 }
 
 export interface SupervisorOptions {
@@ -476,9 +479,20 @@ export class Supervisor {
       case 'lines':
         this.#options.observer.lines(report.lines, report.count)
         break
+      case 'want-metrics':
+        void this.#tellMetrics(threadId)
+        break
       case 'log':
         this.#log[report.level](report.fields, report.message)
     }
+  }
+
+  async #tellMetrics(threadId: number): Promise<void> {
+    const text = await this.#options.observer.metrics().catch((err) => {
+      this.#log.error({ err }, 'the metrics cannot be shown')
+      return undefined
+    })
+    this.#slots.find((slot) => slot.threadId === threadId)?.handle?.post({ type: 'metrics', text })
   }
 
   /** Gives back what the thread held, and has it replaced unless everything ends. */

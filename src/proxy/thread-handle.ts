@@ -11,7 +11,7 @@ import type {
 } from './thread-protocol.ts'
 
 /** Messages that no order waits for. */
-export type ThreadReport = Extract<ToControlThread, { type: 'announce' | 'lines' | 'log' }>
+export type ThreadReport = Extract<ToControlThread, { type: 'announce' | 'lines' | 'log' | 'want-metrics' }>
 
 export interface ThreadEvents {
   report(report: ThreadReport): void

@@ -1,6 +1,7 @@
 /** What the control thread and a data thread say to each other. Everything here survives a structured clone. */
 import type { PlanDelta } from '../config/plan.ts'
 import type { Settings } from '../config/settings.ts'
+import type { MetricsText } from '../telemetry/exposition.ts'
 import type { Announcement } from '../telemetry/metrics.ts'
 import type { LogMessage } from '../telemetry/thread-log.ts'
 import type { RequestDescription } from './explain/description.ts'
@@ -72,6 +73,8 @@ export type ToDataThread =
   | { type: 'listen'; ports?: Ports }
   | { type: 'reopen-logs' }
   | { type: 'ask'; id: number; name: QuestionName; question: Questions[QuestionName]['question'] }
+  /** Of the whole gateway, for whoever asked with `want-metrics`; undefined: there is none. */
+  | { type: 'metrics'; text: MetricsText | undefined }
   /** Finish what is in flight, within `settings.timeouts.drain`, and end. */
   | { type: 'drain' }
 
@@ -86,6 +89,7 @@ export type ToControlThread =
   /** Last message of a thread. */
   | { type: 'drained' }
   | { type: 'announce'; announcement: Announcement }
+  | { type: 'want-metrics' }
   /** Complete lines for standard output, each with its line feed. */
   | { type: 'lines'; lines: string; count: number }
   | LogMessage

@@ -162,3 +162,54 @@ test('a pulse tells of a blocked event loop', async () => {
   assert.ok(values[threadGauge.heap_used]! > 1e6)
   assert.ok(values[threadGauge.lag_p99]! <= values[threadGauge.lag_max]!)
 })
+
+test('a gauge is the sum of what threads have now: it survives a clearing, and what a dead thread had is gone', async () => {
+  const whole = exposition()
+  const [one, two] = [1, 2].map((threadId) => {
+    const { registry } = threadOf(whole, threadId)
+    const entries = registry.gauge('apisix_batch_process_entries', 'Entries.', ['name'])
+    return { registry, entries, slot: entries.slot(['x']) }
+  })
+  one!.entries.add(one!.slot, 3)
+  two!.entries.add(two!.slot, 4)
+  one!.registry.clear()
+  assert.deepEqual(await linesOf(whole, 'apisix_batch_process_entries'), [
+    'apisix_batch_process_entries{name="x"} 7',
+  ])
+  whole.retireThread(2)
+  assert.deepEqual(await linesOf(whole, 'apisix_batch_process_entries'), [
+    'apisix_batch_process_entries{name="x"} 3',
+  ])
+})
+
+test('names that begin with apisix_ can begin otherwise', async () => {
+  const whole = new Exposition(() => facts, createThreadGaugeMemory(), 'edge_')
+  const { registry } = threadOf(whole, 1)
+  const latency = registry.histogram('apisix_http_latency', 'Latency.', ['type'], [1])
+  latency.observe(latency.slot(['request']), 2)
+  const { text } = await whole.render()
+  assert.match(text, /^edge_http_latency_count\{type="request"\} 1$/m)
+  assert.match(text, /^edge_node_info\{/m)
+  assert.match(text, /^sluice_ready 1$/m)
+  assert.doesNotMatch(text, /apisix_/)
+})
+
+test('a series in which nothing was counted for its lifetime is left out, and begins anew', async () => {
+  const whole = exposition()
+  const { registry } = threadOf(whole, 1)
+  const statuses = registry.counter('apisix_http_status', 'HTTP status codes.', ['code'])
+  const [ok, failed] = [statuses.slot(['200']), statuses.slot(['500'])]
+  const lifetimes = new Map([['apisix_http_status', 1000]])
+  statuses.add(ok, 5)
+  statuses.add(failed, 1)
+  whole.expireSeries(lifetimes, 1000)
+  statuses.add(failed, 1)
+  whole.expireSeries(lifetimes, 1500)
+  whole.expireSeries(lifetimes, 2000)
+  assert.deepEqual(await linesOf(whole, 'apisix_http_status'), ['apisix_http_status{code="500"} 2'])
+  statuses.add(ok, 1)
+  assert.deepEqual(await linesOf(whole, 'apisix_http_status'), [
+    'apisix_http_status{code="200"} 1',
+    'apisix_http_status{code="500"} 2',
+  ])
+})

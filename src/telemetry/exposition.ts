@@ -6,7 +6,14 @@ import {
   engineCounter,
   engineCounterHelp,
 } from './engine-counters.ts'
-import { asPromMetric, counterFamily, gaugeFamily, type MetricFamily, samplesOf } from './metric-family.ts'
+import {
+  asPromMetric,
+  counterFamily,
+  gaugeFamily,
+  type MetricFamily,
+  renamed,
+  samplesOf,
+} from './metric-family.ts'
 import { MetricTotals, type SeriesTotal } from './metric-totals.ts'
 import { type Announcement, overflowLabel } from './metrics.ts'
 import { processFamilies } from './process-metrics.ts'
@@ -17,6 +24,11 @@ export interface ThreadTelemetry {
   metrics: SharedArrayBuffer
   counters: SharedArrayBuffer
   gauges: SharedArrayBuffer
+}
+
+export interface MetricsText {
+  contentType: string
+  text: string
 }
 
 /** What the control thread knows at the moment of a scrape. */
@@ -33,19 +45,28 @@ export interface GatewayFacts {
   ready: boolean
 }
 
+/** What names of metrics that APISIX has too begin with, unless the operator has it otherwise. */
+export const apisixPrefix = 'apisix_'
+
 export class Exposition {
   readonly #facts: () => GatewayFacts
   readonly #controlGauges: SharedArrayBuffer
+  readonly #prefix: string
+  #rendering: Promise<MetricsText> | undefined
   readonly #totals = new MetricTotals()
   readonly #threads = new Map<number, ThreadTelemetry>()
   readonly #sources: (() => MetricFamily[])[] = []
   /** Engine counts of threads that are gone. */
   readonly #retired = new EngineCounters()
 
-  /** `controlGauges`: where the control thread's own `ThreadPulse` writes. */
-  constructor(facts: () => GatewayFacts, controlGauges: SharedArrayBuffer) {
+  /**
+   * @param controlGauges Where the control thread's own `ThreadPulse` writes.
+   * @param prefix What names begin with in place of `apisix_`.
+   */
+  constructor(facts: () => GatewayFacts, controlGauges: SharedArrayBuffer, prefix = apisixPrefix) {
     this.#facts = facts
     this.#controlGauges = controlGauges
+    this.#prefix = prefix
   }
 
   addThread(threadId: number, telemetry: ThreadTelemetry): void {
@@ -60,6 +81,11 @@ export class Exposition {
   /** More of what the control thread knows. Asked at each scrape. */
   addSource(families: () => MetricFamily[]): void {
     this.#sources.push(families)
+  }
+
+  /** Leaves out series of these metrics, by name, in which nothing was counted for so many milliseconds. */
+  expireSeries(lifetimes: ReadonlyMap<string, number>, now: number): void {
+    this.#totals.expire(lifetimes, now)
   }
 
   /** A dead thread's counts stay in the totals; its gauges go. */
@@ -78,11 +104,21 @@ export class Exposition {
     return 0
   }
 
-  /** Prometheus text format 0.0.4. prom-client is loaded by the first scrape. */
-  async render(): Promise<{ contentType: string; text: string }> {
+  /** Prometheus text format 0.0.4. Scrapes that overlap share one text. */
+  render(): Promise<MetricsText> {
+    this.#rendering ??= this.#render().finally(() => {
+      this.#rendering = undefined
+    })
+    return this.#rendering
+  }
+
+  /** prom-client is loaded by the first scrape. */
+  async #render(): Promise<MetricsText> {
     const { Registry } = await import('prom-client')
     const registry = new Registry()
-    for (const family of await this.#families()) registry.registerMetric(asPromMetric(family))
+    for (const family of await this.#families()) {
+      registry.registerMetric(asPromMetric(renamed(family, apisixPrefix, this.#prefix)))
+    }
     return { contentType: registry.contentType, text: await registry.metrics() }
   }
 

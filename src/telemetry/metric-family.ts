@@ -29,6 +29,16 @@ export function counterFamily(name: string, help: string, value: number): Metric
   return { name, help, type: 'counter', values: [{ labels: {}, value }] }
 }
 
+/** The family under a name that begins with `to`, where its own begins with `from`. */
+export function renamed(family: MetricFamily, from: string, to: string): MetricFamily {
+  if (from === to || !family.name.startsWith(from)) return family
+  const rename = (name: string) => to + name.slice(from.length)
+  const values = family.values.map((sample) =>
+    sample.metricName === undefined ? sample : { ...sample, metricName: rename(sample.metricName) },
+  )
+  return { ...family, name: rename(family.name), values }
+}
+
 /** The lines of one label set; `values` as `Series` of metrics.ts lays them out. */
 export function samplesOf(
   definition: MetricDefinition,
@@ -36,7 +46,7 @@ export function samplesOf(
   values: Float64Array,
 ): Sample[] {
   const labels = Object.fromEntries(definition.labelNames.map((name, index) => [name, labelValues[index]!]))
-  if (definition.kind === 'counter') return [{ labels, value: values[0]! }]
+  if (definition.kind !== 'histogram') return [{ labels, value: values[0]! }]
   const { name, buckets } = definition
   const samples: Sample[] = []
   let count = 0

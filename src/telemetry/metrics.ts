@@ -17,9 +17,10 @@ export interface Series {
 export interface MetricDefinition {
   name: string
   help: string
-  kind: 'counter' | 'histogram'
+  /** A gauge is counted like a counter, and may go down: threads show the sum of what each has. */
+  kind: 'counter' | 'gauge' | 'histogram'
   labelNames: readonly string[]
-  /** Upper bounds, rising; empty for a counter. */
+  /** Upper bounds, rising; of histograms only. */
   buckets: readonly number[]
 }
 
@@ -45,6 +46,8 @@ export class Registry {
   readonly #announce: (announcement: Announcement) => void
   readonly #labelSetsPerMetric: number
   readonly #metrics = new Map<string, Counter | Histogram>()
+  /** Slots of gauges: what they show is not what was counted, but what there is. */
+  readonly #gauges: number[] = []
   #used = 0
   #series = 0
 
@@ -61,6 +64,12 @@ export class Registry {
   /** The same counter for every caller that names it; throws when the name has another shape already. */
   counter(name: string, help: string, labelNames: readonly string[] = []): Counter {
     const definition: MetricDefinition = { name, help, kind: 'counter', labelNames, buckets: [] }
+    return this.#define(definition, (labelSets) => new Counter(definition, labelSets, this.#values))
+  }
+
+  /** What there is at the moment, counted up and down. */
+  gauge(name: string, help: string, labelNames: readonly string[] = []): Counter {
+    const definition: MetricDefinition = { name, help, kind: 'gauge', labelNames, buckets: [] }
     return this.#define(definition, (labelSets) => new Counter(definition, labelSets, this.#values))
   }
 
@@ -85,9 +94,11 @@ export class Registry {
     return this.#series
   }
 
-  /** Sets every value to 0. Slots that were given out stay valid. @returns how many label sets there are */
+  /** Sets every count to 0. Slots that were given out stay valid. @returns how many label sets there are */
   clear(): number {
+    const gauges = this.#gauges.map((slot) => this.#values[slot]!)
     this.#values.fill(0, 0, this.#used)
+    for (const [position, slot] of this.#gauges.entries()) this.#values[slot] = gauges[position]!
     return this.#series
   }
 
@@ -99,7 +110,7 @@ export class Registry {
       }
       return known as T
     }
-    const width = definition.kind === 'counter' ? 1 : definition.buckets.length + 2
+    const width = widthOf(definition)
     const reserve = (labels: readonly string[]) => this.#reserve(definition, labels, width)
     this.#announce({ type: 'metric', definition })
     const overflow = reserve(definition.labelNames.map(() => overflowLabel))
@@ -115,6 +126,7 @@ export class Registry {
     const slot = this.#used
     this.#used += width
     this.#series++
+    if (definition.kind === 'gauge') this.#gauges.push(slot)
     this.#announce({ type: 'series', series: { metric: definition.name, labels, slot } })
     return slot
   }
@@ -191,6 +203,11 @@ export class Histogram {
     this.#values[slot + bucket]! += 1
     this.#values[slot + bounds.length + 1]! += value
   }
+}
+
+/** Slots of one series. */
+export function widthOf({ kind, buckets }: MetricDefinition): number {
+  return kind === 'histogram' ? buckets.length + 2 : 1
 }
 
 function shapeOf(definition: MetricDefinition): string {

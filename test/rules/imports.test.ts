@@ -25,6 +25,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'config/expression.ts',
     'config/json-path.ts',
     'config/addresses.ts',
+    'config/prometheus-settings.ts',
     'proxy/addresses.ts',
     'proxy/expression.ts',
     'proxy/json-path.ts',

@@ -43,6 +43,13 @@ export class Store {
     return this.#resources.get(kind)?.size ?? 0
   }
 
+  /** The revision of the last change among the resources of that kind; 0: there are none. */
+  modified(kind: string): number {
+    let last = 0
+    for (const { modified } of this.#of(kind)) last = Math.max(last, modified)
+    return last
+  }
+
   kinds(): Iterable<string> {
     return this.#resources.keys()
   }

@@ -56,6 +56,7 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
   const presences = new Presences(createLoadTable(1, fewPresences), 1)
   const resources = new PolicyResources()
   resources.change(diffPlans(null, plan), () => {})
+  const { prometheus } = plan.settings
   const services: PolicyServices = {
     limiter: {
       key: (text) => limiter.key(text),
@@ -65,7 +66,9 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
       enter: (key, limit) => presences.enter(key, limit),
     },
     delays: new Delays(),
-    metrics: { counter: () => nothing, histogram: () => nothing },
+    metrics: { gauge: () => nothing, counter: () => nothing, histogram: () => nothing },
+    prometheus,
+    publicApi: (path) => (path === prometheus.path ? async () => ({ status: 200 }) : undefined),
     lines: () => ({ write() {} }),
     log: { debug() {}, info() {}, warn() {}, error() {} },
     variable: compileVariable,

@@ -3,6 +3,7 @@
  * What was used and what was not is reported, so that nothing is lost in silence.
  */
 import type { PathSegment } from '../problem.ts'
+import { shapedMetrics } from '../prometheus-settings.ts'
 import { below, type Place, type Report } from '../report.ts'
 import { discoveryOfApisix } from './apisix-discovery.ts'
 
@@ -68,6 +69,8 @@ const withoutCounterpart = [
   'etcd',
   'plugins',
   'stream_plugins',
+  // Metrics are as fresh as the question for them.
+  'plugin_attr.prometheus.refresh_interval',
 ]
 
 const ignoredHints: Readonly<Record<string, string | undefined>> = {
@@ -147,6 +150,15 @@ const translations: Readonly<Record<string, Translation>> = {
   'plugin_attr.prometheus.enable_export_server': into('metrics', 'enabled', isBoolean),
   'plugin_attr.prometheus.export_addr.ip': into('metrics', 'host', isString),
   'plugin_attr.prometheus.export_addr.port': into('metrics', 'port', isNumber),
+  'plugin_attr.prometheus.export_uri': into('prometheus', 'path', isString),
+  'plugin_attr.prometheus.metric_prefix': into('prometheus', 'prefix', isString),
+  'plugin_attr.prometheus.default_buckets': into('prometheus', 'latency_buckets', Array.isArray),
+  ...Object.fromEntries(
+    shapedMetrics.flatMap((metric) => [
+      [`plugin_attr.prometheus.metrics.${metric}.extra_labels`, labelsOf(metric)],
+      [`plugin_attr.prometheus.metrics.${metric}.expire`, expiryOf(metric)],
+    ]),
+  ),
   'nginx_config.worker_processes': to('workers', (value) => value === 'auto' || isNumber(value)),
   'nginx_config.worker_shutdown_timeout': into('timeouts', 'drain', isTime, fromTime),
   'nginx_config.http.keepalive_timeout': into('timeouts', 'keepalive', isTime, fromTime),
@@ -223,6 +235,24 @@ function into(
     gateway[section] = { ...(gateway[section] as object | undefined), ...beside, [field]: translate(value) }
     return `${section}.${field}`
   }
+}
+
+/** APISIX has a list of maps with one label each. */
+function labelsOf(metric: string): Translation {
+  return (value, gateway) => {
+    if (!(Array.isArray(value) && value.every(isMap))) return undefined
+    return put(gateway, 'extra_labels', metric, Object.assign({}, ...value))
+  }
+}
+
+function expiryOf(metric: string): Translation {
+  return (seconds, gateway) => (isNumber(seconds) ? put(gateway, 'expire', metric, `${seconds}s`) : undefined)
+}
+
+function put(gateway: Gateway, field: string, metric: string, value: unknown): string {
+  const prometheus = (gateway.prometheus ?? {}) as Record<string, object | undefined>
+  gateway.prometheus = { ...prometheus, [field]: { ...prometheus[field], [metric]: value } }
+  return `prometheus.${field}.${metric}`
 }
 
 /** APISIX takes a port, or a port with an address. Without one it listens on every address. */

@@ -1,11 +1,13 @@
 /** What the gateway offers a policy. Every service here can be faked: see `testing.ts`. */
 import type { ContractSpec, PluginConfig } from '../../config/plan.ts'
+import type { PrometheusSettings } from '../../config/prometheus-settings.ts'
 import type {
   BindingInfo,
   Consumer,
   Exchange,
   PolicyBindingContext,
   PolicyHandlers,
+  Verdict,
 } from '../../proxy/exchange.ts'
 import type { Presence } from '../../proxy/shared/presences.ts'
 import type { FoundCredential } from './credentials.ts'
@@ -28,6 +30,10 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
   /** Requests that wait before they go on. */
   readonly delays: Delays
   readonly metrics: Metrics
+  /** How the operator wants metrics to be labelled. */
+  readonly prometheus: PrometheusSettings
+  /** What the gateway shows of itself to clients, by its path; undefined: nothing stands there. */
+  publicApi(path: string): PublicApi | undefined
   /** Opens a sink once; every binding that names the same target shares it. */
   lines(target: LineTarget): LineSink
   /** A getter for one APISIX variable (`remote_addr`, `http_user_agent`, `arg_page`); undefined: not there. */
@@ -131,9 +137,14 @@ export interface Limiter {
 
 /** Series are found once by their label values and then addressed by slot, so that counting is one addition. */
 export interface Metrics {
+  /** What there is at the moment: `add` counts up and down. */
+  gauge(name: string, help: string, labelNames: readonly string[]): Counter
   counter(name: string, help: string, labelNames: readonly string[]): Counter
   histogram(name: string, help: string, labelNames: readonly string[], buckets: readonly number[]): Histogram
 }
+
+/** Answers a request in place of an upstream. */
+export type PublicApi = (exchange: Exchange) => Promise<Verdict>
 
 export interface Counter {
   slot(labelValues: readonly string[]): number

@@ -1,6 +1,7 @@
 /** Everything that the author of a policy needs. `testing.ts` beside it holds what its tests need. */
 
 export { addressProblem } from '../../config/addresses.ts'
+export type { PrometheusSettings } from '../../config/prometheus-settings.ts'
 export { type Static, Type } from '../../config/type.ts'
 export { AddressSet } from '../../proxy/addresses.ts'
 export type {
@@ -39,6 +40,7 @@ export type {
   PolicyHost,
   PolicyLog,
   Presence,
+  PublicApi,
 } from './host.ts'
 export { compileJsonPath, type JsonQuery } from './json-path.ts'
 export { definePolicy, type Policy, type PolicyDefinition } from './policy.ts'

@@ -5,6 +5,7 @@
 
 import type { Static, TObject } from 'typebox'
 import type { ConsumerSpec, ContractSpec, CredentialSpec, PluginConfig, Plugins } from '../../config/plan.ts'
+import { type PrometheusInput, prometheusSettings } from '../../config/prometheus-settings.ts'
 import { checkSchema } from '../../config/schema.ts'
 import type { BindingInfo, Exchange, PolicyHandlers, Verdict } from '../../proxy/exchange.ts'
 import { compileCondition } from '../../proxy/expression.ts'
@@ -21,6 +22,7 @@ import type {
   LineTarget,
   PolicyHost,
   Presence,
+  PublicApi,
 } from './host.ts'
 import type { AnyPolicy, Policy } from './policy.ts'
 import { FakeExchange, type FakeRequest, type FakeResponse, type UpstreamCopy } from './testing-exchange.ts'
@@ -43,6 +45,9 @@ export interface BindOptions<Config, Metadata> {
   binding?: Partial<BindingInfo> & { owner?: string }
   /** Those that the policy may set up in its own place. */
   policies?: readonly AnyPolicy[]
+  /** What the operator's settings say of metrics. */
+  prometheus?: PrometheusInput
+  publicApis?: Readonly<Record<string, PublicApi>>
   /** Variables beside those that the fake exchange knows. */
   variables?: Readonly<Record<string, string>>
 }
@@ -138,6 +143,8 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     limiter: new FakeLimiter(clock),
     delays: clock,
     metrics,
+    prometheus: prometheusSettings(options.prometheus ?? {}),
+    publicApi: (path) => options.publicApis?.[path],
     lines: (_target: LineTarget) => ({ write: (line) => lines.push(line) }),
     variable: (name) => (exchange) => options.variables?.[name] ?? (exchange as FakeExchange).variable(name),
     holdBody() {},
@@ -346,6 +353,10 @@ interface FakeSeries {
 
 class FakeMetrics {
   readonly #series: FakeSeries[] = []
+
+  gauge(metric: string, help: string, labelNames: readonly string[]) {
+    return this.counter(metric, help, labelNames)
+  }
 
   counter(metric: string, _help: string, labelNames: readonly string[]) {
     return {

@@ -1,4 +1,4 @@
-import type { Counter, Histogram, Metrics } from '../kit/index.ts'
+import type { Counter, Histogram, Metrics, PrometheusSettings } from '../kit/index.ts'
 
 /** Labels of each metric, in the order in which APISIX exposes them. */
 export const metricLabels = {
@@ -45,8 +45,39 @@ export const structuralLabels: Readonly<Record<MetricName, string>> = {
   bandwidth: 'type',
 }
 
-/** Milliseconds. */
-const latencyBuckets = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000]
+/** Labels of the metrics of language models, which metadata may switch off; policies of the AI family count them. */
+const llmLabels = [
+  'route_id',
+  'service_id',
+  'consumer',
+  'node',
+  'request_type',
+  'request_llm_model',
+  'llm_model',
+]
+const cacheLabels = [
+  'route',
+  'route_id',
+  'service',
+  'service_id',
+  'consumer',
+  'node',
+  'request_type',
+  'request_llm_model',
+  'llm_model',
+]
+export const llmMetricLabels = {
+  llm_latency: llmLabels,
+  llm_prompt_tokens: llmLabels,
+  llm_completion_tokens: llmLabels,
+  llm_active_connections: [...cacheLabels, 'matched_uri', 'matched_host'],
+  llm_prompt_tokens_dist: llmLabels,
+  llm_completion_tokens_dist: llmLabels,
+  ai_cache_hits_total: cacheLabels,
+  ai_cache_misses_total: cacheLabels,
+  ai_cache_bypasses_total: cacheLabels,
+  ai_cache_embedding_latency: cacheLabels,
+} as const
 
 export interface Instruments {
   readonly status: Counter
@@ -57,19 +88,23 @@ export interface Instruments {
 const known = new WeakMap<Metrics, Instruments>()
 
 /** The metrics of this policy, defined once however many bindings there are. */
-export function instrumentsOf(metrics: Metrics): Instruments {
+export function instrumentsOf(
+  metrics: Metrics,
+  { latency_buckets: buckets, extra_labels: extra }: PrometheusSettings,
+): Instruments {
+  const labels = (metric: MetricName) => [...metricLabels[metric], ...Object.keys(extra[metric] ?? {})]
   const instruments = known.get(metrics) ?? {
-    status: metrics.counter('apisix_http_status', 'HTTP status codes per service', metricLabels.http_status),
+    status: metrics.counter('apisix_http_status', 'HTTP status codes per service', labels('http_status')),
     latency: metrics.histogram(
       'apisix_http_latency',
       'HTTP request latency in milliseconds per service',
-      metricLabels.http_latency,
-      latencyBuckets,
+      labels('http_latency'),
+      buckets,
     ),
     bandwidth: metrics.counter(
       'apisix_bandwidth',
       'Total bandwidth in bytes consumed per service',
-      metricLabels.bandwidth,
+      labels('bandwidth'),
     ),
   }
   known.set(metrics, instruments)

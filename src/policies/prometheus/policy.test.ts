@@ -99,3 +99,45 @@ test('metadata empties labels, never those that tell series apart', async () => 
   const structural = { disabled_labels: { http_status: ['code'] } }
   assert.throws(() => bindPolicy(policy, { metadata: structural }), /disabled_labels/)
 })
+
+test('labels of the operator come after the others, each metric with its own', async () => {
+  const prometheus = {
+    extra_labels: {
+      http_status: { agent: '$http_user_agent', none: '$dummy' },
+      bandwidth: { kind: 'x-$http_kind' },
+    },
+  }
+  const bound = bindPolicy(policy, { prometheus })
+  for (const agent of ['one', 'two', 'one']) {
+    await bound.run({ headers: { 'user-agent': agent, kind: 'k' } })
+  }
+  const series = bound.series()
+  const statuses = series.filter((line) => line.startsWith('apisix_http_status{'))
+  assert.deepEqual(
+    statuses.map((line) => line.slice(line.indexOf('response_source'))),
+    [
+      'response_source="upstream",agent="one",none=""} 2',
+      'response_source="upstream",agent="two",none=""} 1',
+    ],
+  )
+  assert.ok(series.some((line) => /^apisix_bandwidth.*llm_model="",kind="x-k"\}/.test(line)))
+  assert.ok(series.every((line) => !line.startsWith('apisix_http_latency') || line.includes('llm_model=""}')))
+})
+
+test('a value of a label of the operator is no longer than 256 characters', async () => {
+  const bound = bindPolicy(policy, {
+    prometheus: { extra_labels: { http_status: { agent: '$http_user_agent' } } },
+  })
+  await bound.run({ headers: { 'user-agent': 'a'.repeat(5000) } })
+  assert.ok(bound.series().some((line) => line.includes(`agent="${'a'.repeat(256)}"`)))
+})
+
+test('labels of language models may be left empty before there are any', () => {
+  bindPolicy(policy, {
+    metadata: { disabled_labels: { llm_latency: ['node'], ai_cache_hits_total: ['route_id'] } },
+  })
+  assert.throws(
+    () => bindPolicy(policy, { metadata: { disabled_labels: { ai_cache_hits_total: ['layer'] } } }),
+    /ai_cache_hits_total/,
+  )
+})

@@ -1,9 +1,20 @@
 import { type BindingInfo, definePolicy, type Exchange, openInApisix, Type } from '../kit/index.ts'
-import { instrumentsOf, type MetricName, metricLabels, structuralLabels } from './instruments.ts'
+import { ExtraLabels } from './extra-labels.ts'
+import {
+  instrumentsOf,
+  llmMetricLabels,
+  type MetricName,
+  metricLabels,
+  structuralLabels,
+} from './instruments.ts'
 import { type ResponseSource, Series, SeriesTree } from './series.ts'
 
 /** Series remembered by one binding; endpoints that come and go would otherwise add up for ever. */
 const seriesKept = 10_000
+
+const llmLabels = Object.fromEntries(
+  Object.entries(llmMetricLabels).map(([metric, labels]) => [metric, labelsToLeaveEmpty([...labels])]),
+) as Record<keyof typeof llmMetricLabels, ReturnType<typeof labelsToLeaveEmpty>>
 
 /** Counts statuses, latencies and bytes; names and labels of APISIX's `prometheus`. */
 export default definePolicy({
@@ -13,7 +24,10 @@ export default definePolicy({
     'Metrics: `apisix_http_status`, `apisix_http_latency` (milliseconds; types request, upstream, ' +
     'apisix) and `apisix_bandwidth` (bytes of heads and bodies; types ingress, egress). `response_source` is ' +
     '`upstream`, `apisix` for answers of the gateway and `nginx`, as in APISIX, for its answers in ' +
-    'place of an upstream that failed.',
+    'place of an upstream that failed.\n\nThe metrics are at `/apisix/prometheus/metrics` and `/metrics` of ' +
+    '`gateway.metrics`, and on a route with `public-api` for clients of the traffic port. `gateway.prometheus` has ' +
+    'their prefix, buckets, further labels and lifetimes; APISIX\u2019s `plugin_attr.prometheus` is understood. A metric ' +
+    'has at most 10000 label sets on each thread; what is beyond them counts under the label `_overflow`.',
   yieldsToRoute: true,
   stage: 'transform',
   priority: 500,
@@ -35,6 +49,7 @@ export default definePolicy({
             http_status: disabledLabels('http_status'),
             http_latency: disabledLabels('http_latency'),
             bandwidth: disabledLabels('bandwidth'),
+            ...llmLabels,
           },
           { additionalProperties: false, description: 'Labels to leave empty, by metric.' },
         ),
@@ -43,7 +58,8 @@ export default definePolicy({
     openInApisix,
   ),
   create({ prefer_name: preferName }, host) {
-    const instruments = instrumentsOf(host.metrics)
+    const instruments = instrumentsOf(host.metrics, host.prometheus)
+    const extra = new ExtraLabels(host.prometheus.extra_labels, (text) => host.template(text))
     const disabled = host.metadata?.disabled_labels ?? {}
     let known = new SeriesTree()
     /** The branch of a binding: its labels are the same in every request. */
@@ -69,10 +85,12 @@ export default definePolicy({
       },
     }
 
-    function seriesOf({ binding, consumer, upstream }: Exchange): Series {
+    function seriesOf(exchange: Exchange): Series {
+      const { binding, consumer, upstream } = exchange
       const caller = consumer?.username ?? ''
       const node = upstream?.host ?? ''
-      const leaf = (binding ? branchOf(binding) : known).child(caller).child(node)
+      let leaf = (binding ? branchOf(binding) : known).child(caller).child(node)
+      if (extra.isUsed) for (const value of extra.read(exchange)) leaf = leaf.child(value)
       if (leaf.series) return leaf.series
 
       if (kept === seriesKept) {
@@ -92,6 +110,7 @@ export default definePolicy({
           node,
         },
         disabled,
+        extra.values,
       )
       return leaf.series
     }
@@ -113,6 +132,10 @@ function sourceOf({ response, upstream, rejectedBy }: Exchange): ResponseSource 
 }
 
 function disabledLabels(metric: MetricName) {
-  const names: string[] = metricLabels[metric].filter((label) => label !== structuralLabels[metric])
+  const names = metricLabels[metric].filter((label) => label !== structuralLabels[metric])
+  return labelsToLeaveEmpty(names)
+}
+
+function labelsToLeaveEmpty(names: string[]) {
   return Type.Optional(Type.Array(Type.Enum(names), { description: 'Labels of this metric to leave empty.' }))
 }

@@ -18,6 +18,9 @@ export interface SeriesLabels {
 /** Labels that metadata switched off, by metric; their value is empty. */
 export type DisabledLabels = { readonly [Metric in MetricName]?: readonly string[] | undefined }
 
+/** Values of the operator's own labels, by metric, in their order. */
+export type ExtraValues = { readonly [Metric in MetricName]: readonly string[] }
+
 /** The slots of all series with the same labels, found once. */
 export class Series {
   readonly request: number
@@ -27,13 +30,15 @@ export class Series {
   readonly #instruments: Instruments
   readonly #labels: SeriesLabels
   readonly #disabled: DisabledLabels
+  readonly #extra: ExtraValues
   readonly #statuses = new Map<number, number>()
   #upstream = -1
 
-  constructor(instruments: Instruments, labels: SeriesLabels, disabled: DisabledLabels) {
+  constructor(instruments: Instruments, labels: SeriesLabels, disabled: DisabledLabels, extra: ExtraValues) {
     this.#instruments = instruments
     this.#labels = labels
     this.#disabled = disabled
+    this.#extra = extra
     const bandwidth = (type: string) => instruments.bandwidth.slot(this.#values('bandwidth', { type }))
     this.request = this.#latency('request')
     this.gateway = this.#latency('apisix')
@@ -63,15 +68,16 @@ export class Series {
     return this.#instruments.latency.slot(this.#values('http_latency', { type }))
   }
 
-  #values(metric: MetricName, own: Readonly<Record<string, string>>): string[] {
+  #values(metric: MetricName, particular: Readonly<Record<string, string>>): string[] {
     const disabled: readonly string[] = this.#disabled[metric] ?? []
     // Two more labels are about language models, which this gateway knows nothing of.
     const values: Readonly<Record<string, string>> = {
       request_type: 'traditional_http',
       ...this.#labels,
-      ...own,
+      ...particular,
     }
-    return metricLabels[metric].map((label) => (disabled.includes(label) ? '' : (values[label] ?? '')))
+    const own = metricLabels[metric].map((label) => (disabled.includes(label) ? '' : (values[label] ?? '')))
+    return [...own, ...this.#extra[metric]]
   }
 }
 
