@@ -24,6 +24,7 @@ import { sharedState } from './proxy/run-time-state.ts'
 import type { SpareThreads } from './proxy/spare-threads.ts'
 import { Supervisor } from './proxy/supervisor.ts'
 import type { Ports } from './proxy/thread-protocol.ts'
+import { certificateFamilies } from './proxy/tls/families.ts'
 import { Discovery } from './proxy/upstream/discovery/discovery.ts'
 import { discoveryFamilies } from './proxy/upstream/discovery/families.ts'
 import { healthFamilies } from './proxy/upstream/health/families.ts'
@@ -160,6 +161,7 @@ export class Gateway {
     })
     state.add(this.#loads.keeper)
     this.#exposition.addSource(() => loadFamilies(this.#loads, (key) => this.#upstreamName(key)))
+    this.#exposition.addSource(() => certificateFamilies(this.#supervisor.plan.ssls.values()))
     this.#exposition.addSource(() => secretFamilies(this.#secrets.counts))
     this.#exposition.addSource(() => storeFamilies(store))
     for (const cache of [this.#resolver, this.#secrets]) {

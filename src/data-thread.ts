@@ -68,7 +68,10 @@ class DataThread {
   readonly #dryPolicies: ReadonlyMap<string, PolicyFactory>
   #version = 0
 
-  constructor({ threadId, settings, memory }: ThreadStart, post: (message: ToControlThread) => void) {
+  constructor(
+    { threadId, settings, memory, ticketSecret }: ThreadStart,
+    post: (message: ToControlThread) => void,
+  ) {
     this.#post = post
     this.#log = new ThreadLog(threadId, settings.log.level, post)
     const metrics = new Registry(memory.metrics, (announcement) => post({ type: 'announce', announcement }))
@@ -107,6 +110,7 @@ class DataThread {
       counts: new EngineCounters(memory.counters),
       health: new HealthRegister(memory.health),
       log: this.#log,
+      ticketSecret,
     })
     this.#pulse = new ThreadPulse(memory.gauges)
     this.#state.add(

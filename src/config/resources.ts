@@ -548,6 +548,14 @@ export const pluginMetadataSchema = Type.Object(
   },
 )
 
+const serverName = (description: string) =>
+  Type.String({
+    pattern: '^(\\*|\\*?[0-9a-zA-Z-._\\[\\]:]+)$',
+    maxLength: 255,
+    description,
+    'x-form': 'a host name, or one with a leading wildcard such as `*.example.com`',
+  })
+
 export const sslSchema = Type.Object(
   {
     id: ownId('certificate'),
@@ -562,11 +570,11 @@ export const sslSchema = Type.Object(
     cert: Type.Optional(certificate('The certificate, with its chain, in PEM.')),
     key: Type.Optional(privateKey('Its private key, in PEM. Never answered.')),
     sni: Type.Optional(
-      host(
-        'The name that it is for; a leading `*` stands for one label. Clients that ask for none get none.',
+      serverName(
+        'The name that it is for; a leading `*` stands for one label, and `*` alone for every name.',
       ),
     ),
-    snis: Type.Optional(Type.Array(host('A name.'), { minItems: 1, description: 'Several names.' })),
+    snis: Type.Optional(Type.Array(serverName('A name.'), { minItems: 1, description: 'Several names.' })),
     certs: Type.Optional(
       Type.Array(certificate('A certificate.'), {
         description: 'Further certificates for the same names, of other kinds of key.',

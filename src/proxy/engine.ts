@@ -3,6 +3,7 @@ import type { Settings } from '../config/settings.ts'
 import type { Exchange, Verdict } from './exchange.ts'
 import type { Runtime } from './runtime.ts'
 import type { TimerWheel } from './timer-wheel.ts'
+import type { Certificates } from './tls/certificates.ts'
 import type { TrustedAddresses } from './trust.ts'
 import type { UpstreamFault } from './upstream/attempt.ts'
 import type { Endpoint } from './upstream/endpoint.ts'
@@ -17,6 +18,8 @@ export interface Engine {
   settings: Settings
   trusted: TrustedAddresses
   readonly runtime: Runtime
+  /** That clients are shown. */
+  readonly certificates: Certificates
   readonly wheel: TimerWheel
   readonly counts: Counts
   /** Bytes of request bodies that are held because their route depends on them. */

@@ -17,6 +17,8 @@ export const errors = {
   badRequest: define('bad_request', 400, 'client'),
   badTarget: define('bad_target', 400, 'client'),
   badHost: define('bad_host', 400, 'client'),
+  plainHttp: define('plain_http_on_tls_port', 400, 'client'),
+  clientCertificate: define('client_certificate_required', 400, 'client'),
   badBody: define('bad_request_body', 400, 'client'),
   headTimeout: define('request_head_timeout', 408, 'client'),
   bodyTimeout: define('request_body_timeout', 408, 'client'),
@@ -53,6 +55,10 @@ export const errors = {
   upstreamTimeout: define('upstream_timeout', 504, 'upstream'),
   badResponse: define('upstream_bad_response', 502, 'upstream'),
 } as const
+
+/** What nginx says to clients that speak without TLS where it is spoken. */
+const plainHttpText = 'The plain HTTP request was sent to HTTPS port'
+export const plainHttpPage = `<html>\r\n<head><title>400 ${plainHttpText}</title></head>\r\n<body>\r\n<center><h1>400 Bad Request</h1></center>\r\n<center>${plainHttpText}</center>\r\n</body>\r\n</html>\r\n`
 
 const pages = new Map<number, string>()
 

@@ -2,6 +2,7 @@
  * One request and its response, as policies and the rest of the proxy see it.
  * The engines (HTTP/1 today) implement these views over the bytes they read; nothing here copies a head into an object.
  */
+import type { X509Certificate } from 'node:crypto'
 import type { ConsumerSpec, PluginConfig } from '../config/plan.ts'
 import type { FilterDecision } from './filter.ts'
 
@@ -130,6 +131,26 @@ export interface ClientInfo {
   readonly localPort: number
   readonly scheme: 'http' | 'https'
   readonly listener: string
+  /** Null: the connection is not encrypted. */
+  readonly tls: TlsInfo | null
+}
+
+/** TLS with the client. */
+export interface TlsInfo {
+  /** The name that the client asked for, lower case; empty when it asked for none. */
+  readonly serverName: string
+  /** `TLSv1.3`. */
+  readonly protocol: string
+  readonly cipher: string
+  /** What was agreed on to be spoken inside; empty: nothing was said. */
+  readonly alpn: string
+  readonly isResumed: boolean
+  /**
+   * `SUCCESS`: the client showed a certificate that the authorities of this name vouch for. `NONE`: it showed none, or was
+   * not asked. Else `FAILED:` and a reason; then the certificate proves nothing.
+   */
+  readonly verify: string
+  readonly clientCertificate: X509Certificate | undefined
 }
 
 /** Monotonic milliseconds (performance.now); 0 means that the moment has not come. */

@@ -2,6 +2,7 @@
  * The control thread's part of the proxy: starts the data threads, puts one plan to work in all of them, replaces
  * those that die, and drains them at the end.
  */
+import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { applyInPlace, diffPlans, invertDelta, isEmptyDelta } from '../config/diff.ts'
 import {
@@ -134,6 +135,7 @@ export class Supervisor {
   readonly #loads: SharedArrayBuffer
   readonly #presences: SharedArrayBuffer
   readonly #slots: Slot[]
+  readonly #ticketSecret = randomBytes(32)
   readonly #whereabouts: Whereabouts
   /** Ends waits for a restart when the process ends. */
   readonly #ending = new AbortController()
@@ -459,6 +461,7 @@ export class Supervisor {
       nodes: this.#whereabouts.nodes(),
       health: health.slots(),
       memory,
+      ticketSecret: this.#ticketSecret,
     }
     const handle = new ThreadHandle(threads.take(), start, {
       report: (report) => this.#report(threadId, report),

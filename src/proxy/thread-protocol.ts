@@ -41,6 +41,8 @@ export interface ThreadStart {
   nodes: ServiceNodes
   health: readonly UpstreamSlots[]
   memory: ThreadMemory
+  /** That all threads make the keys of session tickets from. */
+  ticketSecret: Uint8Array
 }
 
 /** What a data thread can be asked for, and what it answers. */

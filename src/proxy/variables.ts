@@ -12,6 +12,7 @@ import { bodyField, formField, graphqlField, graphqlFields, type Value, wholeBod
 import { bearerClaim } from './claims.ts'
 import type { Exchange } from './exchange.ts'
 import { firstPair, percentDecoded } from './query.ts'
+import { tlsVariables } from './tls/variables.ts'
 
 export type { Value } from './body-variables.ts'
 
@@ -123,6 +124,8 @@ const named: Record<VariableName, Variable> = {
     const before = x.request.headers.getAll('x-forwarded-for')
     return before === undefined ? x.client.peerAddress : `${before}, ${x.client.peerAddress}`
   },
+
+  ...tlsVariables,
 
   // What the gateway made of it.
   route_id: (x) => present(x.binding?.routeId),

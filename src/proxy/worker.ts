@@ -1,4 +1,5 @@
 /** A data thread's proxy: listeners, connections, and the runtime of the current plan. */
+import { randomBytes } from 'node:crypto'
 import net from 'node:net'
 import type { PlanDelta } from '../config/plan.ts'
 import type { ListenerSettings, Settings } from '../config/settings.ts'
@@ -11,12 +12,16 @@ import type { Explanation } from './explain/explanation.ts'
 import { setBodyLimits } from './held-body.ts'
 import { ClientConnection } from './http1/client-connection.ts'
 import { ClientFacts } from './http1/client-facts.ts'
-import { acceptConnections, Wire } from './http1/wire.ts'
+import { acceptConnections, readByEvents, type SocketMaker, Wire } from './http1/wire.ts'
 import { Unavailable } from './pipeline.ts'
 import type { StateKeeper } from './run-time-state.ts'
 import { Runtime } from './runtime.ts'
 import type { LoadTable } from './shared/load-table.ts'
 import { TimerWheel } from './timer-wheel.ts'
+import { TlsAcceptor, type TlsOwner } from './tls/acceptor.ts'
+import { Certificates } from './tls/certificates.ts'
+import type { ClientTls } from './tls/client-tls.ts'
+import { TicketKeys } from './tls/ticket-keys.ts'
 import { TrustedAddresses } from './trust.ts'
 import type { UpstreamFault } from './upstream/attempt.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
@@ -46,14 +51,17 @@ export interface WorkerOptions {
   counts: Counts
   health: HealthRegister
   log: WorkerLog
+  /** That the threads of a process make the keys of session tickets from. Default: one of its own. */
+  ticketSecret?: Uint8Array
 }
 
 export class Worker {
   private readonly engine: Engine
   private readonly servers: net.Server[] = []
-  private readonly open = new Set<ClientConnection>()
+  private readonly opened = new Set<ClientConnection>()
   private readonly connections: ConnectionCounts
   private emptied: (() => void) | null = null
+  private readonly tls: TlsAcceptor
 
   constructor(options: WorkerOptions) {
     const { settings, log } = options
@@ -67,6 +75,7 @@ export class Worker {
     this.engine = {
       settings,
       trusted: new TrustedAddresses(settings.trusted_addresses),
+      certificates: new Certificates(),
       runtime: new Runtime(options.policies, settings.router, policyFailed, options.health, options.loads),
       wheel: new TimerWheel(),
       counts: options.counts,
@@ -80,13 +89,19 @@ export class Worker {
         log.warn({ policy, status: verdict.status, route }, 'shadow policy would have answered')
       },
     }
+    const tickets = new TicketKeys(options.ticketSecret ?? randomBytes(32))
+    this.tls = new TlsAcceptor(this.engine, this.engine.certificates, tickets, this.tlsOwner(), log)
   }
 
   /** Swaps the plan between two requests. @throws when it cannot be put to work; then nothing has changed */
   apply(delta: PlanDelta): void {
-    this.engine.runtime.apply(delta)
+    const { engine } = this
+    engine.runtime.apply(delta)
+    const { settings = engine.settings, put, remove } = delta
+    if (delta.settings !== undefined || put.ssls !== undefined || remove.ssls !== undefined)
+      engine.certificates.use(engine.runtime.resources.ssls, settings.tls)
     if (delta.settings === undefined) return
-    this.engine.settings = delta.settings
+    engine.settings = delta.settings
     setBodyLimits(delta.settings)
     this.engine.trusted = new TrustedAddresses(delta.settings.trusted_addresses)
   }
@@ -127,11 +142,11 @@ export class Worker {
   async listen(ports: ReadonlyMap<string, number> = new Map()): Promise<{ name: string; port: number }[]> {
     const opened: { name: string; port: number }[] = []
     for (const listener of this.engine.settings.listeners) {
-      if (listener.protocol === 'https')
-        throw new Error('TLS on listeners is not supported by this version yet')
       const server = net.createServer({ allowHalfOpen: true, noDelay: true })
       await listening(server, listener, ports.get(listener.name) ?? listener.port)
-      acceptConnections(server, (make) => this.accept(make, listener.name))
+      if (listener.protocol === 'https')
+        server.on('connection', (socket) => this.acceptTls(socket, listener.name))
+      else acceptConnections(server, (make) => this.accept(make, listener.name))
       this.servers.push(server)
       opened.push({ name: listener.name, port: (server.address() as net.AddressInfo).port })
     }
@@ -143,8 +158,8 @@ export class Worker {
     clock.tick()
     this.engine.draining = true
     for (const server of this.servers) server.close()
-    for (const connection of [...this.open]) connection.drain()
-    if (this.open.size > 0) {
+    for (const connection of [...this.opened]) connection.drain()
+    if (this.count > 0) {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.emptied = resolve
       const grace = setTimeout(resolve, this.engine.settings.timeouts.drain)
@@ -156,22 +171,54 @@ export class Worker {
 
   close(): void {
     for (const server of this.servers) server.close()
-    for (const connection of this.open) connection.wire.destroy()
+    this.tls.close()
+    for (const connection of this.opened) connection.wire.destroy()
     this.engine.runtime.retire()
     this.engine.wheel.close()
   }
 
-  private accept(make: ConstructorParameters<typeof Wire>[2], listener: string): void {
-    const { engine } = this
+  private tlsOwner(): TlsOwner {
+    return {
+      secured: (socket, plain, facts, listener) => {
+        const { wire } = this.open((onread) => readByEvents(socket, onread), listener, facts)
+        wire.plain = plain
+      },
+      unsecured: (socket, listener) => {
+        this.open((onread) => readByEvents(socket, onread), listener, null).refusePlain()
+      },
+      failed: () => this.closed(),
+    }
+  }
+
+  /** Connections, and handshakes that may become some. */
+  private get count(): number {
+    return this.opened.size + this.tls.pending
+  }
+
+  private accept(make: SocketMaker, listener: string): void {
     clock.tick()
+    if (this.admit()) this.open(make, listener, null)
+    else new Wire(silent, this.engine.wheel, make).destroy()
+  }
+
+  private acceptTls(socket: net.Socket, listener: string): void {
+    clock.tick()
+    if (this.admit()) this.tls.accept(socket, listener)
+    else socket.destroy()
+  }
+
+  /** Counts one more connection. @returns false when there are as many as there may be */
+  private admit(): boolean {
+    const { counts, settings } = this.engine
+    const isAdmitted = this.connections.open(settings.limits.connections)
+    counts.add(isAdmitted ? engineCounter.connections_accepted : engineCounter.connections_refused, 1)
+    return isAdmitted
+  }
+
+  private open(make: SocketMaker, listener: string, tls: ClientTls | null): ClientConnection {
+    const { engine } = this
     // The owner needs the wire and the wire an owner: the connection takes its place before anything can arrive.
     const wire = new Wire(silent, engine.wheel, make)
-    if (!this.connections.open(engine.settings.limits.connections)) {
-      engine.counts.add(engineCounter.connections_refused, 1)
-      wire.destroy()
-      return
-    }
-    engine.counts.add(engineCounter.connections_accepted, 1)
     const { socket } = wire
     const facts = new ClientFacts(
       socket.remoteAddress ?? '',
@@ -181,16 +228,22 @@ export class Worker {
       listener,
       engine.trusted,
       engine.settings.forwarding,
+      tls,
     )
     const connection = new ClientConnection(wire, facts, engine, (gone) => this.gone(gone))
     wire.owner = connection
-    this.open.add(connection)
+    this.opened.add(connection)
+    return connection
   }
 
   private gone(connection: ClientConnection): void {
-    this.open.delete(connection)
+    this.opened.delete(connection)
+    this.closed()
+  }
+
+  private closed(): void {
     this.connections.close()
-    if (this.open.size === 0) this.emptied?.()
+    if (this.count === 0) this.emptied?.()
   }
 }
 

@@ -27,6 +27,9 @@ export const engineCounter = {
   /** Policies that threw. */
   policy_errors: 15,
   rejected_by_policy: 16,
+  tls_handshakes: 17,
+  /** Connections to a listener with TLS that ended before their handshake did. */
+  tls_handshake_failures: 18,
 } as const
 
 export type EngineCounterName = keyof typeof engineCounter
@@ -49,6 +52,8 @@ export const engineCounterHelp: Record<EngineCounterName, string> = {
   write_stalls: 'Connections closed because the client took nothing.',
   policy_errors: 'Policies that threw.',
   rejected_by_policy: 'Requests answered by a policy.',
+  tls_handshakes: 'TLS handshakes with clients that were completed.',
+  tls_handshake_failures: 'Connections that ended before their TLS handshake did.',
 }
 
 const size = Object.keys(engineCounter).length

@@ -30,12 +30,14 @@ export class Authority implements Certificate {
   readonly certFile: string
   readonly keyFile: string
   readonly folder: string
-  private made = 0
+  /** Of this authority and those below it, which share a folder. */
+  private readonly names: { made: number }
   private readonly chain: string
 
   constructor(name = 'Test Authority', above?: Authority) {
     this.folder = above?.folder ?? mkdtempSync(join(tmpdir(), 'sluice-certificates-'))
-    const id = above === undefined ? 'ca' : `ca-${above.made++}`
+    this.names = above?.names ?? { made: 0 }
+    const id = `ca-${this.names.made++}`
     this.certFile = join(this.folder, `${id}.crt`)
     this.keyFile = join(this.folder, `${id}.key`)
     makeKey('ec', this.keyFile)
@@ -59,11 +61,11 @@ export class Authority implements Certificate {
     }
     this.cert = readFileSync(this.certFile, 'utf8')
     this.key = readFileSync(this.keyFile, 'utf8')
-    this.chain = above === undefined ? '' : this.cert
+    this.chain = above === undefined ? '' : this.cert + above.chain
   }
 
   issue({ names = [], kind = 'ec', days = 2, subject }: CertificateOptions = {}): Certificate {
-    const id = `leaf-${this.certFile.length}-${this.made++}`
+    const id = `leaf-${this.names.made++}`
     const certFile = join(this.folder, `${id}.crt`)
     const keyFile = join(this.folder, `${id}.key`)
     makeKey(kind, keyFile)

@@ -105,6 +105,7 @@ export class FakeExchange implements Exchange {
       localPort: 9080,
       scheme: 'http',
       listener: 'http',
+      tls: null,
     }
     const duration = response.duration ?? 5
     const upstreamStart = response.notProxied ? 0 : 1000 + duration - (response.upstreamDuration ?? duration)

@@ -139,6 +139,12 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
     else this.wire.setDeadline(now + crossingTime)
   }
 
+  /** The client speaks without TLS where it is spoken. */
+  refusePlain(): void {
+    this.refuse(errors.plainHttp)
+    this.wire.flush()
+  }
+
   // What the wire tells.
 
   onBytes(bytes: Buffer, length: number): void {
@@ -306,6 +312,14 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
 
   private route(exchange: Http1Exchange): void {
     const { facts } = this
+    const { tls } = facts
+    if (tls !== null && this.engine.certificates.guardsHosts) {
+      if (!this.engine.certificates.admits(tls, exchange.host, exchange.path)) {
+        this.keepAlive = false
+        this.fail(errors.clientCertificate)
+        return
+      }
+    }
     cleanRequest(this.parsed, facts.isTrusted, this.parsed.minor === 1)
     if (facts.isTrusted) exchange.client = facts.forRequest(exchange)
     this.match(exchange)

@@ -2,6 +2,7 @@
 
 import type { Settings } from '../../config/settings.ts'
 import type { ClientInfo } from '../exchange.ts'
+import type { ClientTls } from '../tls/client-tls.ts'
 import type { TrustedAddresses } from '../trust.ts'
 import type { Http1Exchange } from './http1-exchange.ts'
 import { Field } from './known-fields.ts'
@@ -12,8 +13,9 @@ export class ClientFacts implements ClientInfo {
   readonly peerPort: number
   readonly localAddress: string
   readonly localPort: number
-  readonly scheme = 'http'
+  readonly scheme: 'http' | 'https'
   readonly listener: string
+  readonly tls: ClientTls | null
   /** The peer's X-Forwarded-* fields are believed. */
   readonly isTrusted: boolean
   private readonly trust: TrustedAddresses
@@ -29,6 +31,7 @@ export class ClientFacts implements ClientInfo {
     listener: string,
     trust: TrustedAddresses,
     forwarding: Settings['forwarding'],
+    tls: ClientTls | null = null,
   ) {
     this.peerAddress = withoutMapping(peerAddress)
     this.address = this.peerAddress
@@ -36,12 +39,14 @@ export class ClientFacts implements ClientInfo {
     this.localAddress = withoutMapping(localAddress)
     this.localPort = localPort
     this.listener = listener
+    this.tls = tls
+    this.scheme = tls === null ? 'http' : 'https'
     this.trust = trust
     this.isTrusted = trust.includes(this.peerAddress)
     this.forwarding = forwarding
     this.fixedLines =
       `X-Real-IP: ${this.peerAddress}\r\nX-Forwarded-For: ${this.peerAddress}\r\n` +
-      `X-Forwarded-Proto: http\r\nX-Forwarded-Port: ${localPort}\r\n`
+      `X-Forwarded-Proto: ${this.scheme}\r\nX-Forwarded-Port: ${localPort}\r\n`
   }
 
   /** The client of one request: behind a trusted peer it can differ from one to the next. */
@@ -79,13 +84,13 @@ export class ClientFacts implements ClientInfo {
     let lines =
       `X-Real-IP: ${exchange.client.address}\r\n` +
       `X-Forwarded-For: ${forwardedFor === undefined ? '' : `${forwardedFor}, `}${this.peerAddress}\r\n` +
-      `X-Forwarded-Proto: ${seen.get(Field.xForwardedProto) ?? 'http'}\r\n` +
+      `X-Forwarded-Proto: ${seen.get(Field.xForwardedProto) ?? this.scheme}\r\n` +
       `X-Forwarded-Port: ${seen.get(Field.xForwardedPort) ?? this.localPort}\r\n`
     const host = seen.get(Field.xForwardedHost) ?? exchange.host
     if (host !== '') lines += `X-Forwarded-Host: ${host}\r\n`
     if (this.forwarding.forwarded) {
       const before = seen.get(Field.forwarded)
-      const own = `for=${forwardedNode(this.peerAddress)};proto=http;host="${exchange.host}"`
+      const own = `for=${forwardedNode(this.peerAddress)};proto=${this.scheme};host="${exchange.host}"`
       lines += `Forwarded: ${before === undefined ? '' : `${before}, `}${own}\r\n`
     }
     return lines

@@ -1,5 +1,5 @@
 /** Answers that the gateway makes itself: of policies, and for its errors. */
-import { errors, type GatewayError, reasonPhrase, statusPage } from '../errors.ts'
+import { errors, type GatewayError, plainHttpPage, reasonPhrase, statusPage } from '../errors.ts'
 import type { Verdict } from '../exchange.ts'
 import { Parse } from './head.ts'
 import type { HeaderEdits } from './header-edits.ts'
@@ -11,7 +11,8 @@ export interface AnswerContent {
 }
 
 export function errorContent(error: GatewayError): AnswerContent {
-  return { contentType: 'text/html; charset=utf-8', body: statusPage(error.status) }
+  const body = error === errors.plainHttp ? plainHttpPage : statusPage(error.status)
+  return { contentType: 'text/html; charset=utf-8', body }
 }
 
 export function verdictContent(verdict: Verdict): AnswerContent {

@@ -54,6 +54,8 @@ export class Wire implements Deadline {
 
   /** Bytes go to the handle of the socket; else, as with TLS, through the socket. */
   private readonly isDirect: boolean
+  /** The connection below, where `socket` is one with TLS that was accepted. */
+  plain: net.Socket | null = null
   private readonly wheel: TimerWheel
   private paused = false
   private text = ''
@@ -210,7 +212,9 @@ export class Wire implements Deadline {
 
   /** Ends with RST, so that a body which ends with the connection cannot be taken for complete. */
   reset(): void {
-    this.socket.resetAndDestroy()
+    const { plain, socket } = this
+    if (plain === null) socket.resetAndDestroy()
+    else plain.resetAndDestroy()
   }
 
   /** Text is latin1. */
