@@ -4,6 +4,7 @@ import type { PlanDelta } from './config/plan.ts'
 import { collectGarbage } from './garbage.ts'
 import { catalogue } from './policies/index.ts'
 import type { PublicApi } from './policies/kit/host.ts'
+import { CounterStores } from './policies/kit/limits/counter-stores.ts'
 import { dryServices } from './policy-dry-run.ts'
 import { PolicyResources } from './policy-resources.ts'
 import { buildPolicies, type PolicyServices, ResourceIndices } from './policy-runtime.ts'
@@ -53,6 +54,7 @@ class DataThread {
   readonly #post: (message: ToControlThread) => void
   readonly #log: ThreadLog
   readonly #sinks: LineSinks
+  readonly #counterStores: CounterStores
   readonly #resources = new PolicyResources()
   readonly #worker: Worker
   readonly #pulse: ThreadPulse
@@ -82,9 +84,11 @@ class DataThread {
     }
     this.#sinks = new LineSinks({ stdout, metrics, log: this.#log })
     this.#publicApis = new Map([[settings.prometheus.path, () => this.#showMetrics()]])
+    this.#counterStores = new CounterStores(this.#log)
     const services: PolicyServices = {
       limiter: limiterOf(new Limiter(memory.limits, threadId), new Presences(memory.presences, threadId)),
       delays: new Delays(),
+      counterStore: (target, use) => this.#counterStores.open(target, use),
       metrics,
       prometheus: settings.prometheus,
       publicApi: (path) => this.#publicApis.get(path),
@@ -184,6 +188,7 @@ class DataThread {
 
   async drain(): Promise<void> {
     await this.#worker.drain()
+    await this.#counterStores.sync()
     this.#pulse.stop()
     await this.#sinks.close()
     this.#post({ type: 'drained' })

@@ -1,11 +1,13 @@
 /** Services for policies whose decisions are to be explained: they tell what is, and change nothing. */
 import type { Limiter } from './policies/kit/host.ts'
+import type { Counted, CounterStore } from './policies/kit/limits/counter-store.ts'
 import type { PolicyServices } from './policy-runtime.ts'
 
 export function dryServices(services: PolicyServices): PolicyServices {
   return {
     ...services,
     limiter: lookingLimiter(services.limiter),
+    counterStore: (target) => lookingStore(services.counterStore(target)),
     delays: { wait: () => Promise.resolve(), release() {} },
     metrics: { gauge: () => nothing, counter: () => nothing, histogram: () => nothing },
     publicApi: (path) => services.publicApi(path) && (async () => ({ status: 200 })),
@@ -16,6 +18,21 @@ export function dryServices(services: PolicyServices): PolicyServices {
 }
 
 const nothing = { slot: () => 0, add() {}, observe() {} }
+
+/** The same for counters that nodes share; who is under way cannot be looked at. */
+function lookingStore(store: CounterStore): CounterStore {
+  const judged = (counted: Counted, cost: number): Counted =>
+    counted.remaining >= cost
+      ? { ...counted, granted: cost, remaining: counted.remaining - cost }
+      : { ...counted, granted: 0, remaining: 0 }
+  return {
+    acquire: async (key, window, cost) => judged(await store.acquire(key, window, 0), cost),
+    slide: async (key, window, cost) => judged(await store.slide(key, window, 0), cost),
+    leak: (key, bucket) => store.leak(key, bucket, 0),
+    enter: async () => 1,
+    leave: async () => {},
+  }
+}
 
 /** Decides as the limiter would, and counts nothing. */
 function lookingLimiter(limiter: Limiter): Limiter {

@@ -36,6 +36,7 @@ function services() {
     metrics: { gauge: unused, counter: unused, histogram: unused },
     prometheus: prometheusSettings({}),
     publicApi: unused,
+    counterStore: unused,
     lines: unused,
     variable: () => () => undefined,
     template: (text) => () => text,

@@ -27,6 +27,7 @@ import { templateVariables } from './proxy/variables.ts'
 export interface PolicyServices {
   readonly limiter: Limiter
   readonly delays: Delays
+  counterStore: PolicyHost['counterStore']
   readonly metrics: Metrics
   readonly prometheus: PrometheusSettings
   publicApi(path: string): PublicApi | undefined
@@ -97,6 +98,7 @@ function hostOf(
     contracts: indices.contracts,
     limiter: services.limiter,
     delays: services.delays,
+    counterStore: (target, use) => services.counterStore(target, use),
     metrics: services.metrics,
     prometheus: services.prometheus,
     publicApi: (path) => services.publicApi(path),

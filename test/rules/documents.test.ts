@@ -43,6 +43,7 @@ suite('every configuration in the documents passes the check', () => {
     'docs/guides/configure.md',
     'docs/guides/discovery.md',
     'docs/guides/install.md',
+    'docs/guides/limits.md',
     'docs/guides/match-requests.md',
     'docs/guides/operate.md',
     'docs/guides/policies.md',

@@ -7,6 +7,7 @@ import type { Plan } from '../../config/plan.ts'
 import { Provenance } from '../../config/provenance.ts'
 import { SecretFields } from '../../config/secret-fields.ts'
 import { catalogue, policySchemas } from '../../policies/index.ts'
+import type { CounterStore } from '../../policies/kit/limits/counter-store.ts'
 import { dryServices } from '../../policy-dry-run.ts'
 import { PolicyResources } from '../../policy-resources.ts'
 import { buildPolicies, type PolicyServices } from '../../policy-runtime.ts'
@@ -69,6 +70,7 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
     metrics: { gauge: () => nothing, counter: () => nothing, histogram: () => nothing },
     prometheus,
     publicApi: (path) => (path === prometheus.path ? async () => ({ status: 200 }) : undefined),
+    counterStore: () => unusedStore,
     lines: () => ({ write() {} }),
     log: { debug() {}, info() {}, warn() {}, error() {} },
     variable: compileVariable,
@@ -85,4 +87,12 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
 
 const nothing = { slot: () => 0, add() {}, observe() {} }
 const limitTableBytes = 4096
+/** Nothing was counted yet, and nothing is asked for it. */
+const unusedStore: CounterStore = {
+  acquire: async (_key, { limit, windowMs }) => ({ granted: 0, remaining: limit, resetMs: windowMs }),
+  slide: async (_key, { limit, windowMs }) => ({ granted: 0, remaining: limit, resetMs: windowMs }),
+  leak: async () => 0,
+  enter: async () => 1,
+  leave: async () => {},
+}
 const fewPresences = 16

@@ -11,6 +11,9 @@ import type {
 } from '../../proxy/exchange.ts'
 import type { Presence } from '../../proxy/shared/presences.ts'
 import type { FoundCredential } from './credentials.ts'
+import type { CounterStore } from './limits/counter-store.ts'
+import type { StoreUse } from './limits/counter-stores.ts'
+import type { RedisTarget } from './limits/redis-target.ts'
 
 /** Handed to `create` once for each binding of a policy. */
 export interface PolicyHost<Credential = unknown, Metadata = unknown> {
@@ -27,6 +30,8 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
   readonly consumers: ConsumerLookup
   readonly contracts: ContractLookup
   readonly limiter: Limiter
+  /** Counters that nodes share; the connection is opened with the first decision. */
+  counterStore(target: RedisTarget, use?: StoreUse): CounterStore
   /** Requests that wait before they go on. */
   readonly delays: Delays
   readonly metrics: Metrics

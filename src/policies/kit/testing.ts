@@ -24,6 +24,7 @@ import type {
   Presence,
   PublicApi,
 } from './host.ts'
+import type { CounterStore } from './limits/counter-store.ts'
 import type { AnyPolicy, Policy } from './policy.ts'
 import { FakeExchange, type FakeRequest, type FakeResponse, type UpstreamCopy } from './testing-exchange.ts'
 
@@ -48,6 +49,8 @@ export interface BindOptions<Config, Metadata> {
   /** What the operator's settings say of metrics. */
   prometheus?: PrometheusInput
   publicApis?: Readonly<Record<string, PublicApi>>
+  /** In place of one that counts in this test alone. */
+  counterStore?: CounterStore
   /** Variables beside those that the fake exchange knows. */
   variables?: Readonly<Record<string, string>>
 }
@@ -142,6 +145,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     contracts: new ContractIndex(() => contracts),
     limiter: new FakeLimiter(clock),
     delays: clock,
+    counterStore: () => options.counterStore ?? new FakeStore(clock),
     metrics,
     prometheus: prometheusSettings(options.prometheus ?? {}),
     publicApi: (path) => options.publicApis?.[path],
@@ -274,6 +278,43 @@ class FakeClock implements Delays {
   release(exchange: Exchange): void {
     this.#waiting.get(exchange)?.go()
     this.#waiting.delete(exchange)
+  }
+}
+
+/** Counters of nodes that share them, here one. */
+class FakeStore implements CounterStore {
+  readonly #limiter: FakeLimiter
+  readonly #present = new Map<string, Presence>()
+
+  constructor(clock: FakeClock) {
+    this.#limiter = new FakeLimiter(clock)
+  }
+
+  async acquire(key: string, window: LimitWindow, cost: number) {
+    const state = { remaining: 0, resetMs: 0 }
+    const granted = this.#limiter.acquire(key, [window], cost, [state])
+    return { ...state, granted: granted ? cost : 0 }
+  }
+
+  async slide(key: string, window: LimitWindow, cost: number) {
+    const state = { remaining: 0, resetMs: 0 }
+    const granted = this.#limiter.slide(key, window, cost, state)
+    return { ...state, granted: granted ? cost : 0 }
+  }
+
+  async leak(key: string, bucket: LimitBucket, cost: number) {
+    return this.#limiter.leak(key, bucket, cost)
+  }
+
+  async enter(key: string, id: string, limit: number) {
+    const presence = this.#limiter.enter(key, limit)
+    if (presence) this.#present.set(`${key} ${id}`, presence)
+    return presence?.count ?? 0
+  }
+
+  async leave(key: string, id: string) {
+    this.#present.get(`${key} ${id}`)?.leave()
+    this.#present.delete(`${key} ${id}`)
   }
 }
 

@@ -1,13 +1,18 @@
 import { definePolicy, type Exchange, openInApisix, type Presence, Type, type Verdict } from '../kit/index.ts'
 import {
+  absentStore,
   compileCombination,
   compileKey,
   compileQuantity,
   counterPrefix,
   quantity,
+  redisFields,
+  redisFinding,
+  redisInApisix,
   rejection,
   rejectionFields,
   setRetryAfter,
+  sharedDecisions,
 } from '../kit/limits/index.ts'
 
 const connections = quantity('Requests under way that pass at once.', { exclusiveMinimum: 0 })
@@ -32,7 +37,7 @@ export default definePolicy({
     '`Retry-After`, which APISIX does not send. A request counts until the last byte of its answer, also while it ' +
     'waits.\n\nWith `rules`, each rule counts for itself, in their order. A rule without a value for any variable of ' +
     'its key, or without valid numbers, does not apply; when none does, the request is answered with 500, or passes ' +
-    'with `allow_degradation`.\n\nCounts are exact across all threads of a node, and outlive no thread: what a thread ' +
+    'with `allow_degradation`.\n\nLocal counts are exact across all threads of a node, and outlive no thread: what a thread ' +
     'that dies had under way is taken out. As in APISIX 3.18, `only_use_default_delay` makes no difference: waits do ' +
     'not follow the latency of the upstream in either case. A request that waits is let go when its client goes ' +
     'away; a thread has at most 10000 waiting, and rejects what would be more.',
@@ -72,8 +77,16 @@ export default definePolicy({
       }),
       policy: Type.Enum(['local', 'redis', 'redis-cluster'], {
         default: 'local',
-        description: 'Where requests are counted. Only `local`, exact across all threads of a node.',
+        description:
+          'Where requests are counted: by this node, exactly across its threads, or in Redis for all nodes.',
       }),
+      ...redisFields,
+      key_ttl: Type.Optional(
+        Type.Integer({
+          description: 'Seconds that a request counts in Redis at most. Default: 3600.',
+        }),
+      ),
+      absent_store: absentStore,
     },
     {
       'x-apisix': {
@@ -83,20 +96,24 @@ export default definePolicy({
           { required: ['conn', 'burst', 'default_conn_delay', 'key'] },
           { required: ['default_conn_delay', 'rules'] },
         ],
+        ...redisInApisix(['redis', 'redis-cluster'], { key_ttl: { type: 'integer', default: 3600 } }),
       },
     },
   ),
-  validate({ policy, rules, conn, burst, key }) {
+  validate(config) {
+    const { rules, conn, burst, key } = config
     const single = [conn, burst, key].filter((value) => value !== undefined).length
     if (rules === undefined && single < 3) return "'conn', 'burst' and 'key' are needed, or 'rules'"
     if (rules !== undefined && single === 3) return "'rules' stands in place of 'conn', 'burst' and 'key'"
-    return policy === 'local' ? undefined : `policy: '${policy}' is not supported yet; only 'local' is`
+    return redisFinding(config)
   },
   create(config, host) {
     const { limiter, delays } = host
     const prefix = counterPrefix('limit-conn', host.binding.owner, config)
     const delayMs = config.default_conn_delay * 1000
     const rejected = rejection(config)
+    const shared = sharedDecisions('limit-conn', config, host)
+    const ttlMs = (config.key_ttl ?? 3600) * 1000
     const failed: Verdict = { status: 500 }
     const present = new WeakMap<Exchange, Presence[]>()
     const rules: Rule[] = (config.rules ?? []).map((rule) => ({
@@ -129,17 +146,53 @@ export default definePolicy({
         const key = rule.key(exchange)
         if (key === undefined || Number.isNaN(most)) continue
         applied = true
+        if (shared !== undefined) return enterShared(exchange, at, prefix + key, conn, most)
         const presence = limiter.enter(prefix + key, most)
         if (presence === null) return reject(exchange)
-        const others = present.get(exchange)
-        if (others) others.push(presence)
-        else present.set(exchange, [presence])
-        if (presence.count <= conn) continue
-        const pending = delays.wait(delayMs * Math.floor((presence.count - 1) / conn), exchange)
-        if (pending === undefined) return reject(exchange)
-        return goOn(pending, exchange, at + 1)
+        const pending = stay(exchange, presence, conn)
+        if (pending === null) return reject(exchange)
+        if (pending !== undefined) return goOn(pending, exchange, at + 1)
       }
       return applied || config.allow_degradation ? undefined : failed
+    }
+
+    /** @returns how long it has to wait; undefined: not at all, null: too many wait already */
+    function stay(exchange: Exchange, presence: Presence, conn: number): Promise<void> | undefined | null {
+      const others = present.get(exchange)
+      if (others) others.push(presence)
+      else present.set(exchange, [presence])
+      if (presence.count <= conn) return undefined
+      return delays.wait(delayMs * Math.floor((presence.count - 1) / conn), exchange) ?? null
+    }
+
+    async function enterShared(
+      exchange: Exchange,
+      at: number,
+      key: string,
+      conn: number,
+      most: number,
+    ): Promise<Verdict | undefined> {
+      const { store } = shared!
+      const id = `${exchange.id}:${at}`
+      const entered = await shared!.decide<Presence | null>(
+        async () => {
+          const count = await store.enter(key, id, most, ttlMs)
+          return count === 0 ? null : { count, leave: () => void store.leave(key, id) }
+        },
+        () => limiter.enter(key, most),
+      )
+      if (entered === 'closed') return failed
+      if (entered === null) return reject(exchange)
+      if (exchange.outcome !== 'pending') {
+        if (entered !== 'open') entered.leave()
+        return undefined
+      }
+      if (entered !== 'open') {
+        const pending = stay(exchange, entered, conn)
+        if (pending === null) return reject(exchange)
+        if (pending !== undefined) return goOn(pending, exchange, at + 1)
+      }
+      return count(exchange, at + 1, true)
     }
 
     async function goOn(pending: Promise<void>, exchange: Exchange, index: number) {

@@ -1,0 +1,123 @@
+/** Real Redis servers on free ports, with their data in memory: alone, as a cluster, and watched by sentinels. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
+import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { freePort } from './gateway.ts'
+
+/** Why tests with Redis are skipped; false: it is there. */
+export const withoutRedis = isInstalled() ? false : 'redis-server is not installed'
+
+function isInstalled(): boolean {
+  try {
+    execFileSync('redis-server', ['--version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+export class RedisServer {
+  readonly port: number
+  readonly #args: readonly string[]
+  readonly #folder = mkdtempSync(join(tmpdir(), 'sluice-redis-'))
+  #child: ChildProcess | undefined
+
+  private constructor(port: number, args: readonly string[]) {
+    this.port = port
+    this.#args = args
+  }
+
+  static async start(args: readonly string[] = []): Promise<RedisServer> {
+    const server = new RedisServer(await freePort(), args)
+    await server.start()
+    return server
+  }
+
+  /** A sentinel that watches the master and takes half a second of silence for its end. */
+  static async sentinel(master: RedisServer, quorum: number): Promise<RedisServer> {
+    const port = await freePort()
+    const file = join(mkdtempSync(join(tmpdir(), 'sluice-sentinel-')), 'sentinel.conf')
+    const lines = [
+      `port ${port}`,
+      `sentinel monitor main 127.0.0.1 ${master.port} ${quorum}`,
+      'sentinel down-after-milliseconds main 500',
+      'sentinel failover-timeout main 2000',
+    ]
+    await writeFile(file, lines.join('\n'))
+    const server = new RedisServer(port, [file, '--sentinel'])
+    await server.start()
+    return server
+  }
+
+  /** Also again, on the same port, after it was killed; its data is lost. */
+  async start(): Promise<void> {
+    const alone = ['--port', `${this.port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
+    const args = this.#args.includes('--sentinel') ? this.#args : [...alone, ...this.#args]
+    this.#child = spawn('redis-server', args, { cwd: this.#folder, stdio: 'ignore' })
+    while (!(await accepts(this.port))) await sleep(10)
+  }
+
+  async kill(): Promise<void> {
+    const child = this.#child
+    if (child === undefined) return
+    this.#child = undefined
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  }
+
+  /** It keeps its connections and answers nothing. */
+  pause(): void {
+    this.#child?.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#child?.kill('SIGCONT')
+  }
+
+  async stop(): Promise<void> {
+    await this.kill()
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+
+  /** Runs one command over a connection of its own. */
+  async command(name: string, ...args: (string | number)[]): Promise<unknown> {
+    const client = new Redis({ port: this.port, protocol: 2, maxRetriesPerRequest: 0 })
+    try {
+      return await client.call(name, ...args)
+    } finally {
+      client.disconnect()
+    }
+  }
+}
+
+/** Three masters without replicas, which know each other. */
+export async function startCluster(): Promise<RedisServer[]> {
+  const nodes: RedisServer[] = []
+  for (let index = 0; index < 3; index++) {
+    const bus = await freePort()
+    nodes.push(await RedisServer.start(['--cluster-enabled', 'yes', '--cluster-port', `${bus}`]))
+  }
+  const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`)
+  execFileSync('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-yes'], { stdio: 'ignore' })
+  for (const node of nodes)
+    while (!String(await node.command('CLUSTER', 'INFO')).includes('cluster_state:ok')) await sleep(20)
+  return nodes
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ port, host: '127.0.0.1' })
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.on('error', () => resolve(false))
+  })
+}
