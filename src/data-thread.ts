@@ -100,6 +100,7 @@ class DataThread {
       consumers: () => this.#resources.consumers(),
       contracts: () => this.#resources.contracts(),
       metadata: (policy) => this.#resources.metadata(policy),
+      hasUpstream: (key) => this.#worker.hasUpstream(key),
       now: Date.now,
       onResourcesChanged: (listener) => this.#resources.onChanged(listener),
     }

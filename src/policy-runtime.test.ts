@@ -45,6 +45,7 @@ function services() {
     consumers: () => consumers,
     contracts: () => contracts,
     metadata: (policy) => metadata.get(policy),
+    hasUpstream: (key) => key === 'upstream:u',
     now: () => 1,
     onResourcesChanged(listener) {
       notify = listener

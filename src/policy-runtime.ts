@@ -2,6 +2,7 @@
 import { expressionVariables, parseExpression } from './config/expression.ts'
 import { LazyMap } from './config/lazy-map.ts'
 import type { ConsumerSpec, ContractSpec, PluginConfig, ResourceKind } from './config/plan.ts'
+import { policyUpstreamKey } from './config/policy-upstreams.ts'
 import type { PrometheusSettings } from './config/prometheus-settings.ts'
 import { ConsumerDirectory } from './policies/kit/consumers.ts'
 import { ContractIndex } from './policies/kit/contracts.ts'
@@ -39,6 +40,8 @@ export interface PolicyServices {
   consumers(): ReadonlyMap<string, ConsumerSpec>
   contracts(): ReadonlyMap<string, ContractSpec>
   metadata(policy: string): PluginConfig | undefined
+  /** Whether the current plan has an upstream with this key. */
+  hasUpstream(key: string): boolean
   now(): number
   /** Calls the listener after every plan, with the kinds of resource that changed in it. */
   onResourcesChanged(listener: (kinds: ReadonlySet<ResourceKind>) => void): void
@@ -94,6 +97,16 @@ function hostOf(
     binding,
     metadata: services.metadata(policy.name),
     credentials: (keyOf) => indices.credentials(policy.name, keyOf),
+    upstream(where) {
+      const key =
+        'id' in where ? `upstream:${where.id}` : policyUpstreamKey(binding.owner, policy.name, where.path)
+      return {
+        key,
+        get exists() {
+          return services.hasUpstream(key)
+        },
+      }
+    },
     consumers: indices.consumers,
     contracts: indices.contracts,
     limiter: services.limiter,

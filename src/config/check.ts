@@ -21,6 +21,7 @@ import {
 } from './normalise.ts'
 import type { ContractSpec, Plan, PluginConfig, ResourceKind, RouteSpec, ServiceSpec } from './plan.ts'
 import { type Catalogue, PolicyCheck, type SecretUse } from './policy-check.ts'
+import { addPolicyUpstreams } from './policy-upstreams.ts'
 import { type Finding, type FindingCode, hasErrors } from './problem.ts'
 import { checkReachability } from './reachability.ts'
 import { checkReferences } from './references.ts'
@@ -86,8 +87,8 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   }
   const policies = new PolicyCheck(catalogue, report)
   const declarations = readDeclarations(sections, policies, report)
-  checkReferences(declarations, policies.resources, report)
-  checkDiscovery(declarations, settings, report)
+  checkReferences(declarations, policies, report)
+  checkDiscovery(declarations, policies.upstreams, settings, report)
   const secretUses = [...policies.secrets, ...certificateSecrets(declarations)]
   checkSecrets(
     secretUses,
@@ -122,6 +123,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     ssls: convert(declarations.ssls, (id, input) => (input.status === 0 ? undefined : sslSpec(id, input))),
     secrets: convert(declarations.secrets, secretManagerSpec),
   }
+  addPolicyUpstreams(plan, catalogue)
   const configuration = new Configuration(declarations, held, catalogue)
   const { digests } = loaded
   return {
@@ -170,7 +172,7 @@ export function checkHeld(
   const sections = readSections([document], report)
   const policies = new PolicyCheck(catalogue, report)
   const declarations = readDeclarations(sections, policies, report)
-  checkReferences(declarations, policies.resources, report)
+  checkReferences(declarations, policies, report)
   const finding = report.finish().find(({ severity }) => severity === 'error')
   if (finding !== undefined)
     return { finding: { ...finding, path: finding.path.replace(/^\w+\[0\]\.?/, '') } }

@@ -28,6 +28,7 @@ import {
   resourceKinds,
 } from './plan.ts'
 import type { Catalogue } from './policy-check.ts'
+import { withPolicyUpstreams } from './policy-upstreams.ts'
 import type { PathSegment } from './problem.ts'
 import type { Place } from './report.ts'
 import type { ConsumerInput, CredentialInput, ServiceInput } from './resources.ts'
@@ -50,6 +51,7 @@ export class Configuration {
   /** Credentials that are resources of their own, by consumer and id. */
   readonly #credentials = new Map<string, Map<string, CredentialInput>>()
   readonly #users = new Map<ResourceName, Set<ResourceName>>()
+  readonly #catalogue: Catalogue
   readonly #owners: CredentialOwners
   readonly #shared: SharedStates
   readonly #kept = new Map<ResourceName, object>()
@@ -57,6 +59,7 @@ export class Configuration {
 
   /** `held`: the document of what does not come from files. */
   constructor(declarations: Declarations, held: SourceDocument | undefined, catalogue: Catalogue) {
+    this.#catalogue = catalogue
     this.#owners = new CredentialOwners(catalogue)
     this.#shared = new SharedStates(catalogue)
     this.#held = Object.fromEntries(resourceKinds.map((kind) => [kind, new Map()])) as unknown as AllHeld
@@ -180,7 +183,8 @@ export class Configuration {
       const kind = name.slice(0, slash) as ResourceKind
       const id = name.slice(slash + 1)
       const before = plan[kind].get(id)
-      const spec = this.#spec(kind, id)
+      const own = this.#spec(kind, id)
+      const spec = own && withPolicyUpstreams(kind, id, own, this.#catalogue)
       if (spec !== undefined && !equal(before, spec)) {
         const list: unknown[] = changes.put[kind] ?? []
         list.push(spec)

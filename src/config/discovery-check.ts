@@ -8,6 +8,7 @@ import {
   registriesOf,
 } from './discovery.ts'
 import { nearest } from './nearest.ts'
+import type { UpstreamUse } from './policy-check.ts'
 import { below, type Place, type Report } from './report.ts'
 import type { ServiceRegistryInput, UpstreamInput } from './resources.ts'
 import type { Settings } from './settings.ts'
@@ -88,6 +89,7 @@ function missing(place: Place, message: string, report: Report): void {
 /** Every upstream that asks a registry: whether there is one, and whether it can be asked like that. */
 export function checkDiscovery(
   declarations: Declarations,
+  ofPolicies: readonly UpstreamUse[],
   settings: Settings | undefined,
   report: Report,
 ): void {
@@ -104,6 +106,7 @@ export function checkDiscovery(
   for (const { place, input } of declarations.upstreams.values()) {
     if (input !== undefined) checkUpstream(input, place, registries, report)
   }
+  for (const { input, place } of ofPolicies) checkUpstream(input, place, registries, report)
   for (const kind of ['services', 'routes'] as const) {
     for (const { place, input } of declarations[kind].values()) {
       if (input?.upstream === undefined) continue

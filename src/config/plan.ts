@@ -82,7 +82,10 @@ export interface UpstreamTlsSpec {
 }
 
 export interface UpstreamSpec {
-  /** Identity across reloads: `upstream:ID`, `service:ID` or `route:ID` for inline ones. Pools and counters follow it. */
+  /**
+   * Identity across reloads: `upstream:ID`, `service:ID` or `route:ID` for inline ones, `route:ID/POLICY/PATH` for those of
+   * policies. Pools and counters follow it.
+   */
   key: string
   id?: string
   name?: string
@@ -141,6 +144,8 @@ export interface RouteSpec {
   enable_websocket: boolean
   /** Cut from the front of the forwarded path (`path_prefix` of a service with `strip_path_prefix`). */
   strip_prefix?: string
+  /** Upstreams that stand in `plugins`. */
+  policy_upstreams?: UpstreamSpec[]
 }
 
 export interface ServiceSpec {
@@ -149,6 +154,8 @@ export interface ServiceSpec {
   plugins?: Plugins
   upstream_id?: string
   upstream?: UpstreamSpec
+  /** Upstreams that stand in `plugins`. */
+  policy_upstreams?: UpstreamSpec[]
 }
 
 export interface CredentialSpec {
@@ -164,6 +171,8 @@ export interface ConsumerSpec {
   plugins?: Plugins
   credentials: CredentialSpec[]
   labels?: Record<string, string>
+  /** Upstreams that stand in `plugins`. */
+  policy_upstreams?: UpstreamSpec[]
 }
 
 /** A client application's agreement with one API: which tier of the SLA policy it gets there. */
@@ -181,6 +190,8 @@ export interface ContractSpec {
 export interface PluginSetSpec {
   id: string
   plugins: Plugins
+  /** Upstreams that stand in `plugins`. */
+  policy_upstreams?: UpstreamSpec[]
 }
 
 /** A certificate: shown to clients that ask for one of its names, or to upstreams. PEM throughout. */

@@ -1,12 +1,14 @@
 /** The `plugins` of any resource against the catalogue: every policy known, its configuration right and filled in. */
 import type { TObject } from 'typebox'
+import { annotatedValues } from './annotated-values.ts'
 import { equal } from './copy.ts'
 import { checkExpression } from './expression-check.ts'
 import { nearest } from './nearest.ts'
 import type { PluginConfig, PluginMeta, Plugins, ResourceKind } from './plan.ts'
+import { upstreamAnnotation } from './policy-upstreams.ts'
 import type { PathSegment } from './problem.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
-import { metaSchema } from './resources.ts'
+import { metaSchema, type UpstreamInput } from './resources.ts'
 import { checkSchema, type SchemaProblem } from './schema.ts'
 import { holdsSecretReference, isSecretReference, secretReferencesIn } from './secret-reference.ts'
 
@@ -75,6 +77,12 @@ export interface ResourceUse {
   readonly place: Place
 }
 
+/** An upstream that stands in the configuration of a policy, in a field whose schema says so with `x-upstream`. */
+export interface UpstreamUse {
+  readonly input: UpstreamInput
+  readonly place: Place
+}
+
 /** What of a policy a configuration is checked against. */
 export type PolicyPart = 'binding' | 'credential' | 'metadata'
 
@@ -106,6 +114,8 @@ export class PolicyCheck {
   readonly secrets: SecretUse[] = []
   /** Every resource that is named. */
   readonly resources: ResourceUse[] = []
+  /** Every upstream that stands in a policy. */
+  readonly upstreams: UpstreamUse[] = []
   readonly #catalogue: Catalogue
   readonly #report: Report
   readonly #credentials = new Map<string, { owner: string; place: Place }>()
@@ -218,11 +228,16 @@ export class PolicyCheck {
   }
 
   #noteResources({ configSchema }: PolicySchema, config: PluginConfig, place: Place): void {
-    for (const field in configSchema.properties) {
-      const kind = (configSchema.properties[field] as { 'x-refers-to'?: ResourceKind })['x-refers-to']
-      const id = config[field]
-      if (kind === undefined || typeof id !== 'string' || isSecretReference(id)) continue
-      this.resources.push({ kind, id, place: below(place, field) })
+    for (const { setting, value, path } of annotatedValues(configSchema, config, 'x-refers-to')) {
+      if (typeof value !== 'number' && (typeof value !== 'string' || isSecretReference(value))) continue
+      this.resources.push({
+        kind: setting as ResourceKind,
+        id: String(value),
+        place: below(place, ...path),
+      })
+    }
+    for (const { value, path } of annotatedValues(configSchema, config, upstreamAnnotation)) {
+      this.upstreams.push({ input: value as UpstreamInput, place: below(place, ...path) })
     }
   }
 

@@ -6,13 +6,13 @@ import { checkChecks } from './health-checks.ts'
 import { nearest } from './nearest.ts'
 import { parseAddress, routePaths } from './normalise.ts'
 import { balancings, type Plugins, type ResourceKind } from './plan.ts'
-import type { ResourceUse } from './policy-check.ts'
+import type { PolicyCheck } from './policy-check.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
 import type { ContractInput, RouteInput, ServiceInput, UpstreamInput } from './resources.ts'
 
 export function checkReferences(
   declarations: Declarations,
-  policies: readonly ResourceUse[],
+  policies: Pick<PolicyCheck, 'resources' | 'upstreams'>,
   report: Report,
 ): void {
   for (const { place, input } of declarations.upstreams.values()) {
@@ -31,7 +31,8 @@ export function checkReferences(
   for (const { place, input } of declarations.consumers.values()) {
     reference('consumer_groups', input?.group_id, below(place, 'group_id'), declarations, report)
   }
-  for (const { kind, id, place } of policies) reference(kind, id, place, declarations, report)
+  for (const { kind, id, place } of policies.resources) reference(kind, id, place, declarations, report)
+  for (const { input, place } of policies.upstreams) checkUpstream(input, place, declarations, report)
   checkGlobalRules(declarations, report)
   checkContracts(declarations, report)
 }

@@ -32,6 +32,7 @@ const names = [
   'referer-restriction',
   'response-rewrite',
   'sla-rate-limiting',
+  'traffic-split',
   'ua-restriction',
   'uri-blocker',
 ]

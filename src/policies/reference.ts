@@ -14,6 +14,7 @@ interface Described {
   required?: readonly string[]
   default?: unknown
   description?: string
+  'x-upstream'?: boolean
 }
 
 export function policyReference(policies: readonly AnyPolicy[]): string {
@@ -69,6 +70,8 @@ function rowsOf(schema: Described, path: string): Row[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, field]): Row[] => {
     const full = `${path}${name}`
     const row: Row = [`\`${full}\``, typeOf(field), defaultOf(field, schema, name), field.description ?? '']
+    // What an upstream may say stands in the reference of the configuration.
+    if (field['x-upstream']) return [row]
     if (field.type === 'array' && field.items?.properties) return [row, ...rowsOf(field.items, `${full}[].`)]
     return field.properties ? [row, ...rowsOf(field, `${full}.`)] : [row]
   })

@@ -226,6 +226,16 @@ export interface Exchange {
   filterDecisions: FilterDecision[] | null
   /** Attaches the caller. Sets X-Consumer-Username and its companions for the upstream. Only `identify` policies call it. */
   identify(consumer: Consumer, credentialId: string): void
+  /** Sends the request to another upstream than its binding's; null: to that one after all. */
+  sendTo(upstream: UpstreamHandle | null): void
+}
+
+/** An upstream that a policy may send requests to; see `PolicyHost.upstream`. */
+export interface UpstreamHandle {
+  /** The key of its `UpstreamSpec`. */
+  readonly key: string
+  /** False: there is no such upstream in the plan. */
+  readonly exists: boolean
 }
 
 /** A policy's answer in place of the upstream's. */

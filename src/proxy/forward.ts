@@ -20,7 +20,7 @@ import { trailerLines } from './http1/trailers.ts'
 import { UpstreamConnection, type UpstreamUser } from './http1/upstream-connection.ts'
 import type { Wire } from './http1/wire.ts'
 import { type Chain, runHooks } from './pipeline.ts'
-import type { Binding } from './runtime.ts'
+import type { Binding, Timeouts } from './runtime.ts'
 import { serverNameOf } from './tls/upstream-tls.ts'
 import type { AttemptEnd, UpstreamFault } from './upstream/attempt.ts'
 import type { Breaker } from './upstream/breaker.ts'
@@ -73,7 +73,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   status = 0
 
   private readonly exchange: Http1Exchange
-  private readonly binding: Binding
+  private readonly timeouts: Timeouts
   private readonly chain: Chain
   private readonly upstream: Upstream<UpstreamConnection>
   private readonly client: ClientSide
@@ -119,7 +119,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     early: string,
   ) {
     this.exchange = exchange
-    this.binding = binding
+    this.timeouts = binding.timeoutsOf(upstream)
     this.chain = chain
     this.held = early
     this.upstream = upstream
@@ -367,7 +367,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       this,
       this.engine.wheel,
       limits,
-      this.binding.connectTimeout,
+      this.timeouts.connect,
       this.breaker,
       serverName,
     )
@@ -428,11 +428,11 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   }
 
   private armSend(): void {
-    this.connection?.setDeadline(clock.now + this.binding.sendTimeout)
+    this.connection?.setDeadline(clock.now + this.timeouts.send)
   }
 
   private armRead(): void {
-    this.connection?.setDeadline(clock.now + this.binding.readTimeout)
+    this.connection?.setDeadline(clock.now + this.timeouts.read)
   }
 
   private fault(fault: UpstreamFault, error: Error | null): void {

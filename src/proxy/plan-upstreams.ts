@@ -1,11 +1,20 @@
 /** The upstreams of plans, wherever they stand. */
 import type { Plan, PlanDelta, ResourceKind, Resources, UpstreamSpec } from '../config/plan.ts'
 
-const kindsWithUpstreams = ['upstreams', 'services', 'routes'] as const satisfies ResourceKind[]
+/** Kinds that hold upstreams, or policies that do. */
+export const kindsWithUpstreams = [
+  'upstreams',
+  'services',
+  'routes',
+  'plugin_configs',
+  'global_rules',
+  'consumer_groups',
+  'consumers',
+] as const satisfies ResourceKind[]
 
 type Holder = Resources[(typeof kindsWithUpstreams)[number]]
 
-/** Every upstream of a plan: those with an id, and those that stand in services and routes. */
+/** Every upstream of a plan: those with an id, and those that stand in services, routes and policies. */
 export function planUpstreams(plan: Plan): UpstreamSpec[] {
   return kindsWithUpstreams.flatMap((kind) => [...plan[kind].values()].flatMap(upstreamsIn))
 }
@@ -19,7 +28,7 @@ export function changedUpstreams(
   const gone: UpstreamSpec[] = []
   for (const kind of kindsWithUpstreams) {
     const put: readonly Holder[] = delta.put[kind] ?? []
-    const replaced = [...put.map(({ id }) => id as string), ...(delta.remove[kind] ?? [])]
+    const replaced = [...put.map(identity), ...(delta.remove[kind] ?? [])]
     for (const resource of put) added.push(...upstreamsIn(resource))
     for (const id of replaced) {
       const resource: Holder | undefined = before[kind].get(id)
@@ -29,7 +38,12 @@ export function changedUpstreams(
   return { added, gone }
 }
 
-function upstreamsIn(resource: Holder): UpstreamSpec[] {
+/** The upstreams that a resource is or holds. */
+export function upstreamsIn(resource: Holder): UpstreamSpec[] {
   if ('nodes' in resource) return [resource]
-  return resource.upstream === undefined ? [] : [resource.upstream]
+  const own = 'upstream' in resource && resource.upstream !== undefined ? [resource.upstream] : []
+  return resource.policy_upstreams === undefined ? own : [...own, ...resource.policy_upstreams]
 }
+
+const identity = (resource: Holder): string =>
+  'username' in resource ? resource.username : (resource.id as string)

@@ -4,13 +4,21 @@
  */
 import { isIP } from 'node:net'
 import { equal } from '../config/copy.ts'
-import type { PlanDelta, PlanResources, RouteSpec, ServiceSpec, UpstreamSpec } from '../config/plan.ts'
+import type {
+  PlanDelta,
+  PlanResources,
+  RouteSpec,
+  ServiceSpec,
+  Timeout,
+  UpstreamSpec,
+} from '../config/plan.ts'
 import { resourceKinds } from '../config/plan.ts'
 import type { Settings } from '../config/settings.ts'
 import { PolicyChains } from './chains.ts'
 import type { BindingInfo, Exchange, PolicyFactory } from './exchange.ts'
 import type { UpstreamConnection } from './http1/upstream-connection.ts'
 import type { Chain } from './pipeline.ts'
+import { kindsWithUpstreams, upstreamsIn } from './plan-upstreams.ts'
 import { routeCondition } from './route-condition.ts'
 import { RouteUses } from './route-uses.ts'
 import { pathParameters } from './router/pattern.ts'
@@ -23,6 +31,19 @@ import type { HealthRegister } from './upstream/health/health-register.ts'
 import type { UpstreamSlots } from './upstream/health/slots.ts'
 import { Upstream } from './upstream/upstream.ts'
 import { chosenUpstream } from './upstream-choice.ts'
+
+/** Milliseconds. */
+export interface Timeouts {
+  readonly connect: number
+  readonly send: number
+  readonly read: number
+}
+
+const inMilliseconds = ({ connect, send, read }: Timeout): Timeouts => ({
+  connect: connect * 1000,
+  send: send * 1000,
+  read: read * 1000,
+})
 
 /** What a binding needs of the runtime that it belongs to. */
 export interface BindingHome {
@@ -40,10 +61,7 @@ export class Binding implements BindingInfo {
   readonly matchedUri: string
   readonly matchedHost: string
   readonly upstream: Upstream<UpstreamConnection> | null
-  /** Milliseconds. */
-  readonly connectTimeout: number
-  readonly sendTimeout: number
-  readonly readTimeout: number
+  private readonly timeouts: Timeouts
   readonly webSocket: boolean
   readonly stripPrefix: string
   private compiled: Chain | null = null
@@ -71,13 +89,18 @@ export class Binding implements BindingInfo {
     this.serviceId = route.service_id ?? ''
     this.serviceName = service?.name ?? ''
     this.upstream = upstream
-    const timeout = route.timeout ?? upstream?.spec.timeout ?? { connect: 60, send: 60, read: 60 }
-    this.connectTimeout = timeout.connect * 1000
-    this.sendTimeout = timeout.send * 1000
-    this.readTimeout = timeout.read * 1000
+    this.timeouts = inMilliseconds(
+      route.timeout ?? upstream?.spec.timeout ?? { connect: 60, send: 60, read: 60 },
+    )
     this.webSocket = route.enable_websocket
     this.stripPrefix = route.strip_prefix ?? ''
     this.runtime = runtime
+  }
+
+  /** Of requests to its own upstream, or to one that a policy chose. */
+  timeoutsOf(upstream: Upstream): Timeouts {
+    if (upstream === this.upstream || this.route.timeout !== undefined) return this.timeouts
+    return inMilliseconds(upstream.spec.timeout)
   }
 
   /** It refers to an upstream, which may have gone. */
@@ -126,6 +149,8 @@ export class Runtime {
   private readonly uses = new RouteUses()
   private readonly bindings = new Map<string, Binding>()
   private readonly upstreams = new Map<string, Upstream<UpstreamConnection>>()
+  /** Keys of the upstreams that a resource is or holds, by `KIND/ID`. */
+  private readonly held = new Map<string, readonly string[]>()
   private readonly addresses = new Map<string, readonly string[]>()
   private readonly nodes = new Map<string, readonly DiscoveredNode[]>()
   private readonly health: HealthRegister
@@ -211,6 +236,11 @@ export class Runtime {
     for (const route of this.reachedRoutes(delta, upstreams)) this.bind(route)
   }
 
+  /** One that a policy chose, by its key. */
+  upstream(key: string): Upstream<UpstreamConnection> | null {
+    return this.upstreams.get(key) ?? null
+  }
+
   /** @returns whether upstreams may have to be spoken to in another way, though they did not change themselves */
   private changesTls({ settings, put, remove }: PlanDelta): boolean {
     if (settings !== undefined) this.upstreamTls = settings.upstream_tls
@@ -254,10 +284,13 @@ export class Runtime {
   private applyUpstreams(delta: PlanDelta): string[] {
     const others = [...(delta.remove.upstreams ?? [])]
     const wanted = new Map<string, UpstreamSpec>()
-    for (const kind of ['upstreams', 'services', 'routes'] as const) {
+    const gone: string[] = []
+    for (const kind of kindsWithUpstreams) {
+      for (const id of delta.remove[kind] ?? []) gone.push(...this.holdUpstreams(`${kind}/${id}`, []))
       for (const resource of delta.put[kind] ?? []) {
-        const spec = 'nodes' in resource ? resource : resource.upstream
-        if (spec !== undefined) wanted.set(spec.key, spec)
+        const specs = upstreamsIn(resource)
+        for (const spec of specs) wanted.set(spec.key, spec)
+        gone.push(...this.holdUpstreams(`${kind}/${idOf(resource)}`, specs))
       }
     }
     const addressesOf = (host: string) => this.addressesOf(host)
@@ -272,19 +305,21 @@ export class Runtime {
       upstream.watch(this.health.of(spec))
       this.secure(upstream)
     }
-    const gone = [
-      ...(delta.remove.upstreams ?? []).map((id) => `upstream:${id}`),
-      ...[...(delta.remove.services ?? []), ...withoutUpstream(delta.put.services)].map(
-        (id) => `service:${id}`,
-      ),
-      ...[...(delta.remove.routes ?? []), ...withoutUpstream(delta.put.routes)].map((id) => `route:${id}`),
-    ]
     for (const key of gone) {
       this.upstreams.get(key)?.retire()
       this.upstreams.delete(key)
       this.health.forget(key)
     }
     return others
+  }
+
+  /** Notes which upstreams a resource (`KIND/ID`) holds now. @returns the keys of those that it held until now */
+  private holdUpstreams(resource: string, specs: readonly UpstreamSpec[]): string[] {
+    const before = this.held.get(resource) ?? []
+    const now = specs.map(({ key }) => key)
+    if (now.length === 0) this.held.delete(resource)
+    else this.held.set(resource, now)
+    return before.filter((key) => !now.includes(key))
   }
 
   /** Routes that changed themselves or through what they refer to. `upstreams`: ids of those that are others now. */
@@ -326,9 +361,3 @@ const touched = (delta: PlanDelta, kind: 'services' | 'plugin_configs'): string[
   ...(delta.put[kind] ?? []).map(({ id }) => id),
   ...(delta.remove[kind] ?? []),
 ]
-
-function withoutUpstream(resources: readonly (RouteSpec | ServiceSpec)[] | undefined): string[] {
-  return (resources ?? [])
-    .filter((resource) => resource.upstream === undefined)
-    .map((resource) => resource.id)
-}

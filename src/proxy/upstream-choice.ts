@@ -1,4 +1,8 @@
 import type { RouteSpec, ServiceSpec, UpstreamSpec } from '../config/plan.ts'
+import { errors, type GatewayError } from './errors.ts'
+import type { UpstreamConnection } from './http1/upstream-connection.ts'
+import type { Binding, Runtime } from './runtime.ts'
+import type { Upstream } from './upstream/upstream.ts'
 
 /**
  * The upstream that serves a route, as APISIX chooses it: the route's before its service's, and what is named by an id
@@ -13,4 +17,23 @@ export function chosenUpstream(
     if (holder?.upstream !== undefined) return { spec: holder.upstream }
   }
   return undefined
+}
+
+/** What a policy chose for a request; empty: none did. */
+interface Choice {
+  readonly chosenUpstream: string
+}
+
+/** Where a request goes: the upstream that a policy chose, else that of its binding. */
+export function upstreamFor(
+  { chosenUpstream }: Choice,
+  binding: Binding,
+  runtime: Pick<Runtime, 'upstream'>,
+): Upstream<UpstreamConnection> | null {
+  return chosenUpstream === '' ? binding.upstream : runtime.upstream(chosenUpstream)
+}
+
+/** What the client is told where there is none. */
+export function missingUpstream({ chosenUpstream }: Choice, binding: Binding): GatewayError {
+  return chosenUpstream !== '' || binding.namesUpstream ? errors.unknownUpstream : errors.noUpstream
 }

@@ -165,7 +165,10 @@ type ValueGetter = (exchange: Exchange) => Value
 const families: Record<VariableFamily, (rest: string) => ValueGetter | undefined> = {
   http_: (rest) => {
     const name = fieldName(rest)
-    return (x) => x.request.headers.getAll(name)
+    if (!name.includes('-')) return (x) => x.request.headers.getAll(name)
+    // To nginx, a field that is written with underscores has the same variable.
+    const underscored = name.replaceAll('-', '_')
+    return ({ request: { headers } }) => headers.getAll(name) ?? headers.getAll(underscored)
   },
   upstream_http_: (rest) => {
     const name = fieldName(rest)

@@ -130,6 +130,10 @@ export class Worker {
     this.engine.runtime.setAddresses(host, addresses)
   }
 
+  hasUpstream(key: string): boolean {
+    return this.engine.runtime.upstream(key) !== null
+  }
+
   setNodes(service: string, nodes: readonly DiscoveredNode[] | null): void {
     this.engine.runtime.setNodes(service, nodes)
   }

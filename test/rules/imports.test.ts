@@ -19,6 +19,8 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'types:config',
     'config/type.ts',
     'config/schema.ts',
+    'config/resources.ts',
+    'config/policy-upstreams.ts',
     'proxy/headers.ts',
     'proxy/forwarded-target.ts',
     'config/regular-expression.ts',

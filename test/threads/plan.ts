@@ -1,14 +1,14 @@
 /** Plans for tests, by the same way that files take. */
-import { check } from '../../src/config/check.ts'
+import { type Catalogue, check } from '../../src/config/check.ts'
 import { type Loaded, readText } from '../../src/config/load.ts'
 import type { Plan } from '../../src/config/plan.ts'
 import { formatFinding } from '../../src/config/problem.ts'
 
-/** Throws with all findings when the text does not check. No policy is known in it. */
-export function planOf(yaml: string): Plan {
+/** Throws with all findings when the text does not check. No policy is known in it but those of the catalogue. */
+export function planOf(yaml: string, catalogue: Catalogue = new Map()): Plan {
   const loaded: Loaded = { documents: [], findings: [] }
   readText('test.yaml', yaml, {}, loaded)
-  const { plan, findings } = check(loaded, new Map(), { gatewayVersion: '0' })
+  const { plan, findings } = check(loaded, catalogue, { gatewayVersion: '0' })
   if (plan === undefined) throw new Error(findings.map(formatFinding).join(''))
   return plan
 }

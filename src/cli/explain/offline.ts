@@ -18,6 +18,7 @@ import { explain } from '../../proxy/explain/explain.ts'
 import type { Explanation } from '../../proxy/explain/explanation.ts'
 import { compileCondition } from '../../proxy/expression.ts'
 import { setBodyLimits } from '../../proxy/held-body.ts'
+import { planUpstreams } from '../../proxy/plan-upstreams.ts'
 import { Runtime } from '../../proxy/runtime.ts'
 import { createLimitTable, Limiter, type LimitKey } from '../../proxy/shared/limiter.ts'
 import { createLoadTable } from '../../proxy/shared/load-table.ts'
@@ -58,6 +59,7 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
   const resources = new PolicyResources()
   resources.change(diffPlans(null, plan), () => {})
   const { prometheus } = plan.settings
+  const upstreams = new Set(planUpstreams(plan).map(({ key }) => key))
   const services: PolicyServices = {
     limiter: {
       key: (text) => limiter.key(text),
@@ -79,6 +81,7 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
     consumers: () => resources.consumers(),
     contracts: () => resources.contracts(),
     metadata: (policy) => resources.metadata(policy),
+    hasUpstream: (key) => upstreams.has(key),
     now: Date.now,
     onResourcesChanged() {},
   }

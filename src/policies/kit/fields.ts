@@ -1,3 +1,5 @@
+import { upstreamAnnotation } from '../../config/policy-upstreams.ts'
+import { type UpstreamInput, upstreamSchema } from '../../config/resources.ts'
 import { Type } from '../../config/type.ts'
 
 /** Settings that several authentication policies share. */
@@ -25,3 +27,20 @@ export const anonymousConsumer = Type.Optional(
  * in files, and is left out with the Admin API, whose schemas and words are those of APISIX.
  */
 export const openInApisix = { 'x-apisix': { additionalProperties: undefined } }
+
+/** An upstream that stands in a policy's configuration; `host.upstream({ path })` is what requests can be sent to. */
+export const inlineUpstream = (description: string) =>
+  Type.Optional(Type.Unsafe<UpstreamInput>({ ...upstreamSchema, description, [upstreamAnnotation]: true }))
+
+/** The id of an upstream; `host.upstream({ id })` is what requests can be sent to. */
+export const upstreamId = (description: string) =>
+  Type.Optional(
+    Type.Unsafe<string | number>({
+      anyOf: [
+        { type: 'string', minLength: 1, maxLength: 64, pattern: '^[a-zA-Z0-9-_.]+$' },
+        { type: 'integer', minimum: 1 },
+      ],
+      description,
+      'x-refers-to': 'upstreams',
+    }),
+  )

@@ -7,6 +7,7 @@ import type {
   Exchange,
   PolicyBindingContext,
   PolicyHandlers,
+  UpstreamHandle,
   Verdict,
 } from '../../proxy/exchange.ts'
 import type { Presence } from '../../proxy/shared/presences.ts'
@@ -27,6 +28,11 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
    * A credential whose key is undefined cannot be found.
    */
   credentials(keyOf: (credential: Credential) => string | undefined): CredentialLookup<Credential>
+  /**
+   * An upstream that `exchange.sendTo` takes: one of the plan, by its id, or one that stands in this policy's configuration
+   * at a path, in a field with the schema `inlineUpstream`. It is checked, balanced, watched and counted as any other.
+   */
+  upstream(where: { id: string | number } | { path: readonly (string | number)[] }): UpstreamHandle
   readonly consumers: ConsumerLookup
   readonly contracts: ContractLookup
   readonly limiter: Limiter

@@ -15,13 +15,14 @@ export type {
   PhaseResult,
   PolicyHandlers,
   Stage,
+  UpstreamHandle,
   Verdict,
 } from '../../proxy/exchange.ts'
 export { headerBlock, headerName, InvalidHeaderError, NumberFields, nameHash } from '../../proxy/headers.ts'
 export { type BasicCredentials, readBasicCredentials } from './basic-credentials.ts'
 export { conditionFinding } from './condition.ts'
 export type { FoundCredential } from './credentials.ts'
-export { anonymousConsumer, openInApisix, realm } from './fields.ts'
+export { anonymousConsumer, inlineUpstream, openInApisix, realm, upstreamId } from './fields.ts'
 export type {
   ConsumerLookup,
   ContractLookup,
@@ -49,4 +50,5 @@ export { compileSearch, type Search } from './search.ts'
 export { compileSplit, type Split } from './split.ts'
 export { anonymousStandIn } from './stand-in.ts'
 export { compileSubstitution, type Substitution } from './substitution.ts'
+export { WeightedTurns } from './weighted-turns.ts'
 export { wholeBody } from './whole-body.ts'

@@ -14,6 +14,7 @@ import type {
   Outcome,
   RequestHeaders,
   Timings,
+  UpstreamHandle,
   UpstreamInfo,
   Verdict,
 } from '../../proxy/exchange.ts'
@@ -86,6 +87,8 @@ export class FakeExchange implements Exchange {
   rejectedBy = ''
   errorCode = ''
   filterDecisions = null
+  /** The upstream that the policy chose; null: that of the route. */
+  sentTo: UpstreamHandle | null = null
   readonly #request: FakeRequestView
   readonly #planned: FakeResponse
   #response = new FakeResponseView(0, false, [])
@@ -131,6 +134,10 @@ export class FakeExchange implements Exchange {
 
   get response(): ExchangeResponse {
     return this.#response
+  }
+
+  sendTo(upstream: UpstreamHandle | null): void {
+    this.sentTo = upstream
   }
 
   identify(consumer: Consumer, credentialId: string): void {

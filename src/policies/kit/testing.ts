@@ -51,6 +51,8 @@ export interface BindOptions<Config, Metadata> {
   publicApis?: Readonly<Record<string, PublicApi>>
   /** In place of one that counts in this test alone. */
   counterStore?: CounterStore
+  /** Ids of upstreams that there are not. */
+  missingUpstreams?: readonly string[]
   /** Variables beside those that the fake exchange knows. */
   variables?: Readonly<Record<string, string>>
 }
@@ -65,6 +67,8 @@ export interface Run {
   readonly upstream: UpstreamCopy | undefined
   /** Username of the caller, once identified. */
   readonly consumer: string | undefined
+  /** Key of the upstream that the policy chose; undefined: that of the route. */
+  readonly sentTo: string | undefined
   readonly exchange: Exchange
 }
 
@@ -141,6 +145,10 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
       indices.push(index)
       return index
     },
+    upstream: (where) => ({
+      key: 'id' in where ? `upstream:${where.id}` : where.path.join('.'),
+      exists: !('id' in where && options.missingUpstreams?.includes(String(where.id))),
+    }),
     consumers: directory,
     contracts: new ContractIndex(() => contracts),
     limiter: new FakeLimiter(clock),
@@ -179,6 +187,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
         answer: exchange.clientAnswer(),
         upstream: verdict ? undefined : exchange.upstreamCopy(),
         consumer: exchange.consumer?.username,
+        sentTo: exchange.sentTo?.key,
         exchange,
       }
     },

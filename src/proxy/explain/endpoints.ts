@@ -2,14 +2,12 @@
 import type { Exchange } from '../exchange.ts'
 import type { Binding } from '../runtime.ts'
 import { compileHashKey } from '../upstream/hash-key.ts'
+import type { Upstream } from '../upstream/upstream.ts'
 import type { ExplainedUpstream } from './explanation.ts'
 
-export function explainUpstream(
-  { upstream, connectTimeout, sendTimeout, readTimeout }: Binding,
-  exchange: Exchange,
-): ExplainedUpstream | null {
-  if (upstream === null) return null
+export function explainUpstream(upstream: Upstream, binding: Binding, exchange: Exchange): ExplainedUpstream {
   const { spec, endpoints, retries } = upstream
+  const { connect, send, read } = binding.timeoutsOf(upstream)
   return {
     key: spec.key,
     type: spec.type,
@@ -18,7 +16,7 @@ export function explainUpstream(
     }),
     pass_host: spec.pass_host,
     retries,
-    timeout: { connect: connectTimeout / 1000, send: sendTimeout / 1000, read: readTimeout / 1000 },
+    timeout: { connect: connect / 1000, send: send / 1000, read: read / 1000 },
     endpoints: endpoints.map((endpoint) => ({
       address: endpoint.label,
       weight: endpoint.weight,

@@ -6,6 +6,7 @@ import type { PolicyFactory, Verdict } from '../exchange.ts'
 import { asksForWebSocket, forwardedTarget, sameWithoutParameters } from '../http1/admission.ts'
 import { requestHead } from '../http1/request-head.ts'
 import type { Binding, Runtime } from '../runtime.ts'
+import { missingUpstream, upstreamFor } from '../upstream-choice.ts'
 import { candidateOf, nearMisses } from './candidates.ts'
 import type { RequestDescription } from './description.ts'
 import { type DryOutcome, type DryRun, runDry } from './dry-run.ts'
@@ -81,7 +82,8 @@ async function explainRouted(
   explanation.outcome = outcomeOf(run, request, explained)
   explanation.answer_fields =
     exchange.edits?.text().trimEnd().split('\r\n').filter(Boolean).map(shownLine) ?? []
-  if (binding?.upstream) explanation.upstream = explainUpstream(binding, exchange)
+  const upstream = binding && upstreamFor(exchange, binding, runtime)
+  if (upstream) explanation.upstream = explainUpstream(upstream, binding, exchange)
   return explanation
 }
 
@@ -190,9 +192,9 @@ function forwarded(
   { exchange, target, head, facts }: SimulatedRequest,
   { engine }: Explained,
 ): ExplainedOutcome {
-  const { upstream } = binding
+  const upstream = upstreamFor(exchange, binding, engine.runtime)
   const failed = ({ status, code }: GatewayError): ExplainedOutcome => ({ kind: 'failed', status, code })
-  if (upstream === null) return failed(binding.namesUpstream ? errors.unknownUpstream : errors.noUpstream)
+  if (upstream === null) return failed(missingUpstream(exchange, binding))
   const path = forwardedTarget(exchange, target, binding.stripPrefix, engine.settings.paths)
   if (path === null) return failed(errors.badTarget)
   const endpoint =

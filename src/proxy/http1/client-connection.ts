@@ -16,6 +16,7 @@ import { headerBlock, knownHash } from '../headers.ts'
 import type { HeldBody } from '../held-body.ts'
 import { type Chain, emptyChain, runHooks, runRequestBody, runRespond } from '../pipeline.ts'
 import type { Binding } from '../runtime.ts'
+import { missingUpstream, upstreamFor } from '../upstream-choice.ts'
 import { asksForWebSocket, forwardedTarget, refusalOf, sameWithoutParameters } from './admission.ts'
 import { BodyReader } from './body.ts'
 import type { ClientFacts } from './client-facts.ts'
@@ -587,8 +588,9 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
 
   forward(binding: Binding): void {
     const { exchange, parsed } = this
-    if (binding.upstream === null) {
-      this.fail(binding.namesUpstream ? errors.unknownUpstream : errors.noUpstream)
+    const upstream = upstreamFor(exchange, binding, this.engine.runtime)
+    if (upstream === null) {
+      this.fail(missingUpstream(exchange, binding))
       return
     }
     const { paths } = this.engine.settings
@@ -614,7 +616,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
       exchange,
       binding,
       this.chain,
-      binding.upstream,
+      upstream,
       this,
       this.engine,
       this.body.done,

@@ -10,6 +10,7 @@ import type {
   HeaderView,
   Outcome,
   Timings,
+  UpstreamHandle,
   UpstreamInfo,
 } from '../exchange.ts'
 import type { FilterDecision } from '../filter.ts'
@@ -80,6 +81,8 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   newPath = ''
   newMethod = ''
   newHost = ''
+  /** The upstream that a policy chose, by its key; empty: none did. */
+  chosenUpstream = ''
   /** What takes the place of the body; null: nothing does. */
   newBody: string | null = null
   /** The authority of an absolute-form target, which replaces the Host field; else empty. */
@@ -190,6 +193,10 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   setHost(host: string): void {
     checkedValue(hostName, host)
     this.newHost = host
+  }
+
+  sendTo(upstream: UpstreamHandle | null): void {
+    this.chosenUpstream = upstream === null ? '' : upstream.key
   }
 
   /** The method of the upstream's copy. */
