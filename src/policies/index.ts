@@ -10,6 +10,7 @@ export type { PolicySchema } from './kit/schema.ts'
 /** Every built-in policy. A new one is known to the gateway by its line here: the name of the policy and its folder. */
 const names = [
   'acl',
+  'api-breaker',
   'attach-consumer-label',
   'basic-auth',
   'client-id-enforcement',
