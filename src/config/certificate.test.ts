@@ -22,7 +22,7 @@ function findings(input: Parameters<typeof checkCertificate>[0], now = Date.now(
 }
 
 const reference = '$secret://vault/1/certificate'
-const garbage = 'x'.repeat(200)
+const garbage = `---${'x'.repeat(200)}`
 
 suite('a certificate', () => {
   test('that fits its key and its time has no finding', (t) => {

@@ -20,11 +20,13 @@ export function certificateError(resource: SslInput): string | undefined {
 }
 
 /** What is kept elsewhere cannot be looked at. */
-function pairError(cert: string | undefined, key: string | undefined): string | undefined {
+export function pairError(cert: string | undefined, key: string | undefined): string | undefined {
   if (cert === undefined || isSecretReference(cert) || (key !== undefined && isSecretReference(key)))
     return undefined
   if (certificateOf(cert) === undefined) return 'failed to parse cert: PEM_read_bio_X509_AUX() failed'
   if (key === undefined || keyOf(key) !== undefined) return undefined
+  // APISIX takes what does not look like PEM for something that it encrypted.
+  if (!key.startsWith('---')) return 'failed to decrypt previous encrypted key'
   return 'failed to parse key: PEM_read_bio_PrivateKey() failed'
 }
 

@@ -25,7 +25,12 @@ const key = 'suite-key-0123456789'
  */
 const base = (folder: string) => `
 gateway:
-  listeners: [{ host: 127.0.0.1, port: 1984 }, { host: "::1", port: 1984 }]
+  listeners:
+    - { host: 127.0.0.1, port: 1984 }
+    - { host: "::1", port: 1984 }
+    - { host: 127.0.0.1, port: 1994, protocol: https }
+    - { host: 127.0.0.1, port: 9443, protocol: https }
+  tls: { protocols: [TLSv1.1, TLSv1.2, TLSv1.3] }
   workers: 1
   control: { port: 9090 }
   admin: { enabled: true, port: 9180, keys: [{ name: suite, key: ${key} }] }
@@ -57,6 +62,7 @@ async function replay(checkout: string, extra: readonly string[]): Promise<numbe
     ['--admin', 'http://127.0.0.1:9180'],
     ['--key', key],
     ['--control', 'http://127.0.0.1:9090'],
+    ['--tls', 'https://127.0.0.1:1994'],
   ].flat()
   if (!extra.includes('--dirs')) {
     args.push('--dirs', `@${join(runner, '../public.txt')}`)

@@ -9,12 +9,14 @@ import { startGateway } from '../harness/gateway.ts'
 import { converse } from '../harness/raw-client.ts'
 import { probePath, ScriptedUpstream } from '../harness/scripted-upstream.ts'
 import { brokenInvariants, describeRun } from './invariants.ts'
-import { get, type Run, type WireCase } from './wire-case.ts'
+import { get, host, type Run, type WireCase } from './wire-case.ts'
 import { type WireConfig, wireConfig } from './wire-config.ts'
 
 interface Proxy {
   host: string
   port: number
+  /** The name to ask for in TLS; undefined: it is not spoken. */
+  tls?: string | undefined
   stop(): Promise<void>
 }
 
@@ -45,7 +47,8 @@ async function startProxy(upstream: ScriptedUpstream, config: WireConfig): Promi
   }
   await upstream.listen()
   const gateway = await startGateway((port) => wireConfig(port, upstream.port, config))
-  return { host: '127.0.0.1', port: gateway.port, stop: () => gateway.stop() }
+  const serverName = config.tls && host
+  return { host: '127.0.0.1', port: gateway.port, tls: serverName, stop: () => gateway.stop() }
 }
 
 async function runCase(wireCase: WireCase, proxy: Proxy, upstream: ScriptedUpstream): Promise<void> {
@@ -54,10 +57,11 @@ async function runCase(wireCase: WireCase, proxy: Proxy, upstream: ScriptedUpstr
   await upstream.reset(script)
   const steps = [wireCase.steps({ path, hidden: get(`${path}/hidden`) })].flat()
   const { methods, within, closeWithin, settle } = { within: 1500, closeWithin: 900, settle: 25, ...wireCase }
-  const { host, port } = proxy
+  const { host, port, tls } = proxy
   const client = await converse({
     host,
     port,
+    tls,
     steps,
     methods: methods ?? ['GET'],
     within,
@@ -87,13 +91,13 @@ async function runCase(wireCase: WireCase, proxy: Proxy, upstream: ScriptedUpstr
 let probes = 0
 
 /** Two plain requests over the pool that the case left behind must get exactly their own answers. */
-async function probe({ host, port }: Proxy): Promise<string | null> {
+async function probe({ host, port, tls }: Proxy): Promise<string | null> {
   let failure = ''
   for (const pause of [0, 120, 400]) {
     await sleep(pause)
     const paths = [`${probePath}${++probes}`, `${probePath}${++probes}`]
     const steps = paths.flatMap((path, index) => [get(path), { answers: index + 1 }])
-    const { answers } = await converse({ host, port, steps, methods: ['GET', 'GET'], settle: 1 })
+    const { answers } = await converse({ host, port, tls, steps, methods: ['GET', 'GET'], settle: 1 })
     failure = ''
     for (const [index, path] of paths.entries()) {
       const answer = answers[index]

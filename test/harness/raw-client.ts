@@ -1,6 +1,7 @@
 /** One TCP connection to a server under test: writes exactly the bytes of its steps and reads the answers strictly. */
 import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import tls from 'node:tls'
 import { type Finding, type Message, MessageReader } from './message-reader.ts'
 
 export type Step =
@@ -25,6 +26,8 @@ export type Step =
 export interface ConversationOptions {
   host?: string
   port: number
+  /** Speak TLS, asking for this name. The certificate is not looked at. */
+  tls?: string | undefined
   steps: Step[]
   /** Methods of the requests that are answered, so that HEAD is read right. */
   methods?: string[]
@@ -55,6 +58,7 @@ export async function converse(options: ConversationOptions): Promise<Conversati
   const {
     host = '127.0.0.1',
     port,
+    tls: serverName,
     steps,
     methods = ['GET'],
     within = 1500,
@@ -71,8 +75,17 @@ export async function converse(options: ConversationOptions): Promise<Conversati
   let ours = false
   let wake = () => {}
 
-  const socket = net.connect({ host, port, allowHalfOpen: true, noDelay: true })
-  socket.on('connect', () => {
+  const plain = net.connect({ host, port, allowHalfOpen: true, noDelay: true })
+  const socket: net.Socket =
+    serverName === undefined
+      ? plain
+      : tls.connect({
+          socket: plain,
+          servername: serverName,
+          rejectUnauthorized: false,
+          allowHalfOpen: true,
+        } as tls.ConnectionOptions)
+  socket.on(serverName === undefined ? 'connect' : 'secureConnect', () => {
     connected = true
     wake()
   })
@@ -132,7 +145,7 @@ export async function converse(options: ConversationOptions): Promise<Conversati
     else if ('end' in step) socket.end()
     else if ('reset' in step) {
       ours = true
-      socket.resetAndDestroy()
+      plain.resetAndDestroy()
     } else if ('reading' in step) {
       if (step.reading) socket.resume()
       else socket.pause()

@@ -1,4 +1,5 @@
 /** Resources as they are answered: one, and lists of them. What stands in files is listed beside what the store holds. */
+import { isSecretReference } from '../../config/secret-reference.ts'
 import type { Transaction } from '../live-configuration.ts'
 import { type Answer, JsonText, keyNotFound } from './answer.ts'
 import type { StoredResource } from './disk.ts'
@@ -88,12 +89,13 @@ export function resourceText({ kind, id, value, created, modified }: StoredResou
 export function maskedKeys({ name }: AdminKind, value: Value): Value {
   if (name !== 'ssls') return value
   const masked = { ...value }
-  if (typeof value.key === 'string') masked.key = mask
-  if (Array.isArray(value.keys)) masked.keys = value.keys.map(() => mask)
+  if (typeof value.key === 'string') masked.key = maskOf(value.key)
+  if (Array.isArray(value.keys)) masked.keys = value.keys.map(maskOf)
   return masked
 }
 
-const mask = '******'
+/** A reference says where a key is kept, not what it is. */
+const maskOf = (key: unknown) => (typeof key === 'string' && isSecretReference(key) ? key : '******')
 
 function withoutPrivateKeys({ key: _key, keys: _keys, ...value }: Value): Value {
   return value

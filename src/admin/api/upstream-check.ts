@@ -2,6 +2,7 @@
 import { isIPv6 } from 'node:net'
 import { hashKeySchemas } from '../../config/apisix-schema.ts'
 import { apisixError } from '../../config/apisix-wording.ts'
+import { pairError } from '../../config/certificate.ts'
 import type { Inputs } from '../../config/declarations.ts'
 import { upstreamSchema } from '../../config/resources.ts'
 import type { Surroundings } from './resource-check.ts'
@@ -24,6 +25,9 @@ export function upstreamError(upstream: unknown, around: Surroundings): string |
   if (passHost === 'rewrite' && (host === undefined || host === '')) {
     return "`upstream_host` can't be empty when `pass_host` is `rewrite`"
   }
+  const { client_cert: cert, client_key: key } = (upstream as Inputs['upstreams']).tls ?? {}
+  const pairFault = pairError(cert, key)
+  if (pairFault !== undefined) return pairFault
   return type === 'chash' ? hashKeyError(upstream as Inputs['upstreams']) : undefined
 }
 
