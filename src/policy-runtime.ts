@@ -76,7 +76,10 @@ function factoryOf(
       const host = hostOf(policy, binding, services, indices, holdBody)
       return policy.create(config, {
         ...host,
-        bind: (name, inner) => factories.get(name)!.create(inner, { ...binding, policy: name }, holdBody),
+        bind(name, inner, part) {
+          const owner = part === undefined ? binding.owner : `${binding.owner}/${part}`
+          return factories.get(name)!.create(inner, { ...binding, policy: name, owner }, holdBody)
+        },
       })
     },
   }

@@ -44,6 +44,8 @@ export interface NestedPlugins {
   readonly plugins: Plugins
   /** Only policies that find out who is calling may stand there. */
   readonly identify: boolean
+  /** What the Admin API says of a fault in one of them; default: in the words of APISIX's `multi-auth`. */
+  wording?(fault: string): string
 }
 
 export type Catalogue = ReadonlyMap<string, PolicySchema>

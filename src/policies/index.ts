@@ -36,6 +36,7 @@ const names = [
   'traffic-split',
   'ua-restriction',
   'uri-blocker',
+  'workflow',
 ]
 
 // Synchronous, since a plan is checked and put to work in one go. Sources end in .ts, what is built from them in .js.

@@ -65,7 +65,7 @@ function configError(
 
 /** Of policies inside the configuration of another. */
 function nestedError(policy: PolicySchema, config: PluginConfig, catalogue: Catalogue): string | undefined {
-  for (const { plugins, identify } of policy.nested?.(config) ?? []) {
+  for (const { plugins, identify, wording } of policy.nested?.(config) ?? []) {
     for (const [name, inner] of Object.entries(plugins)) {
       const known = catalogue.get(name)
       if (known === undefined) return `${name} plugin did not found`
@@ -74,7 +74,7 @@ function nestedError(policy: PolicySchema, config: PluginConfig, catalogue: Cata
       const fault = isMap
         ? configError(known, plugins, inner, 'binding', catalogue)
         : schemaError(known.configSchema, inner)
-      if (fault !== undefined) return `plugin ${name} check schema failed: ${fault}`
+      if (fault !== undefined) return wording?.(fault) ?? `plugin ${name} check schema failed: ${fault}`
     }
   }
   return undefined

@@ -63,8 +63,11 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
   template(text: string, change?: (value: string) => string): (exchange: Exchange) => string
   /** A condition as `vars` of a route has it; the check has said that it is one, see `conditionFinding`. */
   condition(vars: unknown): (exchange: Exchange) => boolean
-  /** Sets another policy up in this one's place; its configuration is one of those that `nested` gave. */
-  bind(policy: string, config: PluginConfig): PolicyHandlers
+  /**
+   * Sets another policy up in this one's place; its configuration is one of those that `nested` gave. What it counts is
+   * apart from what the same policy counts under another `part`.
+   */
+  bind(policy: string, config: PluginConfig, part?: string): PolicyHandlers
   readonly log: PolicyLog
   /** Wall clock, epoch milliseconds. */
   now(): number

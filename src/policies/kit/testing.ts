@@ -163,10 +163,11 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     template: (text, change) => (exchange) =>
       expand(text, exchange as FakeExchange, options.variables, change),
     condition: (vars) => compileCondition(vars),
-    bind(name, inner) {
+    bind(name, inner, part) {
       const other = options.policies?.find((candidate) => candidate.name === name)
       if (other === undefined) throw new Error(`the test has no policy ${name}`)
-      return other.create(checked(other.config, inner), host)
+      const owner = part === undefined ? host.binding.owner : `${host.binding.owner}/${part}`
+      return other.create(checked(other.config, inner), { ...host, binding: { ...host.binding, owner } })
     },
     log: {
       debug() {},
