@@ -194,7 +194,8 @@ function checkTls(declarations: Declarations, settings: Settings | undefined, re
       hint: 'Add one to gateway.listeners: { protocol: https, port: 9443 }.',
     })
   }
-  if (settings.upstream_tls.verify) return
+  const { verify } = settings.upstream_tls
+  if (verify === true) return
   const { upstreams, services, routes } = declarations
   const unverified = [
     ...[...upstreams.values()].map(({ input, place }) => ({ upstream: input, place })),
@@ -202,7 +203,10 @@ function checkTls(declarations: Declarations, settings: Settings | undefined, re
       upstream: input?.upstream,
       place: below(place, 'upstream'),
     })),
-  ].filter(({ upstream }) => upstream?.scheme === 'https' && upstream.tls?.verify === undefined)
+  ].filter(
+    ({ upstream }) =>
+      upstream?.scheme === 'https' && (verify === 'never' || upstream.tls?.verify === undefined),
+  )
   const [first] = unverified
   if (first === undefined) return
   report.add(below(first.place, 'scheme'), {

@@ -88,7 +88,7 @@ export interface Settings {
   }
   /** Of TLS towards upstreams. */
   upstream_tls: {
-    verify: boolean
+    verify: boolean | 'never'
     /** Certificates in PEM; empty: those that Node.js brings. */
     ca: string[]
   }
@@ -413,9 +413,10 @@ export const gatewaySchema = Type.Object(
       Type.Object(
         {
           verify: Type.Optional(
-            Type.Boolean({
+            Type.Union([Type.Boolean(), Type.Literal('never')], {
               description:
-                'Whether the certificates of nodes have to be valid, for upstreams that do not say themselves. Default: `true`; `false` where a configuration file of APISIX is given, which never looks at them.',
+                'Whether the certificates of nodes have to be valid, for upstreams that do not say themselves; `never` is stronger than what they say. Default: `true`; `false` where a configuration file of APISIX is given, which never looks at them.',
+              'x-form': '`true`, `false`, `never`',
             }),
           ),
           ca: Type.Optional(

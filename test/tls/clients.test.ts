@@ -21,6 +21,7 @@ const strangers = new Authority('Strangers')
 const one = authority.issue({ names: ['one.test'] })
 const oneRsa = authority.issue({ names: ['one.test'], kind: 'rsa' })
 const wild = authority.issue({ names: ['*.wild.test'] })
+const referred = authority.issue({ names: ['referred.test'] })
 const guarded = authority.issue({ names: ['guarded.test', 'half.test'] })
 const jack = authority.issue({ subject: '/O=Sluice tests/CN=jack', names: [] })
 const jill = intermediate.issue({ subject: '/CN=jill', names: [] })
@@ -78,6 +79,10 @@ ssls:
     sni: old.test
     ssl_protocols: [TLSv1.2]
     ${pair(one)}
+  - id: referred
+    sni: referred.test
+    cert: $env://REFERRED_CERTIFICATE
+    key: $env://REFERRED_KEY
   - id: guarded
     sni: guarded.test
     client: { ca: ${JSON.stringify(authority.cert)} }
@@ -96,6 +101,7 @@ routes:
         headers:
           set: { X-DN: "$ssl_client_s_dn", X-Verify: "$ssl_client_verify", X-Name: "$ssl_server_name", X-Scheme: "$scheme$https" }
 `,
+    { REFERRED_CERTIFICATE: referred.cert, REFERRED_KEY: referred.key },
   )
 })
 after(async () => {
@@ -163,6 +169,7 @@ suite('the certificate that is shown', () => {
   test('is the one for the name, whatever its case', async () => {
     assert.equal((await shown('one.test')).subject, 'DNS:one.test')
     assert.equal((await shown('ONE.test')).subject, 'DNS:one.test')
+    assert.equal((await shown('referred.test')).subject, 'DNS:referred.test')
     assert.equal((await shown('a.wild.test')).subject, 'DNS:*.wild.test')
   })
 

@@ -183,6 +183,16 @@ suite('the certificate of a node', () => {
     assert.equal((await all.ask('other.test')).status, 200)
   })
 
+  test('is never looked at where the settings say so', async (t) => {
+    const { port } = await startServer(t)
+    const { ask } = await start(
+      t,
+      `tls: { verify: true }, nodes: { "127.0.0.1:${port}": 1 }`,
+      (listen, more) => settings(listen, more).replace('upstream_tls: {', 'upstream_tls: { verify: never,'),
+    )
+    assert.equal((await ask('other.test')).status, 200)
+  })
+
   test('is not looked at beside a configuration of APISIX, unless somebody wants it to be', async (t) => {
     const { port } = await startServer(t)
     const apisix = (listen: number, more: string) =>

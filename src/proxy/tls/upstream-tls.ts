@@ -91,7 +91,8 @@ export function upstreamTlsOptions(
   { verify, ca }: Settings['upstream_tls'],
   ssls: ReadonlyMap<string, SslSpec>,
 ): UpstreamTlsOptions {
-  const options = { verify: spec?.verify ?? verify, ca, client: spec?.client ?? null, problem: '' }
+  const verified = verify === 'never' ? false : (spec?.verify ?? verify)
+  const options = { verify: verified, ca, client: spec?.client ?? null, problem: '' }
   const id = spec?.client_cert_id
   if (id === undefined) return options
   const ssl = ssls.get(id)
