@@ -2,6 +2,7 @@
  * How the health of endpoints is found out: `checks` with the names, defaults and limits of Apache APISIX 3.18, and
  * ejection of outliers and the panic threshold, which are our own.
  */
+import { methods } from './methods.ts'
 import { below, type Place, type Report } from './report.ts'
 import { type Static, Type } from './type.ts'
 
@@ -36,19 +37,6 @@ const passiveDefaults = {
   unhealthy: [429, 500, 503],
 }
 
-const probeMethods = [
-  'GET',
-  'POST',
-  'PUT',
-  'DELETE',
-  'PATCH',
-  'HEAD',
-  'OPTIONS',
-  'CONNECT',
-  'TRACE',
-  'PURGE',
-] as const
-
 const activeSchema = Type.Object(
   {
     type: kind('What a probe is: a request, a request over TLS, or no more than a connection.'),
@@ -73,7 +61,7 @@ const activeSchema = Type.Object(
         description: 'Port of probes. Default: the port of the node.',
       }),
     ),
-    http_method: Type.Optional(Type.Enum(probeMethods, { default: 'GET', description: 'Method of probes.' })),
+    http_method: Type.Optional(Type.Enum(methods, { default: 'GET', description: 'Method of probes.' })),
     http_path: Type.Optional(
       Type.String({
         pattern: '^[^\\x00-\\x20\\x7f]+$',

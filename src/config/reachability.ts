@@ -1,8 +1,9 @@
 /** Routes that can never match, because others with the same host and path come before them for every method. */
 import type { Declared } from './declarations.ts'
+import { methods } from './methods.ts'
 import type { RouteSpec } from './plan.ts'
 import { describePlace, type Report } from './report.ts'
-import { methods, type RouteInput } from './resources.ts'
+import type { RouteInput } from './resources.ts'
 import type { Settings } from './settings.ts'
 
 interface Candidate {

@@ -8,6 +8,7 @@
  */
 import { serviceRegistryFields } from './discovery.ts'
 import { checksSchema, outlierEjectionSchema, panicThresholdSchema } from './health-checks.ts'
+import { methods } from './methods.ts'
 import { type Plugins, type ResourceKind, tlsProtocols } from './plan.ts'
 import { type Static, Type } from './type.ts'
 
@@ -382,19 +383,6 @@ export const serviceSchema = Type.Object(
       'An API: what its routes have in common. In files it may hold further `upstreams` beside its own, each with a `name`: upstreams like others, called `SERVICE.NAME` unless they have an `id`.',
   },
 )
-
-export const methods = [
-  'GET',
-  'POST',
-  'PUT',
-  'DELETE',
-  'PATCH',
-  'HEAD',
-  'OPTIONS',
-  'CONNECT',
-  'TRACE',
-  'PURGE',
-] as const
 
 export const routeSchema = Type.Object(
   {

@@ -1,18 +1,9 @@
 /** Sets of request methods as bits, so that a route's methods take one comparison. */
 
+import { methods as known } from '../../config/methods.ts'
+
 /** Methods that a route may name. */
-export const routeMethods: readonly string[] = [
-  'GET',
-  'POST',
-  'PUT',
-  'DELETE',
-  'PATCH',
-  'HEAD',
-  'OPTIONS',
-  'CONNECT',
-  'TRACE',
-  'PURGE',
-]
+export const routeMethods: readonly string[] = known
 
 const ANY = -1
 
