@@ -143,6 +143,12 @@ suite('one server', { skip: withoutRedis }, () => {
     assert.equal((await single(server, { redis_database: 1 }).acquire('db', window, 1)).granted, 0)
   })
 
+  test('a database that is not there is an absence', async () => {
+    const window = { limit: 1, windowMs: hour }
+    const store = single(server, { redis_database: 999_999 })
+    await assert.rejects(store.acquire('db', window, 1), /DB index is out of range/)
+  })
+
   test('an idle connection is closed, and the next decision opens another', async () => {
     const store = single(server, { redis_keepalive_timeout: 1 })
     const window = { limit: 10, windowMs: hour }

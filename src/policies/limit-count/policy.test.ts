@@ -129,6 +129,15 @@ test('rules count one after the other, with fields of their own', async () => {
   assert.deepEqual((await bound.run({ headers: { 'x-quota': 'many' } })).verdict, { status: 500 })
 })
 
+test('a variable of a rule may have a stand-in', async () => {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a reference in APISIX's notation
+  const rules = [{ count: 1, time_window: 60, key: '${http_x_team ?? nobody}' }]
+  const bound = bindPolicy(policy, { config: { rules } })
+  assert.equal((await bound.run({ headers: { 'x-team': 'a' } })).verdict, undefined)
+  assert.equal((await bound.run()).verdict, undefined)
+  assert.equal((await bound.run()).verdict?.status, 503)
+})
+
 test('a rule that applies and has no valid numbers fails closed, and so does having no rule at all', async () => {
   const rules = [{ count: '$http_x_quota', time_window: 60, key: '$http_x_user' }]
   const bound = bindPolicy(policy, { config: { rules } })

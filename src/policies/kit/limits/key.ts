@@ -18,7 +18,7 @@ export function compileKey(
 
 const reference = /(?<!\\)\$(?:\{\s*([^}]+?)\s*\}|([\w.]+))/g
 
-/** The text with its variables filled in; undefined when not one of them is there. */
+/** The text with its variables, or their stand-ins, filled in; undefined when not one of them is there. */
 export function compileCombination(
   text: string,
   host: Pick<PolicyHost, 'variable'>,
@@ -26,7 +26,9 @@ export function compileCombination(
   const parts: (string | ((exchange: Exchange) => string | undefined))[] = []
   let end = 0
   for (const match of text.matchAll(reference)) {
-    parts.push(text.slice(end, match.index), host.variable(match[1] ?? match[2]!))
+    const [name = '', standIn] = (match[1] ?? match[2]!).split(/\s*\?\?\s*/)
+    const variable = host.variable(name)
+    parts.push(text.slice(end, match.index), (exchange) => variable(exchange) ?? standIn)
     end = match.index + match[0].length
   }
   parts.push(text.slice(end))

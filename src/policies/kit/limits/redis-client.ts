@@ -29,10 +29,12 @@ export async function openRedis(target: RedisTarget): Promise<RedisClient> {
     ...(tls && { tls: { rejectUnauthorized: tls.verify } }),
   }
   switch (target.kind) {
-    case 'redis':
-      return new Redis({ ...options, host: target.host, port: target.port, db: target.database, scripts })
-    case 'redis-sentinel':
-      return new Redis({
+    case 'redis': {
+      const { host, port } = target
+      return inDatabase(new Redis({ ...options, host, port, db: target.database, scripts }), target.database)
+    }
+    case 'redis-sentinel': {
+      const client = new Redis({
         ...options,
         sentinels: [...target.sentinels],
         name: target.master,
@@ -44,6 +46,8 @@ export async function openRedis(target: RedisTarget): Promise<RedisClient> {
         ...(target.sentinelPassword !== undefined && { sentinelPassword: target.sentinelPassword }),
         scripts,
       })
+      return inDatabase(client, target.database)
+    }
     case 'redis-cluster':
       return new Cluster([...target.nodes], {
         lazyConnect: true,
@@ -54,5 +58,18 @@ export async function openRedis(target: RedisTarget): Promise<RedisClient> {
         dnsLookup: (address, callback) => callback(null, address),
         scripts,
       })
+  }
+}
+
+/** The client goes on in database 0 where it cannot have another, and says nothing: better to know before the first count. */
+async function inDatabase(client: Redis, database: number): Promise<Redis> {
+  if (database === 0) return client
+  client.on('error', () => {})
+  try {
+    await client.select(database)
+    return client
+  } catch (error) {
+    client.disconnect()
+    throw error
   }
 }

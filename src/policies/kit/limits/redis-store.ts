@@ -122,7 +122,10 @@ export class RedisStore implements CounterStore {
   }
 
   async #open(): Promise<RedisClient> {
-    const client = await this.#options.open(this.#options.target)
+    const client = await this.#options.open(this.#options.target).catch((error) => {
+      this.#client = undefined
+      throw error
+    })
     // What goes wrong is told by the decisions that fail; without a listener the client would print it.
     client.on('error', () => {})
     this.#watchIdle()
