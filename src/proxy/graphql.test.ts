@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { readGraphql } from './graphql.ts'
+import { readGraphql, readGraphqlDocument } from './graphql.ts'
 
 suite('a GraphQL document', () => {
   const documents: [text: string, operation: string | undefined, name: string, fields: string[]][] = [
@@ -31,9 +31,10 @@ suite('a GraphQL document', () => {
     ['query on { on }', 'query', 'on', ['on']],
   ]
   for (const [text, operation, name, rootFields] of documents) {
-    test(JSON.stringify(text.slice(0, 50)), () =>
-      assert.deepEqual(readGraphql(text), { operation, name, rootFields }),
-    )
+    test(JSON.stringify(text.slice(0, 50)), () => {
+      const { selections: _, ...read } = readGraphql(text)!
+      assert.deepEqual(read, { operation, name, rootFields })
+    })
   }
 
   const broken = [
@@ -70,4 +71,29 @@ suite('a GraphQL document', () => {
     const long = 'x'.repeat(900_000)
     assert.deepEqual(readGraphql(`{ a(b: "${long}", c: """${long}""") } # ${long}`)?.rootFields, ['a'])
   })
+})
+
+test('all definitions of a document come with what they select', () => {
+  const field = (name: string, ...selections: object[]) => ({ kind: 'field', name, selections })
+  assert.deepEqual(
+    readGraphqlDocument('query q { a { ...F ... on T { b } } } fragment F on T { c }')?.map(
+      ({ operation, name, selections }) => ({ operation, name, selections }),
+    ),
+    [
+      {
+        operation: 'query',
+        name: 'q',
+        selections: [
+          field(
+            'a',
+            { kind: 'spread', name: 'F', selections: [] },
+            { kind: 'inline', name: '', selections: [field('b')] },
+          ),
+        ],
+      },
+      { operation: undefined, name: 'F', selections: [field('c')] },
+    ],
+  )
+  assert.deepEqual(readGraphqlDocument(' # nothing'), [])
+  assert.equal(readGraphqlDocument('{ a'), undefined)
 })

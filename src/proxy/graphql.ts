@@ -1,5 +1,13 @@
 /** Reads as much of a GraphQL document as routing needs; the whole of it has to be well-formed (specification of October 2021, section 2). */
 
+/** One thing that is selected, in the order of the document. */
+export interface GraphqlSelection {
+  /** Of a field, or of the fragment that is spread here; empty for an inline fragment. */
+  readonly name: string
+  readonly kind: 'field' | 'spread' | 'inline'
+  readonly selections: readonly GraphqlSelection[]
+}
+
 export interface GraphqlOperation {
   /** `query`, `mutation` or `subscription`; undefined when the document begins with a fragment. */
   operation: string | undefined
@@ -7,6 +15,7 @@ export interface GraphqlOperation {
   name: string
   /** Names of the fields and fragments that the operation selects at its top. */
   rootFields: string[]
+  selections: readonly GraphqlSelection[]
 }
 
 const deepestNesting = 200
@@ -15,6 +24,16 @@ const deepestNesting = 200
 export function readGraphql(document: string): GraphqlOperation | undefined {
   try {
     return new DocumentReader(document).read()
+  } catch (error) {
+    if (error instanceof NotGraphql) return undefined
+    throw error
+  }
+}
+
+/** Every definition of an executable document, none for an empty one. Undefined when it is not well-formed. */
+export function readGraphqlDocument(document: string): GraphqlOperation[] | undefined {
+  try {
+    return new DocumentReader(document).readAll()
   } catch (error) {
     if (error instanceof NotGraphql) return undefined
     throw error
@@ -42,6 +61,12 @@ class DocumentReader {
     this.advance()
   }
 
+  readAll(): GraphqlOperation[] {
+    const definitions: GraphqlOperation[] = []
+    while (!this.is('')) definitions.push(this.definition())
+    return definitions
+  }
+
   read(): GraphqlOperation {
     const first = this.definition()
     while (!this.is('')) this.definition()
@@ -49,14 +74,14 @@ class DocumentReader {
   }
 
   private definition(): GraphqlOperation {
-    if (this.is('{')) return { operation: 'query', name: '', rootFields: this.selections() }
+    if (this.is('{')) return selecting('query', '', this.selections())
     const keyword = this.take()
     if (keyword === 'fragment') return this.fragment()
     if (keyword !== 'query' && keyword !== 'mutation' && keyword !== 'subscription') throw new NotGraphql()
     const named = name.test(this.next) ? this.take() : ''
     if (this.is('(')) this.list('(', ')', () => this.variable())
     this.directives()
-    return { operation: keyword, name: named, rootFields: this.selections() }
+    return selecting(keyword, named, this.selections())
   }
 
   private fragment(): GraphqlOperation {
@@ -64,7 +89,7 @@ class DocumentReader {
     this.expect('on')
     this.name()
     this.directives()
-    return { operation: undefined, name: named, rootFields: this.selections() }
+    return selecting(undefined, named, this.selections())
   }
 
   private variable(): void {
@@ -90,17 +115,13 @@ class DocumentReader {
     this.depth--
   }
 
-  private selections(): string[] {
-    const fields: string[] = []
-    this.list('{', '}', () => {
-      const field = this.selection()
-      if (field !== undefined) fields.push(field)
-    })
-    return fields
+  private selections(): GraphqlSelection[] {
+    const selected: GraphqlSelection[] = []
+    this.list('{', '}', () => selected.push(this.selection()))
+    return selected
   }
 
-  /** Name of the field or fragment; undefined for a fragment without one. */
-  private selection(): string | undefined {
+  private selection(): GraphqlSelection {
     if (this.is('...')) {
       this.take()
       const spread = name.test(this.next) && !this.is('on') ? this.take() : undefined
@@ -109,8 +130,8 @@ class DocumentReader {
         this.name()
       }
       this.directives()
-      if (spread === undefined) this.selections()
-      return spread
+      if (spread !== undefined) return { name: spread, kind: 'spread', selections: [] }
+      return { name: '', kind: 'inline', selections: this.selections() }
     }
     let field = this.name()
     if (this.is(':')) {
@@ -119,8 +140,7 @@ class DocumentReader {
     }
     if (this.is('(')) this.list('(', ')', () => this.argument())
     this.directives()
-    if (this.is('{')) this.selections()
-    return field
+    return { name: field, kind: 'field', selections: this.is('{') ? this.selections() : [] }
   }
 
   private directives(): void {
@@ -195,6 +215,15 @@ class DocumentReader {
     this.next = match === null ? '' : match[0]
     this.at += this.next.length
   }
+}
+
+function selecting(
+  operation: string | undefined,
+  named: string,
+  selections: readonly GraphqlSelection[],
+): GraphqlOperation {
+  const rootFields = selections.flatMap(({ kind, name }) => (kind === 'inline' ? [] : [name]))
+  return { operation, name: named, rootFields, selections }
 }
 
 function blockStringEnd(text: string, start: number): number {

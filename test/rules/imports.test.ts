@@ -21,6 +21,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'config/schema.ts',
     'config/resources.ts',
     'config/policy-upstreams.ts',
+    'proxy/graphql.ts',
     'proxy/headers.ts',
     'proxy/forwarded-target.ts',
     'config/regular-expression.ts',

@@ -18,6 +18,11 @@ export type {
   UpstreamHandle,
   Verdict,
 } from '../../proxy/exchange.ts'
+export {
+  type GraphqlOperation,
+  type GraphqlSelection,
+  readGraphqlDocument,
+} from '../../proxy/graphql.ts'
 export { headerBlock, headerName, InvalidHeaderError, NumberFields, nameHash } from '../../proxy/headers.ts'
 export { type BasicCredentials, readBasicCredentials } from './basic-credentials.ts'
 export { conditionFinding } from './condition.ts'
