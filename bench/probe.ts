@@ -5,6 +5,8 @@ export interface ProbeReport {
   answers: number
   /** From the moment a request was due, and this process awake to send it, to the first byte of its answer. */
   longestWait: number
+  /** Of the same waits. 0: no answer yet. */
+  p99: number
   /** The longest time in which no connection was answered. */
   longestGap: number
   /** How late this process itself was at worst: below it, figures say nothing about the gateway. */
@@ -23,6 +25,7 @@ export class SteadyProbe {
   #lastTick = 0
   #turn = 0
   #report: ProbeReport = emptyReport()
+  #waits: number[] = []
   #lastAnswer = 0
   #failure: Error | undefined
 
@@ -53,6 +56,7 @@ export class SteadyProbe {
   /** Forgets what was seen so far. */
   reset(): void {
     this.#report = emptyReport()
+    this.#waits = []
     this.#lastAnswer = performance.now()
   }
 
@@ -63,6 +67,7 @@ export class SteadyProbe {
     const waiting = this.#lanes.flatMap(({ due }) => due.slice(0, 1)).map((due) => now - due)
     return {
       ...this.#report,
+      p99: this.#waits.toSorted((a, b) => a - b)[Math.floor(0.99 * (this.#waits.length - 1))] ?? 0,
       longestWait: Math.max(this.#report.longestWait, ...waiting),
       longestGap: Math.max(this.#report.longestGap, now - this.#lastAnswer),
     }
@@ -88,6 +93,7 @@ export class SteadyProbe {
     const due = lane.due.shift()
     if (due === undefined) return
     this.#report.answers++
+    this.#waits.push(now - due)
     this.#report.longestWait = Math.max(this.#report.longestWait, now - due)
     this.#report.longestGap = Math.max(this.#report.longestGap, now - this.#lastAnswer)
     this.#lastAnswer = now
@@ -113,5 +119,5 @@ function openLane(port: number): Promise<Lane> {
 }
 
 function emptyReport(): ProbeReport {
-  return { answers: 0, longestWait: 0, longestGap: 0, lateness: 0 }
+  return { answers: 0, longestWait: 0, p99: 0, longestGap: 0, lateness: 0 }
 }
