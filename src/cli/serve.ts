@@ -154,7 +154,7 @@ async function readConfiguration(
 async function diskOf({ admin, data_dir: folder }: Settings, cwd: string): Promise<Disk> {
   if (!admin.enabled || folder === ':memory:') return noDisk
   try {
-    return await openDisk(resolve(cwd, folder))
+    return await openDisk(resolve(cwd, folder), { keys: admin.keyring, encrypt: admin.encrypt })
   } catch (error) {
     throw new Error(`the folder ${folder} (gateway.data_dir) cannot be used: ${(error as Error).message}`)
   }

@@ -199,6 +199,9 @@ const shortestKey = 16
 /** Keys that APISIX's documentation and earlier versions of its configuration name. */
 const publishedKeys = new Set(['edd1c9f034335f136f87ad84b625c8f1', '4054f7cf07e344346cd3f287985e76a2'])
 
+/** Of the keyring in APISIX's own configuration file. */
+const publishedRing = new Set(['qeddd145sfvddff3', 'edd1c9f0985e76a2'])
+
 function checkAdmin(admin: AdminSettings, place: Place | undefined, report: Report): void {
   const seen = new Set<string>()
   admin.keys.forEach(({ name, key }, index) => {
@@ -215,6 +218,15 @@ function checkAdmin(admin: AdminSettings, place: Place | undefined, report: Repo
       code: 'unsafe-admin-key',
       message: `the key ${index + 1} of the Admin API (${name}) cannot be used: ${fault}`,
       hint: 'Make one with `openssl rand -hex 32`.',
+    })
+  })
+  admin.keyring.forEach((key, index) => {
+    if (!publishedRing.has(key)) return
+    report.addUnplaced(place, {
+      code: 'unsafe-admin-key',
+      severity: 'warning',
+      message: `the key ${index + 1} of the keyring of the Admin API protects nothing: it is published in the documentation of APISIX`,
+      hint: 'Put one of your own in front; the others are needed as long as something is encrypted with them.',
     })
   })
   if (admin.key_required || !admin.enabled) return

@@ -77,6 +77,8 @@ suite('settings', () => {
         enabled: false,
         keys: [],
         key_required: true,
+        keyring: [],
+        encrypt: true,
         allow: ['127.0.0.0/8', '::1'],
         cors: true,
       },

@@ -128,6 +128,10 @@ export interface AddressSettings {
 export interface AdminSettings extends AddressSettings {
   keys: AdminKey[]
   key_required: boolean
+  /** Keys for what is kept in `data_dir`: the first encrypts, all decrypt. Empty: nothing is encrypted. */
+  keyring: string[]
+  /** False: what is kept from now on is not encrypted, though there are keys. */
+  encrypt: boolean
   /** Addresses and CIDR blocks of clients that are let in; empty: all. */
   allow: string[]
   /** Whether pages of other sites may use it, with a key. */
@@ -523,6 +527,20 @@ export const gatewaySchema = Type.Object(
             Type.Array(Type.String({ format: 'cidr' }), {
               default: ['127.0.0.0/8', '::1'],
               description: 'Clients that are let in, by address and CIDR block; all when empty.',
+            }),
+          ),
+          keyring: Type.Optional(
+            Type.Array(Type.String({ minLength: 16, 'x-secret': true }), {
+              default: [],
+              'x-secret': true,
+              description:
+                'Keys that encrypt what is kept in `data_dir`, of at least 16 characters: the first encrypts, all of them decrypt. Without any, it is not encrypted.',
+            }),
+          ),
+          encrypt: Type.Optional(
+            Type.Boolean({
+              default: true,
+              description: '`false`: what is kept is written without encryption, though there are keys.',
             }),
           ),
           cors: Type.Optional(

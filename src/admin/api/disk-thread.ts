@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort } from 'node:worker_threads'
 import type { DiskChange, FromDiskThread, StoredFact, StoredResource, ToDiskThread } from './disk.ts'
+import { type KeyRing, ValueCipher } from './value-cipher.ts'
 
 const format = 1
 const schema = `
@@ -25,11 +26,13 @@ const schema = `
 
 class StoreFile {
   readonly #database: DatabaseSync
+  readonly #cipher: ValueCipher
   readonly #put: StatementSync
   readonly #remove: StatementSync
   readonly #setFact: StatementSync
 
-  constructor(folder: string) {
+  constructor(folder: string, keyRing: KeyRing) {
+    this.#cipher = new ValueCipher(keyRing)
     this.#database = new DatabaseSync(fileIn(folder))
     this.#database.exec(
       'PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL',
@@ -47,12 +50,25 @@ class StoreFile {
 
   read(): { resources: StoredResource[]; facts: StoredFact[] } {
     // Objects of SQLite have no prototype; those that are sent have one.
-    const resources = this.#database.prepare('SELECT * FROM resources ORDER BY created').all()
+    const rows = this.#database.prepare('SELECT * FROM resources ORDER BY created').all()
     const facts = this.#database.prepare('SELECT * FROM facts').all()
-    return {
-      resources: resources.map((row) => ({ ...row })) as unknown as StoredResource[],
-      facts: facts.map((row) => ({ ...row })) as unknown as StoredFact[],
-    }
+    const outdated: StoredResource[] = []
+    const resources = rows.map((row) => {
+      const stored = { ...row } as unknown as StoredResource
+      const { value, isCurrent } = this.#cipher.open(stored.value, ownerOf(stored))
+      const resource = { ...stored, value }
+      if (!isCurrent) outdated.push(resource)
+      return resource
+    })
+    if (outdated.length > 0) this.#writeAnew(outdated)
+    return { resources, facts: facts.map((row) => ({ ...row })) as unknown as StoredFact[] }
+  }
+
+  /** With the key of today, and without a trace of what stood there before. */
+  #writeAnew(resources: readonly StoredResource[]): void {
+    this.write(resources.map((resource) => ({ put: resource })))
+    this.#database.exec('VACUUM')
+    this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
   }
 
   write(changes: readonly DiskChange[]): void {
@@ -73,11 +89,13 @@ class StoreFile {
   #apply(change: DiskChange): void {
     if ('put' in change) {
       const { kind, id, value, created, modified, expires } = change.put
-      this.#put.run(kind, id, value, created, modified, expires)
+      this.#put.run(kind, id, this.#cipher.seal(value, ownerOf(change.put)), created, modified, expires)
     } else if ('remove' in change) this.#remove.run(change.remove.kind, change.remove.id)
     else this.#setFact.run(change.fact.name, change.fact.value)
   }
 }
+
+const ownerOf = ({ kind, id }: StoredResource) => `${kind}/${id}`
 
 /** Only the owner may read what is kept: it holds credentials. SQLite gives its log the permissions of the file. */
 function fileIn(folder: string): string {
@@ -94,8 +112,9 @@ let file: StoreFile | undefined
 function answer(question: ToDiskThread): FromDiskThread {
   try {
     if ('open' in question) {
-      file = new StoreFile(question.open)
-      return { opened: file.read() }
+      const { folder, keyRing } = question.open
+      file = new StoreFile(folder, keyRing)
+      return { opened: readOrClose(file) }
     }
     if ('write' in question) {
       file?.write(question.write)
@@ -105,6 +124,16 @@ function answer(question: ToDiskThread): FromDiskThread {
     return { closed: true }
   } catch (error) {
     return { failed: (error as Error).message }
+  }
+}
+
+/** Whoever cannot read it does not keep others from it. */
+function readOrClose(file: StoreFile): ReturnType<StoreFile['read']> {
+  try {
+    return file.read()
+  } catch (error) {
+    file.close()
+    throw error
   }
 }
 

@@ -5,6 +5,7 @@
 import { once } from 'node:events'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import type { KeyRing } from './value-cipher.ts'
 
 /** One resource as it was written. */
 export interface StoredResource {
@@ -39,7 +40,10 @@ export interface Disk {
 }
 
 /** The first is sent once; it opens the file. */
-export type ToDiskThread = { open: string } | { write: readonly DiskChange[] } | { close: true }
+export type ToDiskThread =
+  | { open: { folder: string; keyRing: KeyRing } }
+  | { write: readonly DiskChange[] }
+  | { close: true }
 
 export type FromDiskThread =
   | { opened: { resources: StoredResource[]; facts: StoredFact[] } }
@@ -47,10 +51,13 @@ export type FromDiskThread =
   | { failed: string }
   | { closed: true }
 
-/** @throws when the folder or the file cannot be used, or was written by a later version */
-export async function openDisk(folder: string): Promise<Disk> {
+/**
+ * @throws when the folder or the file cannot be used, was written by a later version, or is encrypted with a key that the
+ * ring does not hold
+ */
+export async function openDisk(folder: string, keyRing: KeyRing = noKeys): Promise<Disk> {
   const thread = new DiskThread()
-  const opened = await thread.ask({ open: folder })
+  const opened = await thread.open(folder, keyRing)
   if (!('opened' in opened)) throw new Error('the thread of the store did not open it')
   return {
     ...opened.opened,
@@ -60,6 +67,8 @@ export async function openDisk(folder: string): Promise<Disk> {
     close: () => thread.close(),
   }
 }
+
+const noKeys: KeyRing = { keys: [], encrypt: false }
 
 class DiskThread {
   readonly #worker = new Worker(new URL(`./disk-thread${extname(import.meta.url)}`, import.meta.url), {
@@ -78,6 +87,16 @@ class DiskThread {
     this.#worker.on('exit', () => this.#end(new Error('the thread of the store ended')))
     // What is being written keeps the process alive through the promise of whoever waits for it.
     this.#worker.unref()
+  }
+
+  /** The thread ends with a file that it cannot open. */
+  async open(folder: string, keyRing: KeyRing): Promise<FromDiskThread> {
+    try {
+      return await this.ask({ open: { folder, keyRing } })
+    } catch (error) {
+      await this.#worker.terminate()
+      throw error
+    }
   }
 
   async ask(question: ToDiskThread): Promise<FromDiskThread> {

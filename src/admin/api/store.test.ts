@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -81,6 +81,43 @@ suite('on a disk', () => {
     t.assert.deepEqual(contents(again), [['routes', 'b', '{"uri":"/b"}', 2]])
     t.assert.deepEqual([again.fact('f'), again.revision, again.nextExpiry()], ['x', 3, 99])
     await again.close()
+  })
+
+  test('what is encrypted is not legible, and is there again with any key of the ring', async (t) => {
+    const folder = await temporaryFolder(t)
+    const file = join(folder, 'admin.db')
+    const secret = 'a-secret-of-somebody'
+    const open = async (...keys: string[]) => new Store(await openDisk(folder, { keys, encrypt: true }))
+    const [first, second] = ['first-key-of-the-ring', 'second-key-of-the-ring']
+
+    const plain = await open()
+    plain.begin()
+    plain.put('consumers', 'jack', JSON.stringify({ key: secret }), null)
+    await plain.commit()
+    await plain.close()
+    t.assert.match((await readFile(file)).toString('latin1'), new RegExp(secret))
+
+    // The first key has all of it written anew.
+    await (await open(first)).close()
+    t.assert.doesNotMatch((await readFile(file)).toString('latin1'), new RegExp(secret))
+    const encrypted = await open(first)
+    encrypted.begin()
+    encrypted.put('routes', 'a', `{"desc":"${secret}"}`, null)
+    await encrypted.commit()
+    t.assert.doesNotMatch((await readFile(`${file}-wal`)).toString('latin1'), new RegExp(secret))
+    await encrypted.close()
+    await t.assert.rejects(open(second), /no key of gateway.admin.keyring opens consumers\/jack/)
+    await t.assert.rejects(open(), /resources in it are encrypted, and there is no key/)
+
+    const turned = await open(second, first)
+    t.assert.equal(turned.get('routes', 'a')!.value, `{"desc":"${secret}"}`)
+    await turned.close()
+    const alone = await open(second)
+    t.assert.equal(alone.get('consumers', 'jack')!.value, JSON.stringify({ key: secret }))
+    await alone.close()
+
+    await (await openDisk(folder, { keys: [second], encrypt: false })).close()
+    t.assert.match((await readFile(file)).toString('latin1'), new RegExp(secret))
   })
 
   test('a folder that cannot be used is said', async (t) => {

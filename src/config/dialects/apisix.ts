@@ -133,6 +133,8 @@ const translations: Readonly<Record<string, Translation>> = {
     return 'health_checks'
   },
   'apisix.show_upstream_status_in_response_header': into('forwarding', 'show_upstream_status', isBoolean),
+  'apisix.data_encryption.keyring': into('admin', 'keyring', isKeyRing, (keys) => [keys].flat()),
+  'apisix.data_encryption.enable_encrypt_fields': into('admin', 'encrypt', isBoolean),
   'apisix.enable_admin': into('admin', 'enabled', isBoolean),
   'deployment.admin.admin_key': into('admin', 'keys', isKeyList, fromKeyList),
   'deployment.admin.admin_key_required': into('admin', 'key_required', isBoolean),
@@ -182,6 +184,10 @@ function isBoolean(value: unknown): boolean {
 }
 function isTrue(value: unknown): boolean {
   return value === true
+}
+
+function isKeyRing(value: unknown): boolean {
+  return [value].flat().every(isString)
 }
 
 type KeyEntry = { name?: unknown; role?: unknown; key?: unknown }
