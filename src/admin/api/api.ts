@@ -6,6 +6,7 @@ import type { Log } from '../../telemetry/log.ts'
 import { type LiveConfiguration, NotApplied } from '../live-configuration.ts'
 import { Admission } from './admission.ts'
 import { type Answer, failure } from './answer.ts'
+import { answerDashboard, api7Answer, keptBody, refuseGroup, speaksApi7, unpagedQuery } from './api7.ts'
 import { AuditLog } from './audit.ts'
 import { ConfigsHandler } from './configs.ts'
 import { crossOriginFields, preflightAnswer } from './cross-origin.ts'
@@ -17,7 +18,7 @@ import { PolicySchemas } from './policy-schemas.ts'
 import { type ApiRequest, BodyTooLarge, readHead, readWhole } from './request.ts'
 import { ResourceCheck } from './resource-check.ts'
 import { ResourceHandler } from './resources.ts'
-import { readTarget } from './target.ts'
+import { readTarget, type Target } from './target.ts'
 
 export interface AdminApiOptions {
   settings: AdminSettings
@@ -78,14 +79,19 @@ export class AdminApi {
   async #answer(incoming: IncomingMessage): Promise<Answer> {
     const head = readHead(incoming)
     const [root, admin, ...segments] = head.segments
-    if (root !== 'apisix' || admin !== 'admin') return notFound
+    const isDashboard = root === 'api'
+    if (!isDashboard && (root !== 'apisix' || admin !== 'admin')) return notFound
     const refused = this.#admission.refuseAddress(head)
     if (refused !== undefined) return refused
     if (head.method === 'OPTIONS' && this.#crossOrigin) return preflightAnswer
     if (head.method === 'HEAD' && segments.length === 0) return { status: 200 }
     const admitted = this.#admission.admit(head, incoming)
     const answer =
-      'answer' in admitted ? admitted.answer : await this.#admitted(segments, head, incoming, admitted.caller)
+      'answer' in admitted
+        ? admitted.answer
+        : isDashboard
+          ? answerDashboard(head.segments.slice(1), head)
+          : await this.#admitted(segments, head, incoming, admitted.caller)
     if (head.method !== 'GET' && head.method !== 'HEAD') {
       const caller = 'caller' in admitted ? admitted.caller.name : undefined
       const { client, method } = head
@@ -150,7 +156,24 @@ export class AdminApi {
     const ttl = request.query.get('ttl')
     if (ttl !== null && !(Number(ttl) > 0)) return failure(400, 'invalid argument ttl: should be a number')
     const body = jsonOf(request)
+    if (speaksApi7(request)) return this.#api7(verb, target, request, body)
     return this.#resources.handle({ verb, target, query: request.query, ...(body !== undefined && { body }) })
+  }
+
+  async #api7(verb: Verb, target: Target, request: ApiRequest, body: unknown): Promise<Answer> {
+    const refused = refuseGroup(request)
+    if (refused !== undefined) return refused
+    const kept = keptBody(target, body)
+    if ('problem' in kept) return failure(400, kept.problem)
+    const { query } = request
+    const answer = await this.#resources.handle({
+      verb,
+      target,
+      query: unpagedQuery(query),
+      cascade: true,
+      ...(kept.body !== undefined && { body: kept.body }),
+    })
+    return api7Answer(verb, target, query, answer)
   }
 }
 

@@ -3,6 +3,7 @@ import type { Catalogue } from '../../config/policy-check.ts'
 import { readYaml, writeYaml } from '../../config/yaml-text.ts'
 import type { LiveConfiguration, Transaction } from '../live-configuration.ts'
 import { type Answer, failure } from './answer.ts'
+import { keptDocument, speaksApi7 } from './api7.ts'
 import { applyDocument, checkDocument, nextVersions, readFacts, writeDocument } from './config-document.ts'
 import { parseJsonBody } from './json-body.ts'
 import type { Caller } from './keys.ts'
@@ -50,7 +51,8 @@ export class ConfigsHandler {
     const read = readBody(request)
     if ('problem' in read) return failure(400, `invalid request body: ${read.problem}`)
     return this.#live.run((transaction) => {
-      const { faults } = this.#checked(read.document, transaction)
+      const document = speaksApi7(request) ? keptDocument(read.document) : read.document
+      const { faults } = this.#checked(document, transaction)
       if (faults.length === 0) return { status: 200, body: {} }
       return { status: 400, body: { error_msg: 'Configuration validation failed', errors: faults } }
     })

@@ -27,11 +27,18 @@ export function hold(
   return store.put(folderOf(target), target.id!, JSON.stringify(value), expires)
 }
 
-/** A consumer's credentials go with it. */
+/** A consumer's credentials go with it, and a service's further upstreams. */
 export function remove(target: Target, { store, writes, configuration }: Transaction): void {
   const id = target.id!
   writes(setInput(target, undefined, configuration))
   store.remove(folderOf(target), id)
+  if (target.kind.name === 'services') {
+    const upstreams = `services/${id}/upstreams`
+    for (const upstream of store.list(upstreams)) {
+      writes(configuration.set('upstreams', upstream.id, undefined))
+      store.remove(upstreams, upstream.id)
+    }
+  }
   if (target.kind.name !== 'consumers') return
   const folder = `consumers/${id}/credentials`
   for (const credential of store.list(folder)) {

@@ -10,8 +10,10 @@ import type { Target } from './target.ts'
 type Value = Record<string, unknown>
 
 /** Where the store has it. */
-export const folderOf = ({ kind, consumer }: Target): string =>
-  consumer === undefined ? kind.name : `consumers/${consumer}/credentials`
+export function folderOf({ kind, consumer, service }: Target): string {
+  if (service !== undefined) return `services/${service}/upstreams`
+  return consumer === undefined ? kind.name : `consumers/${consumer}/credentials`
+}
 
 export const keyOf = (key: string): string => `/apisix/${key}`
 
@@ -21,7 +23,8 @@ export function listResources(target: Target, query: URLSearchParams, transactio
   const folder = folderOf(target)
   const wanted = readListQuery(kind.name, query)
   if ('problem' in wanted) return { status: 400, body: wanted.problem }
-  const files = kind.plan === undefined ? [] : [...configuration.fromFiles(kind.plan)]
+  const files =
+    kind.plan === undefined || target.service !== undefined ? [] : [...configuration.fromFiles(kind.plan)]
   if (files.length === 0 && wanted.accepts === undefined && wanted.page !== undefined) {
     return list(store.page(folder, wanted.page).map(resourceText), store.count(folder))
   }

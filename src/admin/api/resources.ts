@@ -10,7 +10,7 @@ import type { Verb } from './kinds.ts'
 import { fileResource, folderOf, keyOf, listResources, maskedKeys, resourceText } from './lists.ts'
 import { mergePatch, setAtPath } from './patch.ts'
 import { type ResourceCheck, surroundingsIn } from './resource-check.ts'
-import type { Target } from './target.ts'
+import { readTarget, type Target } from './target.ts'
 import { useError } from './uses.ts'
 
 type Value = Record<string, unknown>
@@ -21,6 +21,8 @@ export interface ResourceRequest {
   /** Of the request's body; absent: there was none. */
   body?: unknown
   query: URLSearchParams
+  /** Of a service: its routes go with it, as in API7. */
+  cascade?: boolean
 }
 
 /** Epoch seconds. */
@@ -106,10 +108,11 @@ export class ResourceHandler {
     return this.#write(target, value, transaction, request.query)
   }
 
-  delete({ target, query }: ResourceRequest, transaction: Transaction): Answer {
+  delete({ target, query, cascade = false }: ResourceRequest, transaction: Transaction): Answer {
     const { id, kind } = target
     if (id === undefined) return failure(400, `missing ${kind.noun} id`)
     const { store, configuration } = transaction
+    if (cascade && kind.name === 'services' && id !== undefined) removeRoutes(id, transaction)
     if (query.get('force') !== 'true') {
       const use = useError(kind.name, id, configuration)
       if (use !== undefined) return failure(400, use)
@@ -130,7 +133,7 @@ export class ResourceHandler {
     if (target.consumer !== undefined && !configuration.has('consumers', target.consumer)) {
       return failure(404, 'consumer not found')
     }
-    const conflict = this.#fileConflict(target, configuration)
+    const conflict = this.#fileConflict(target, configuration) ?? ownerConflict(target, transaction)
     if (conflict !== undefined) return conflict
     const before = store.get(folderOf(target), id)
     if (target.kind.identity !== 'plugin') this.#stamp(value, before)
@@ -156,6 +159,27 @@ export class ResourceHandler {
       return undefined
     return failure(409, `${kind.noun} [${id}] is in a configuration file, and can only be changed there`)
   }
+}
+
+/** Those that can be: what stands in a file stays, and keeps its service. */
+function removeRoutes(service: string, transaction: Transaction): void {
+  const { store, configuration } = transaction
+  for (const user of [...configuration.usersOf(`services/${service}`)]) {
+    const [kind, id] = user.split('/') as [string, string]
+    if (kind !== 'routes' && kind !== 'stream_routes') continue
+    if (store.get(kind, id) !== undefined) remove(readTarget([kind, id])!, transaction)
+  }
+}
+
+/** An upstream belongs to one service, or to none. */
+function ownerConflict(target: Target, { store, configuration }: Transaction): Answer | undefined {
+  const { kind, id, service } = target
+  if (kind.name !== 'upstreams' || !configuration.has('upstreams', id!)) {
+    if (service === undefined || configuration.has('services', service)) return undefined
+    return failure(404, 'service not found')
+  }
+  if (store.get(folderOf(target), id!) !== undefined) return undefined
+  return failure(409, `there is another upstream [${id}] already`)
 }
 
 /** The target with the id that path or body give; or what is wrong with it. */

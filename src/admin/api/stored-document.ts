@@ -8,7 +8,9 @@ export function storedDocument(store: Store): SourceDocument {
   const value: Record<string, Record<string, unknown>[]> = {}
   for (const { kind, id, value: text } of store.all()) {
     const username = /^consumers\/([^/]+)\/credentials$/.exec(kind)?.[1]
-    const section = username === undefined ? adminKinds.get(kind)?.plan : 'consumers'
+    const ofService = /^services\/[^/]+\/upstreams$/.test(kind)
+    const section =
+      username !== undefined ? 'consumers' : ofService ? 'upstreams' : adminKinds.get(kind)?.plan
     if (section === undefined) continue
     const resource = JSON.parse(text) as Record<string, unknown>
     if (username !== undefined) resource.id = `${username}/credentials/${id}`

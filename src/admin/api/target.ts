@@ -9,6 +9,8 @@ export interface Target {
   subPath: string[]
   /** Of a credential. */
   consumer?: string
+  /** Of an upstream that belongs to a service, as in API7. */
+  service?: string
   /** In the store, and without `/apisix` in front. */
   key: string
 }
@@ -20,6 +22,12 @@ export function readTarget(segments: readonly string[]): Target | undefined {
     const key = `consumers/${id}/credentials`
     return target(adminKinds.get('credentials')!, credential, rest, key, id)
   }
+  if (name === 'services' && id !== undefined && sub === 'upstreams') {
+    const folder = `services/${id}/upstreams`
+    return { ...target(adminKinds.get('upstreams')!, credential, rest, folder), service: id }
+  }
+  // As API7 calls them.
+  if (name === 'secret_providers') return readTarget(['secrets', ...segments.slice(1)])
   const kind = adminKinds.get(name)
   if (kind === undefined || name === 'credentials') return undefined
   if (name === 'secrets') {
