@@ -69,12 +69,14 @@ class DataThread {
   readonly #publicApis: ReadonlyMap<string, PublicApi>
   readonly #dryPolicies: ReadonlyMap<string, PolicyFactory>
   #version = 0
+  #httpsPort: number
 
   constructor(
     { threadId, settings, memory, ticketSecret }: ThreadStart,
     post: (message: ToControlThread) => void,
   ) {
     this.#post = post
+    this.#httpsPort = settings.https_port
     this.#log = new ThreadLog(threadId, settings.log.level, post)
     const metrics = new Registry(memory.metrics, (announcement) => post({ type: 'announce', announcement }))
     const stdout = {
@@ -96,6 +98,7 @@ class DataThread {
       variable: compileVariable,
       template: compileTemplate,
       condition: compileCondition,
+      httpsPort: () => this.#httpsPort,
       log: this.#log,
       consumers: () => this.#resources.consumers(),
       contracts: () => this.#resources.contracts(),
@@ -157,7 +160,10 @@ class DataThread {
       this.#post({ type: 'refused', version, message: (error as Error).message })
       return
     }
-    if (delta.settings !== undefined) this.#log.level = delta.settings.log.level
+    if (delta.settings !== undefined) {
+      this.#log.level = delta.settings.log.level
+      this.#httpsPort = delta.settings.https_port
+    }
     this.#version = version
     this.#post({ type: 'applied', version })
   }

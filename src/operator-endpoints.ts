@@ -1,4 +1,6 @@
 /** What stands behind the control port; in a file of its own, because it is loaded when somebody first asks. */
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
 import type { Store } from './admin/api/store.ts'
 import { controlEndpoints } from './admin/control.ts'
 import { discoveryEndpoints } from './admin/discovery.ts'
@@ -9,6 +11,7 @@ import type { LiveConfiguration } from './admin/live-configuration.ts'
 import { schemaEndpoints } from './admin/published-schemas.ts'
 import { resourceEndpoints } from './admin/resources.ts'
 import type { Endpoints } from './admin/server.ts'
+import { serverInfoEndpoints } from './admin/server-info.ts'
 import { stateEndpoints } from './admin/state.ts'
 import { loadEndpoints } from './admin/upstream-loads.ts'
 import type { Catalogue } from './config/check.ts'
@@ -22,6 +25,9 @@ import type { HealthMonitor } from './proxy/upstream/health/monitor.ts'
 import type { UpstreamLoads } from './proxy/upstream/load/loads.ts'
 import type { Log } from './telemetry/log.ts'
 import { version } from './version.ts'
+
+const bootTime = Math.floor(performance.timeOrigin / 1000)
+const instanceId = randomUUID()
 
 /** The running gateway, as far as operators ask about it. */
 export interface Operated {
@@ -65,6 +71,7 @@ export function operatorEndpoints(operated: Operated): Endpoints {
         collectGarbage()
       },
     }),
+    ...serverInfoEndpoints({ boot_time: bootTime, hostname: hostname(), id: instanceId, version }),
     ...schemaEndpoints(catalogue),
     ...resourceEndpoints(source, secrets),
     ...exportEndpoints(source, secrets, version),

@@ -41,6 +41,7 @@ function services() {
     variable: () => () => undefined,
     template: (text) => () => text,
     condition: () => () => true,
+    httpsPort: unused,
     log: { debug() {}, info() {}, warn() {}, error() {} },
     consumers: () => consumers,
     contracts: () => contracts,

@@ -36,6 +36,7 @@ export interface PolicyServices {
   variable(name: string): (exchange: Exchange) => string | undefined
   template(text: string, change?: (value: string) => string): (exchange: Exchange) => string
   condition(vars: unknown): (exchange: Exchange) => boolean
+  httpsPort(): number
   readonly log: PolicyLog
   consumers(): ReadonlyMap<string, ConsumerSpec>
   contracts(): ReadonlyMap<string, ContractSpec>
@@ -132,6 +133,7 @@ function hostOf(
       return services.condition(value)
     },
     holdBody,
+    httpsPort: () => services.httpsPort(),
     log: services.log,
     now: () => services.now(),
   }

@@ -87,7 +87,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   }
   const policies = new PolicyCheck(catalogue, report)
   const declarations = readDeclarations(sections, policies, report)
-  checkReferences(declarations, policies, report)
+  checkReferences(declarations, policies, catalogue, report)
   checkDiscovery(declarations, policies.upstreams, settings, report)
   const secretUses = [...policies.secrets, ...certificateSecrets(declarations)]
   checkSecrets(
@@ -172,7 +172,7 @@ export function checkHeld(
   const sections = readSections([document], report)
   const policies = new PolicyCheck(catalogue, report)
   const declarations = readDeclarations(sections, policies, report)
-  checkReferences(declarations, policies, report)
+  checkReferences(declarations, policies, catalogue, report)
   const finding = report.finish().find(({ severity }) => severity === 'error')
   if (finding !== undefined)
     return { finding: { ...finding, path: finding.path.replace(/^\w+\[0\]\.?/, '') } }

@@ -6,13 +6,14 @@ import { checkChecks } from './health-checks.ts'
 import { nearest } from './nearest.ts'
 import { parseAddress, routePaths } from './normalise.ts'
 import { balancings, type Plugins, type ResourceKind } from './plan.ts'
-import type { PolicyCheck } from './policy-check.ts'
+import type { Catalogue, PolicyCheck } from './policy-check.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
 import type { ContractInput, RouteInput, ServiceInput, UpstreamInput } from './resources.ts'
 
 export function checkReferences(
   declarations: Declarations,
   policies: Pick<PolicyCheck, 'resources' | 'upstreams'>,
+  catalogue: Catalogue,
   report: Report,
 ): void {
   for (const { place, input } of declarations.upstreams.values()) {
@@ -26,7 +27,7 @@ export function checkReferences(
     if (input !== undefined) checkService(input, place, declarations, report)
   }
   for (const { place, input } of declarations.routes.values()) {
-    if (input !== undefined) checkRoute(input, place, declarations, report)
+    if (input !== undefined) checkRoute(input, place, declarations, catalogue, report)
   }
   for (const { place, input } of declarations.consumers.values()) {
     reference('consumer_groups', input?.group_id, below(place, 'group_id'), declarations, report)
@@ -198,7 +199,13 @@ function checkUpstreamChoice(
   })
 }
 
-function checkRoute(input: RouteInput, place: Place, declarations: Declarations, report: Report): void {
+function checkRoute(
+  input: RouteInput,
+  place: Place,
+  declarations: Declarations,
+  catalogue: Catalogue,
+  report: Report,
+): void {
   const pathFields = (['uri', 'uris', 'paths'] as const).filter((field) => input[field] !== undefined)
   if (pathFields.length > 1) exclusive(pathFields, place, report)
   if (routePaths(input).length === 0) {
@@ -223,6 +230,13 @@ function checkRoute(input: RouteInput, place: Place, declarations: Declarations,
   // A service that is missing or broken has its own finding; what it would have brought is not known.
   if (input.service_id !== undefined && service?.input === undefined) return
   if (service?.input?.upstream !== undefined || service?.input?.upstream_id !== undefined) return
+  const shared =
+    input.plugin_config_id === undefined
+      ? undefined
+      : declarations.plugin_configs.get(String(input.plugin_config_id))?.input
+  for (const { plugins } of [input, service?.input ?? {}, shared ?? {}]) {
+    if (Object.keys(plugins ?? {}).some((name) => catalogue.get(name)?.answers)) return
+  }
   report.add(place, {
     code: 'route-without-upstream',
     message: 'neither the route nor its service has an upstream',

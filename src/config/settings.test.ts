@@ -59,6 +59,7 @@ suite('settings', () => {
       server: 'sluice/1.2.3',
       dns: { min_ttl: 1000, max_ttl: 300_000, timeout: 5000 },
       health_checks: true,
+      https_port: 443,
       discovery: { start_timeout: 1000 },
       secrets: { ttl: 300_000, failure_ttl: 60_000, timeout: 5000, unresolved: 'refuse' },
       control: { host: '127.0.0.1', port: 9090, enabled: true },

@@ -94,6 +94,8 @@ export interface Settings {
   }
   /** `Server` of the gateway's own answers; empty: none. */
   server: string
+  /** Port at which clients reach this gateway with https, for redirects. */
+  https_port: number
   /** Floor and ceiling of the time a resolved name is kept, and the longest wait for an answer; milliseconds. */
   dns: { min_ttl: number; max_ttl: number; timeout: number }
   /** Whether the endpoints of upstreams are watched at all. */
@@ -441,6 +443,14 @@ export const gatewaySchema = Type.Object(
         'x-form': 'printable ASCII',
       }),
     ),
+    https_port: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 65_535,
+        description:
+          'Port at which clients reach the gateway with https, for the policy `redirect`. Default: that of the first listener with `protocol: https`, else 443.',
+      }),
+    ),
     dns: Type.Optional(
       Type.Object(
         {
@@ -646,6 +656,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     },
     upstream_tls: { verify: input.upstream_tls?.verify ?? true, ca: [] },
     server: input.server ?? `sluice/${version}`,
+    https_port: input.https_port ?? httpsPortOf(input),
     dns: {
       min_ttl: parseDuration(dns.min_ttl),
       max_ttl: parseDuration(dns.max_ttl),
@@ -667,6 +678,11 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     data_dir: input.data_dir ?? defaultDataFolder(),
     log: gateway.log,
   }
+}
+
+function httpsPortOf({ listeners = [] }: GatewayInput): number {
+  const secure = listeners.find(({ protocol }) => protocol === 'https')
+  return secure === undefined ? 443 : (secure.port ?? standardPort.https)
 }
 
 function adminSettings(admin: Filled<GatewayInput>['admin'], input: GatewayInput['admin']): AdminSettings {

@@ -125,6 +125,8 @@ export interface Consumer {
 export interface ClientInfo {
   /** The client's address: the peer, or what a trusted peer says. */
   readonly address: string
+  /** Its port: that of the peer, unless a policy found another; 0: not known. */
+  readonly port: number
   readonly peerAddress: string
   readonly peerPort: number
   readonly localAddress: string
@@ -201,7 +203,7 @@ export interface BindingInfo {
 }
 
 export interface Exchange {
-  /** Unique in this process; a UUID made on first use. */
+  /** Unique in this process, unless a policy chose it: a UUID made on first use. */
   readonly id: string
   readonly request: ExchangeRequest
   readonly response: ExchangeResponse
@@ -224,6 +226,10 @@ export interface Exchange {
   readonly errorCode: string
   /** What the filters of policies decided so far; the pipeline's own. */
   filterDecisions: FilterDecision[] | null
+  /** Puts another id in place of the one that the gateway gave. */
+  setId(id: string): void
+  /** The client is another than the peer: whoever comes later, and the upstream, is told that address. */
+  setClientAddress(address: string, port: number | undefined): void
   /** Attaches the caller. Sets X-Consumer-Username and its companions for the upstream. Only `identify` policies call it. */
   identify(consumer: Consumer, credentialId: string): void
   /** Sends the request to another upstream than its binding's; null: to that one after all. */

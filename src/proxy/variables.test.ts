@@ -37,6 +37,7 @@ function exchange(changes: Record<string, unknown> = {}): Exchange {
     client: {
       address: '203.0.113.7',
       peerAddress: '10.0.0.1',
+      port: 50_000,
       peerPort: 50_000,
       localAddress: '10.0.0.9',
       localPort: 9080,

@@ -111,7 +111,7 @@ const named: Record<VariableName, Variable> = {
   // The connection.
   remote_addr: (x) => x.client.address,
   binary_remote_addr: (x) => binary(x.client.address),
-  remote_port: (x) => String(x.client.peerPort),
+  remote_port: (x) => (x.client.port === 0 ? undefined : String(x.client.port)),
   realip_remote_addr: (x) => x.client.peerAddress,
   realip_remote_port: (x) => String(x.client.peerPort),
   server_addr: (x) => x.client.localAddress,

@@ -29,6 +29,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'config/json-path.ts',
     'config/addresses.ts',
     'config/prometheus-settings.ts',
+    'config/apisix-wording.ts',
     'proxy/addresses.ts',
     'proxy/expression.ts',
     'proxy/json-path.ts',

@@ -68,6 +68,8 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
    * apart from what the same policy counts under another `part`.
    */
   bind(policy: string, config: PluginConfig, part?: string): PolicyHandlers
+  /** The port at which clients reach this gateway with https. */
+  httpsPort(): number
   readonly log: PolicyLog
   /** Wall clock, epoch milliseconds. */
   now(): number

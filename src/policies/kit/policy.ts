@@ -23,6 +23,8 @@ export interface PolicyDefinition<
   readonly version?: number
   /** Bound by a global rule it stays silent where the route binds it too, so that nothing is counted twice. */
   readonly yieldsToRoute?: boolean
+  /** It answers in place of the upstream: a route that has it needs none. */
+  readonly answers?: boolean
   readonly config: Config
   /** What a consumer carries for this policy (`key-auth`: `{ key }`). Makes it an authentication policy. */
   readonly credential?: Credential
@@ -63,6 +65,7 @@ export interface AnyPolicy {
   readonly priority: number
   readonly version?: number
   readonly yieldsToRoute?: boolean
+  readonly answers?: boolean
   readonly config: TObject
   readonly credential?: TObject
   readonly credentialKey?: string

@@ -73,10 +73,10 @@ type Field = readonly [name: string, value: string]
 
 /** An `Exchange` over plain lists. Only tests use it. */
 export class FakeExchange implements Exchange {
-  readonly id = randomUUID()
+  id: string = randomUUID()
   readonly request: ExchangeRequest
   readonly answer = new FakeEdits()
-  readonly client: ClientInfo
+  client: ClientInfo
   readonly binding: BindingInfo
   readonly timings: Timings
   consumer: Consumer | null = null
@@ -102,6 +102,7 @@ export class FakeExchange implements Exchange {
     const address = request.address ?? '203.0.113.7'
     this.client = {
       address,
+      port: 50_000,
       peerAddress: address,
       peerPort: 50_000,
       localAddress: '192.0.2.10',
@@ -138,6 +139,14 @@ export class FakeExchange implements Exchange {
 
   sendTo(upstream: UpstreamHandle | null): void {
     this.sentTo = upstream
+  }
+
+  setId(id: string): void {
+    this.id = id
+  }
+
+  setClientAddress(address: string, port = 0): void {
+    this.client = { ...this.client, address, port }
   }
 
   identify(consumer: Consumer, credentialId: string): void {
@@ -227,6 +236,8 @@ export class FakeExchange implements Exchange {
         return request.path.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
           String.fromCharCode(Number.parseInt(hex, 16)),
         )
+      case 'request_uri':
+        return request.target
       case 'host':
         return request.host
       case 'status':

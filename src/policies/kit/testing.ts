@@ -169,6 +169,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
       const owner = part === undefined ? host.binding.owner : `${host.binding.owner}/${part}`
       return other.create(checked(other.config, inner), { ...host, binding: { ...host.binding, owner } })
     },
+    httpsPort: () => 9443,
     log: {
       debug() {},
       info() {},

@@ -9,6 +9,7 @@ import { Field } from './known-fields.ts'
 
 export class ClientFacts implements ClientInfo {
   address: string
+  readonly port: number
   readonly peerAddress: string
   readonly peerPort: number
   readonly localAddress: string
@@ -36,6 +37,7 @@ export class ClientFacts implements ClientInfo {
     this.peerAddress = withoutMapping(peerAddress)
     this.address = this.peerAddress
     this.peerPort = peerPort
+    this.port = peerPort
     this.localAddress = withoutMapping(localAddress)
     this.localPort = localPort
     this.listener = listener
@@ -44,9 +46,14 @@ export class ClientFacts implements ClientInfo {
     this.trust = trust
     this.isTrusted = trust.includes(this.peerAddress)
     this.forwarding = forwarding
-    this.fixedLines =
-      `X-Real-IP: ${this.peerAddress}\r\nX-Forwarded-For: ${this.peerAddress}\r\n` +
-      `X-Forwarded-Proto: ${this.scheme}\r\nX-Forwarded-Port: ${localPort}\r\n`
+    this.fixedLines = this.linesFor(this.peerAddress)
+  }
+
+  private linesFor(address: string): string {
+    return (
+      `X-Real-IP: ${address}\r\nX-Forwarded-For: ${address}\r\n` +
+      `X-Forwarded-Proto: ${this.scheme}\r\nX-Forwarded-Port: ${this.localPort}\r\n`
+    )
   }
 
   /** The client of one request: behind a trusted peer it can differ from one to the next. */
@@ -60,9 +67,9 @@ export class ClientFacts implements ClientInfo {
   /** X-Real-IP and X-Forwarded-* as APISIX sends them (reference: apisix, part c). */
   forwardedLines(exchange: Http1Exchange): string {
     if (!this.isTrusted && !this.forwarding.forwarded) {
-      return exchange.host === ''
-        ? this.fixedLines
-        : `${this.fixedLines}X-Forwarded-Host: ${exchange.host}\r\n`
+      const { address } = exchange.client
+      const lines = address === this.peerAddress ? this.fixedLines : this.linesFor(address)
+      return exchange.host === '' ? lines : `${lines}X-Forwarded-Host: ${exchange.host}\r\n`
     }
     return this.linesBehindProxy(exchange)
   }

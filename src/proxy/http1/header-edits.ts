@@ -57,6 +57,12 @@ export class HeaderEdits implements Edits {
     return false
   }
 
+  /** Whether they take the place of fields of that name that are there already. */
+  replaces(lower: string): boolean {
+    for (const entry of this.entries) if (entry.replaces && speaksOf(entry, lower)) return true
+    return false
+  }
+
   /** Visits every line that will be written. */
   forEach(visit: (name: string, value: string) => void): void {
     for (const entry of this.entries) eachLine(entry.text, visit)

@@ -209,6 +209,17 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
     return this.uuid
   }
 
+  setId(id: string): void {
+    this.uuid = id
+  }
+
+  setClientAddress(address: string, port = 0): void {
+    this.client = Object.assign(Object.create(Object.getPrototypeOf(this.client)), this.client, {
+      address,
+      port,
+    })
+  }
+
   get request(): ExchangeRequest {
     return this
   }
@@ -283,8 +294,9 @@ class ResponseView implements ExchangeResponse {
   }
 
   sent(name: string): string | undefined {
-    const passed = this.headers.getAll(name)
-    const own = this.exchange.edits?.values(name) ?? []
+    const { edits } = this.exchange
+    const passed = edits?.replaces(name) ? undefined : this.headers.getAll(name)
+    const own = edits?.values(name) ?? []
     if (own.length === 0) return passed
     return passed === undefined ? own.join(', ') : `${passed}, ${own.join(', ')}`
   }

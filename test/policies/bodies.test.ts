@@ -1,0 +1,95 @@
+/** Policies that read or change bodies, or copy requests, through the wire. */
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
+import { request } from 'undici'
+import { policyGateway } from '../harness/policy-gateway.ts'
+
+const page = '<p>hello</p>'.repeat(10_000)
+
+const gateway = policyGateway(
+  (upstreamPort) => `
+routes:
+  - { id: gzip, uri: /gzip/*, upstream_id: u, plugins: { gzip: { vary: true } } }
+  - { id: brotli, uri: /brotli, upstream_id: u, plugins: { brotli: { types: "*" } } }
+  - { id: rewritten, uri: /rewritten, upstream_id: u, plugins: { gzip: { types: "*" }, response-rewrite: { body: "${'new '.repeat(20)}" } } }
+  - { id: valid, uri: /valid, upstream_id: u, plugins: { request-validation: { body_schema: { type: object, required: [name], properties: { name: { type: string } } }, max_req_body_size: 100 } } }
+  - { id: graphql, uri: /person, upstream_id: u, plugins: { degraphql: { query: "query ($name: String) { person(name: $name) { id } }", variables: [name] } } }
+  - { id: mirror, uri: /mirrored, upstream_id: u, plugins: { proxy-mirror: { host: "http://127.0.0.1:${upstreamPort}", path: /copy } } }
+`,
+  ({ target }, response) => {
+    if (!target.startsWith('/gzip') && target !== '/brotli') return false
+    response.writeHead(200, { 'Content-Type': 'text/html', ETag: '"1"' })
+    response.end(page)
+    return true
+  },
+)
+const { send } = gateway
+
+suite('gzip', () => {
+  test('a large answer is compressed on its way', async () => {
+    const answered = await request(`http://127.0.0.1:${gateway.port}/gzip/a`, {
+      headers: { 'accept-encoding': 'gzip' },
+    })
+    const bytes = Buffer.from(await answered.body.arrayBuffer())
+    assert.equal(answered.headers['content-encoding'], 'gzip')
+    assert.equal(answered.headers['content-length'], undefined)
+    assert.deepEqual([answered.headers.etag, answered.headers.vary], ['W/"1"', 'Accept-Encoding'])
+    assert.ok(bytes.length < page.length / 10)
+    assert.equal(gunzipSync(bytes).toString(), page)
+  })
+
+  test('clients that do not accept it get what the upstream said', async () => {
+    const { headers, text } = await send('/gzip/a')
+    assert.deepEqual([headers.get('content-encoding'), text.length], [null, page.length])
+    assert.equal(headers.get('etag'), '"1"')
+  })
+
+  test('a body that another policy changed is compressed after that', async () => {
+    const answered = await request(`http://127.0.0.1:${gateway.port}/rewritten`, {
+      headers: { 'accept-encoding': 'gzip' },
+    })
+    assert.match(gunzipSync(Buffer.from(await answered.body.arrayBuffer())).toString(), /^(new ){20}$/)
+  })
+})
+
+test('brotli: a compressed answer', async () => {
+  const { headers } = await send('/brotli', { headers: { 'accept-encoding': 'br' } })
+  assert.equal(headers.get('content-encoding'), 'br')
+})
+
+suite('request-validation', () => {
+  const post = (body: string) => send('/valid', { method: 'POST', body })
+
+  test('what fits reaches the upstream as it was read', async () => {
+    const { seen } = await post('{ "name": 1, "name": "a", "n": 1.10 }')
+    assert.equal(seen?.body.toString(), '{"name":"a","n":1.10}')
+    assert.equal(seen?.headers['content-length'], '21')
+  })
+
+  test('what does not fit reaches nobody', async () => {
+    for (const body of ['{"name":1}', 'name', '', `{"name":"${'x'.repeat(100)}"}`]) {
+      const { status, seen } = await post(body)
+      assert.deepEqual([status, seen], [400, undefined])
+    }
+    assert.equal((await post('{}')).text, 'property "name" is required')
+  })
+})
+
+test('degraphql: the upstream gets a GraphQL request', async () => {
+  const { seen } = await send('/person', { method: 'POST', body: '{"name":"jack"}' })
+  assert.deepEqual(JSON.parse(String(seen?.body)).variables, { name: 'jack' })
+  assert.equal(seen?.headers['content-type'], 'application/json')
+  assert.equal((await send('/person', { method: 'DELETE' })).status, 405)
+})
+
+test('proxy-mirror: the copy arrives beside the request', async () => {
+  const answered = await request(`http://127.0.0.1:${gateway.port}/mirrored?a=b`, {
+    method: 'POST',
+    body: 'hello',
+  })
+  assert.match(await answered.body.text(), /"target":"\/mirrored\?a=b"/)
+  const copy = () => gateway.received.find(({ target }) => target === '/copy?a=b')
+  while (copy() === undefined) await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual([copy()!.method, copy()!.body.toString()], ['POST', 'hello'])
+})
