@@ -45,7 +45,7 @@ suite('settings', () => {
         parameters: 'check',
         trailing_slash: 'keep',
       },
-      forwarding: { forwarded: false, show_upstream_status: false },
+      forwarding: { forwarded: false, replace_server: false, show_upstream_status: false },
       tls: {
         protocols: ['TLSv1.2', 'TLSv1.3'],
         ciphers:

@@ -74,6 +74,8 @@ export interface Settings {
     forwarded: boolean
     /** Tell clients every upstream status, not only those from 500 on. */
     show_upstream_status: boolean
+    /** `Server` of every answer is the gateway's. */
+    replace_server: boolean
   }
   /** Of TLS towards clients. */
   tls: {
@@ -364,6 +366,13 @@ export const gatewaySchema = Type.Object(
           ),
           forwarded: Type.Optional(
             Type.Boolean({ default: false, description: 'Send `Forwarded` (RFC 7239).' }),
+          ),
+          replace_server: Type.Optional(
+            Type.Boolean({
+              default: false,
+              description:
+                'Put `gateway.server` in place of the `Server` field of upstreams too, as APISIX does with its own.',
+            }),
           ),
           show_upstream_status: Type.Optional(
             Type.Boolean({

@@ -30,6 +30,8 @@ gateway:
     - { host: "::1", port: 1984 }
     - { host: 127.0.0.1, port: 1994, protocol: https }
     - { host: 127.0.0.1, port: 9443, protocol: https }
+  server: APISIX/3.18.0
+  forwarding: { replace_server: true }
   # What its upstreams show is not looked at there, whatever tls.verify says.
   upstream_tls: { verify: never }
   tls: { protocols: [TLSv1.1, TLSv1.2, TLSv1.3] }

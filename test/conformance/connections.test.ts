@@ -1,11 +1,10 @@
 /** Interim answers, trailers, persistence, half-close: RFC 9112 section 9, RFC 9110 sections 6.5 and 15.2. */
-import { after } from 'node:test'
-import { Authority } from '../harness/certificates.ts'
 import { fieldValue } from '../harness/message-reader.ts'
 import { originAnswer, type UpstreamScript } from '../harness/scripted-upstream.ts'
 import { answered, both, forwarded, refused, that, truncated } from './outcomes.ts'
-import { chunked, get, head, host, hostField, type Outcome, post, type WireCase } from './wire-case.ts'
+import { chunked, get, head, hostField, type Outcome, post, type WireCase } from './wire-case.ts'
 import { wireSuite } from './wire-suite.ts'
+import { wireSuiteOverTls } from './wire-suite-tls.ts'
 
 const firstSending = (bytes: string): UpstreamScript => ({
   onRequest: (request, connection) => connection.send(bytes).echo(request),
@@ -595,10 +594,4 @@ const stalls: WireCase[] = [
 ]
 
 wireSuite('connections', [...interimCases, ...trailers, ...persistence, ...stalls])
-
-if (process.env.SLUICE_WIRE_PROXY === undefined) {
-  const authority = new Authority()
-  after(() => authority.remove())
-  const certificate = authority.issue({ names: [host] })
-  wireSuite('connections over TLS', [...interimCases, ...trailers, ...persistence], { tls: certificate })
-}
+wireSuiteOverTls('connections', [...interimCases, ...trailers, ...persistence])

@@ -5,6 +5,7 @@ import { originAnswer } from '../harness/scripted-upstream.ts'
 import { answered, badGateway, completeRequests, forwarded, that, truncated } from './outcomes.ts'
 import { chunked, get, head, hostField, type Outcome, type WireCase } from './wire-case.ts'
 import { wireSuite } from './wire-suite.ts'
+import { wireSuiteOverTls } from './wire-suite-tls.ts'
 
 const origin = 'X-Origin: 1'
 
@@ -1079,3 +1080,4 @@ wireSuite('hostile responses', [
   ...endlessCases,
   ...early,
 ])
+wireSuiteOverTls('hostile responses', [...framing, ...bodiless, ...for10, ...early])

@@ -4,6 +4,7 @@ import type { UpstreamScript } from '../harness/scripted-upstream.ts'
 import { answered, badGateway, both, forwarded, refused, that } from './outcomes.ts'
 import { get, head, hostField, type Outcome, type WireCase } from './wire-case.ts'
 import { wireSuite } from './wire-suite.ts'
+import { wireSuiteOverTls } from './wire-suite-tls.ts'
 
 const handshake = (path: string, ...more: string[]): string =>
   get(
@@ -507,3 +508,4 @@ wireSuite('upgrades', [
   ...wrongAnswers,
   ...(process.env.SLUICE_WIRE_PROXY === undefined ? notEnabled : []),
 ])
+wireSuiteOverTls('upgrades', [...tunnels, ...wrongAnswers])

@@ -12,7 +12,7 @@ import { errors, type GatewayError } from '../errors.ts'
 import type { Outcome, Verdict } from '../exchange.ts'
 import { FilteredBody, type PolicyFilter } from '../filtered-body.ts'
 import { type ClientSide, Forward } from '../forward.ts'
-import { headerBlock, knownHash } from '../headers.ts'
+import { headerBlock, headerName, knownHash } from '../headers.ts'
 import type { HeldBody } from '../held-body.ts'
 import { type Chain, emptyChain, runHooks, runRequestBody, runRespond } from '../pipeline.ts'
 import type { Binding } from '../runtime.ts'
@@ -58,6 +58,7 @@ const maxEmptyBytes = 64
 const earlySize = 64 * 1024
 const pipelineSize = 64 * 1024
 
+const serverField = headerName('Server')
 const closeLine = 'Connection: close\r\n'
 const CR = 0x0d
 const LF = 0x0a
@@ -645,6 +646,8 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
     exchange.status = head.status
     exchange.fromUpstream = true
     exchange.answerHead = head
+    const { server, forwarding } = this.engine.settings
+    if (forwarding.replace_server && server !== '') exchange.answer.set(serverField, server)
     const dated = cleanResponse(head, head.status !== 204 && head.status >= 200 && !head.chunked)
     const filters = this.chain.respond === null ? null : runRespond(this.chain.respond, exchange, this.engine)
     if (filters === false) {
