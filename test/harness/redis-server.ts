@@ -33,8 +33,11 @@ export class RedisServer {
     this.#args = args
   }
 
+  /** `PORT` among the arguments stands for the server's own. */
   static async start(args: readonly string[] = []): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(), args)
+    const port = await freePort()
+    const own = args.map((arg) => (arg === 'PORT' ? String(port) : arg))
+    const server = new RedisServer(port, own)
     await server.start()
     return server
   }

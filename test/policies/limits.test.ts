@@ -17,6 +17,7 @@ let redis: RedisServer | undefined
 let metricsPort: number
 /** Paths that the upstream got, in order; those of the path `/slow/*` are answered when `letGo` is called. */
 const seen: string[] = []
+const bodies = new Map<string, string>()
 const held: http.ServerResponse[] = []
 
 function letGo(): void {
@@ -26,7 +27,11 @@ function letGo(): void {
 before(async () => {
   upstream = http.createServer((request, response) => {
     seen.push(request.url!)
-    request.resume()
+    let body = ''
+    request.on('data', (piece) => {
+      body += piece
+    })
+    request.on('end', () => bodies.set(request.url!, body))
     if (request.url!.startsWith('/slow/')) held.push(response)
     else response.end('ok')
   })
@@ -77,6 +82,13 @@ routes:
     uri: /slow/*
     upstream_id: u
     plugins: { limit-conn: { conn: 2, burst: 0, default_conn_delay: 1, key: http_x_run, rejected_code: 429 } }
+  - { id: size, uri: /size/*, upstream_id: u, plugins: { client-control: { max_body_size: 5 }, proxy-control: {} } }
+  - { id: graphql, uri: /graphql/*, upstream_id: u, plugins: { graphql-limit-count: { count: 4, time_window: 3600 } } }
+  - id: spike
+    uri: /spike/*
+    upstream_id: u
+    plugins: { spike-control: { timePeriodInMilliseconds: 3600000, delayTimeInMillis: 1, queuingLimit: 1 } }
+  - { id: bytes, uri: /bytes/*, upstream_id: u, plugins: { bandwidth-limit: { rate: 1000000, burst: 1 } } }
 `
 
 /** Sends requests over connections of their own, each as soon as the answer before is there. @returns statuses */
@@ -187,4 +199,54 @@ test('requests under way are counted over all threads, until their answer or the
   const [response] = (await answered) as [http.IncomingMessage]
   assert.equal(response.statusCode, 200)
   response.resume()
+})
+
+const post = (path: string, body: string | ReadableStream, type = 'text/plain') =>
+  fetch(`http://127.0.0.1:${gateway.port}${path}`, {
+    method: 'POST',
+    body,
+    headers: { 'content-type': type },
+    ...(typeof body !== 'string' && { duplex: 'half' }),
+  })
+
+/** Sent in chunks. */
+const chunks = (text: string) => new Blob([text]).stream()
+
+test('a body that is too large goes no further, one that is not arrives whole', async () => {
+  assert.equal((await post('/size/fits', '12345')).status, 200)
+  assert.equal((await post('/size/chunked', chunks('12345'))).status, 200)
+  assert.equal((await post('/size/large', '123456')).status, 413)
+  assert.equal((await post('/size/endless', chunks('123456'))).status, 413)
+  assert.equal(bodies.get('/size/fits'), '12345')
+  assert.equal(bodies.get('/size/chunked'), '12345')
+  assert.equal(seen.includes('/size/large'), false)
+  assert.equal(bodies.has('/size/endless'), false, 'never as a request that is complete')
+})
+
+test('a GraphQL query is charged by its depth, and goes on as it came', async () => {
+  const body = JSON.stringify({ query: '{ a { b { c } } }' })
+  const first = await post('/graphql/first', body, 'application/json')
+  assert.equal(first.status, 200)
+  assert.equal(first.headers.get('x-graphql-query-cost'), '3')
+  assert.equal(first.headers.get('x-ratelimit-remaining'), '1')
+  assert.equal(bodies.get('/graphql/first'), body)
+  assert.equal((await post('/graphql/dear', body, 'application/json')).status, 503)
+  assert.equal((await post('/graphql/broken', '{', 'application/json')).status, 400)
+  assert.deepEqual(
+    seen.filter((path) => path.startsWith('/graphql/')),
+    ['/graphql/first'],
+  )
+})
+
+test('a spike waits in the queue as often as it may, then is rejected', async () => {
+  assert.equal((await fetch(`http://127.0.0.1:${gateway.port}/spike/first`)).status, 200)
+  const refused = await fetch(`http://127.0.0.1:${gateway.port}/spike/second`)
+  assert.equal(refused.status, 429)
+  assert.equal(await refused.text(), '{"error":"Too Many Requests"}')
+  assert.equal(seen.includes('/spike/second'), false)
+})
+
+test('an answer that is slowed down arrives whole', async () => {
+  for (let n = 0; n < 3; n++)
+    assert.equal(await (await fetch(`http://127.0.0.1:${gateway.port}/bytes/x`)).text(), 'ok')
 })

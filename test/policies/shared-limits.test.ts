@@ -1,5 +1,9 @@
 /** Limits that nodes share, with real Redis servers: killed, paused, failed over. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StoreAbsentError } from '../../src/policies/kit/limits/counter-store.ts'
@@ -240,7 +244,28 @@ suite('a server that is away', { skip: withoutRedis }, () => {
     }
   })
 
-  test('nobody listens, or somebody who is no Redis', async () => {
+  test('over TLS, and with a certificate that nobody vouches for when it is to be checked', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-tls-'))
+    const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+    const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '1']
+    const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+    execFileSync('openssl', ['req', '-x509', ...made, '-keyout', key, '-out', certificate, ...subject], {
+      stdio: 'ignore',
+    })
+    const tls = ['--tls-cert-file', certificate, '--tls-key-file', key, '--tls-auth-clients', 'no']
+    const server = await RedisServer.start(['--port', '0', '--tls-port', 'PORT', ...tls])
+    try {
+      assert.equal((await single(server, { redis_ssl: true }).acquire('k', window, 1)).granted, 1)
+      const checked = single(server, { redis_ssl: true, redis_ssl_verify: true })
+      await assert.rejects(checked.acquire('k', window, 1), StoreAbsentError)
+      await assert.rejects(single(server).acquire('k', window, 1), StoreAbsentError)
+    } finally {
+      await server.stop()
+      await rm(folder, { recursive: true })
+    }
+  })
+
+  test('nobody listens', async () => {
     const server = await RedisServer.start()
     const { port } = server
     await server.stop()

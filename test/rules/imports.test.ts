@@ -26,6 +26,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'proxy/forwarded-target.ts',
     'config/regular-expression.ts',
     'config/expression.ts',
+    'config/tolerant-json.ts',
     'config/json-path.ts',
     'config/addresses.ts',
     'config/prometheus-settings.ts',

@@ -2,6 +2,7 @@
 
 export { addressProblem } from '../../config/addresses.ts'
 export type { PrometheusSettings } from '../../config/prometheus-settings.ts'
+export { parseTolerantJson } from '../../config/tolerant-json.ts'
 export { type Static, Type } from '../../config/type.ts'
 export { AddressSet } from '../../proxy/addresses.ts'
 export type {
