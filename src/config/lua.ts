@@ -11,6 +11,25 @@ const insteadOf: Readonly<Record<string, string>> = {
     'Use policies under plugins; what none of them does takes a policy of your own (docs/guides/write-a-policy.md).',
 }
 
+const ownPolicy =
+  'Write it as a policy of your own in TypeScript (docs/guides/write-a-policy.md): `rewrite` and `access` become `request`'
+
+/** Policies of APISIX that run functions in Lua, with where such a function goes here. */
+export const luaPolicies: ReadonlyMap<string, string> = new Map([
+  [
+    'serverless-pre-function',
+    `Its functions are Lua, which does not run here. ${ownPolicy} with a high priority, \`header_filter\` and \`body_filter\` become \`respond\`, \`log\` becomes \`observe\`.`,
+  ],
+  [
+    'serverless-post-function',
+    `Its functions are Lua, which does not run here. ${ownPolicy} with a low priority, \`header_filter\` and \`body_filter\` become \`respond\`, \`log\` becomes \`observe\`.`,
+  ],
+  [
+    'exit-transformer',
+    'Its functions are Lua, which does not run here. Pages for errors are those of error-page; response-rewrite with vars on $status changes other answers.',
+  ],
+])
+
 /** The first such field of a resource, with what to write instead. */
 export function luaFieldOf(value: Record<string, unknown>): { name: string; instead: string } | undefined {
   for (const [name, instead] of Object.entries(insteadOf))

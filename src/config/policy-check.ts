@@ -3,6 +3,7 @@ import type { TObject } from 'typebox'
 import { annotatedValues } from './annotated-values.ts'
 import { equal } from './copy.ts'
 import { checkExpression } from './expression-check.ts'
+import { luaPolicies } from './lua.ts'
 import { nearest } from './nearest.ts'
 import type { PluginConfig, PluginMeta, Plugins, ResourceKind } from './plan.ts'
 import { upstreamAnnotation } from './policy-upstreams.ts'
@@ -325,9 +326,10 @@ export class PolicyCheck {
       at: 'key',
       message: `there is no policy ${name}`,
       hint:
-        near === undefined
+        luaPolicies.get(name) ??
+        (near === undefined
           ? `The catalogue has ${[...this.#catalogue.keys()].join(', ')}.`
-          : `Did you mean ${near}?`,
+          : `Did you mean ${near}?`),
     })
   }
 }
