@@ -13,10 +13,13 @@ import { Delays } from './proxy/delays.ts'
 import type { PolicyFactory, Verdict } from './proxy/exchange.ts'
 import { compileCondition } from './proxy/expression.ts'
 import { RunTimeState, sharedState } from './proxy/run-time-state.ts'
+import { Circuits } from './proxy/shared/circuits.ts'
+import { sharedTime } from './proxy/shared/clock.ts'
 import { ConnectionCounts } from './proxy/shared/connections.ts'
 import { Limiter, type LimitKey } from './proxy/shared/limiter.ts'
 import { LoadTable } from './proxy/shared/load-table.ts'
 import { Presences } from './proxy/shared/presences.ts'
+import { TurnCounters } from './proxy/shared/turn-counters.ts'
 import { SharedMetrics } from './proxy/shared-metrics.ts'
 import type {
   Answers,
@@ -49,6 +52,16 @@ function limiterOf(limiter: Limiter, presences: Presences): PolicyServices['limi
     enter: (key, limit) => presences.enter(key, limit),
   }
 }
+
+function circuitsOf(circuits: Circuits): PolicyServices['circuits'] {
+  return {
+    isBroken: (key, rule) => circuits.isBroken(key, rule, sharedSecond()),
+    failed: (key, rule) => circuits.failed(key, rule, sharedSecond()),
+    succeeded: (key, rule) => circuits.succeeded(key, rule),
+  }
+}
+
+const sharedSecond = () => Math.floor(sharedTime(clock.now) / 1000)
 
 class DataThread {
   readonly #post: (message: ToControlThread) => void
@@ -87,8 +100,12 @@ class DataThread {
     this.#sinks = new LineSinks({ stdout, metrics, log: this.#log })
     this.#publicApis = new Map([[settings.prometheus.path, () => this.#showMetrics()]])
     this.#counterStores = new CounterStores(this.#log)
+    const turns = new TurnCounters(memory.turns, threadId)
     const services: PolicyServices = {
       limiter: limiterOf(new Limiter(memory.limits, threadId), new Presences(memory.presences, threadId)),
+      circuits: circuitsOf(new Circuits(memory.circuits, threadId)),
+      takeTurn: (name) => turns.take(name, sharedSecond()),
+      lookAtTurn: (name) => turns.look(name),
       delays: new Delays(),
       counterStore: (target, use) => this.#counterStores.open(target, use),
       metrics,

@@ -7,6 +7,12 @@ export function dryServices(services: PolicyServices): PolicyServices {
   return {
     ...services,
     limiter: lookingLimiter(services.limiter),
+    circuits: {
+      isBroken: (key, rule) => services.circuits.isBroken(key, rule),
+      failed() {},
+      succeeded() {},
+    },
+    takeTurn: (name) => services.lookAtTurn(name),
     counterStore: (target) => lookingStore(services.counterStore(target)),
     delays: { wait: () => Promise.resolve(), release() {} },
     metrics: { gauge: () => nothing, counter: () => nothing, histogram: () => nothing },

@@ -32,6 +32,9 @@ function services() {
   }
   const offered: PolicyServices = {
     limiter: { key: unused, acquire: unused, slide: unused, leak: unused, enter: unused },
+    circuits: { isBroken: unused, failed: unused, succeeded: unused },
+    takeTurn: unused,
+    lookAtTurn: unused,
     delays: { wait: unused, release: unused },
     metrics: { gauge: unused, counter: unused, histogram: unused },
     prometheus: prometheusSettings({}),

@@ -8,6 +8,7 @@ import { ConsumerDirectory } from './policies/kit/consumers.ts'
 import { ContractIndex } from './policies/kit/contracts.ts'
 import { CredentialIndex } from './policies/kit/credentials.ts'
 import type {
+  Circuits,
   Delays,
   Limiter,
   LineSink,
@@ -27,6 +28,10 @@ import { templateVariables } from './proxy/variables.ts'
 /** What a data thread has to offer. The three resource functions answer for the current plan, whenever they are asked. */
 export interface PolicyServices {
   readonly limiter: Limiter
+  readonly circuits: Circuits
+  takeTurn(name: string): number
+  /** The turn that the next one would take. */
+  lookAtTurn(name: string): number
   readonly delays: Delays
   counterStore: PolicyHost['counterStore']
   readonly metrics: Metrics
@@ -114,6 +119,8 @@ function hostOf(
     consumers: indices.consumers,
     contracts: indices.contracts,
     limiter: services.limiter,
+    circuits: services.circuits,
+    takeTurn: (name) => services.takeTurn(name),
     delays: services.delays,
     counterStore: (target, use) => services.counterStore(target, use),
     metrics: services.metrics,

@@ -511,7 +511,7 @@ test('threads are told to reopen their logs', async (t) => {
 test('run-time state is that of all threads and of what they share', async (t) => {
   const { supervisor } = await startedSupervisor(t)
   supervisor.state.add({ kind: 'caches', count: () => 5, clear: () => 4 })
-  assert.deepEqual(await supervisor.stateCounts(), { limits: 0, balancers: 3, caches: 5 })
+  assert.deepEqual(await supervisor.stateCounts(), { limits: 0, breakers: 0, balancers: 3, caches: 5 })
   assert.deepEqual(await supervisor.clearState({ kinds: ['balancers', 'caches'] }), {
     balancers: 3,
     caches: 4,

@@ -26,6 +26,7 @@ import { createConnectionTable, openConnections, reclaimConnections } from './sh
 import { createLimitTable, Limiter, limitEvictions, releaseLimitLocks } from './shared/limiter.ts'
 import { createLoadTable, LoadReader, reclaimLoads } from './shared/load-table.ts'
 import { presenceCells } from './shared/presences.ts'
+import { createRecordTable, Records, releaseRecordLocks } from './shared/records.ts'
 import type { SpareThreads } from './spare-threads.ts'
 import { ThreadHandle, type ThreadReport } from './thread-handle.ts'
 import type { Ports, QuestionName, Questions, ThreadMemory, ToDataThread } from './thread-protocol.ts'
@@ -134,6 +135,8 @@ export class Supervisor {
   readonly #connections: SharedArrayBuffer
   readonly #loads: SharedArrayBuffer
   readonly #presences: SharedArrayBuffer
+  readonly #circuits = createRecordTable()
+  readonly #turnCounters = createRecordTable()
   readonly #slots: Slot[]
   readonly #ticketSecret = randomBytes(32)
   readonly #whereabouts: Whereabouts
@@ -164,6 +167,14 @@ export class Supervisor {
       count: () => limits.count(),
       clear: (owner) => limits.clear(owner),
     })
+    const policyState = [
+      ['breakers', this.#circuits],
+      ['balancers', this.#turnCounters],
+    ] as const
+    for (const [kind, table] of policyState) {
+      const records = new Records(table, workers + 1)
+      this.state.add({ kind, count: () => records.size, clear: (owner) => records.clear(owner) })
+    }
     this.#slots = Array.from({ length: workers }, (_, index) => ({
       threadId: index + 1,
       handle: undefined,
@@ -448,6 +459,8 @@ export class Supervisor {
       connections: this.#connections,
       loads: this.#loads,
       presences: this.#presences,
+      circuits: this.#circuits,
+      turns: this.#turnCounters,
       health: health.memory,
       metrics: createMetricMemory(),
       counters: createEngineCounterMemory(),
@@ -506,6 +519,8 @@ export class Supervisor {
     reclaimConnections(this.#connections, slot.threadId)
     reclaimLoads(this.#loads, slot.threadId)
     reclaimLoads(this.#presences, slot.threadId)
+    releaseRecordLocks(this.#circuits, slot.threadId)
+    releaseRecordLocks(this.#turnCounters, slot.threadId)
     this.#options.observer.threadEnded(slot.threadId)
     if (this.#state !== 'running') return
     if (slot.restarting !== undefined) {

@@ -10,12 +10,14 @@ import type { ClearedState, StateCounts } from './run-time-state.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
 import type { UpstreamSlots } from './upstream/health/slots.ts'
 
-/** Shared memory of a data thread. The first five are the same in all threads, the others its own. */
+/** Shared memory of a data thread. The first seven are the same in all threads, the others its own. */
 export interface ThreadMemory {
   limits: SharedArrayBuffer
   connections: SharedArrayBuffer
   loads: SharedArrayBuffer
   presences: SharedArrayBuffer
+  circuits: SharedArrayBuffer
+  turns: SharedArrayBuffer
   health: SharedArrayBuffer
   metrics: SharedArrayBuffer
   counters: SharedArrayBuffer

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { bindPolicy } from '../kit/testing.ts'
-import { Circuits } from './circuits.ts'
 import policy from './policy.ts'
 
 const second = 1000
@@ -101,11 +100,4 @@ suite('api-breaker', () => {
   for (const [config, finding] of refused) {
     test(`${JSON.stringify(config)} is refused`, () => assert.throws(() => bind(config), finding))
   }
-})
-
-test('of too many bad paths the oldest is forgotten', () => {
-  const circuits = new Circuits(1, 1, 300)
-  for (let i = 0; i <= 10_000; i++) circuits.failed(`h /${i}`, 0)
-  assert.equal(circuits.isBroken('h /0', 0), false)
-  assert.equal(circuits.isBroken('h /1', 0), true)
 })

@@ -1,4 +1,5 @@
 import {
+  type CircuitRule,
   definePolicy,
   type Exchange,
   headerName,
@@ -7,7 +8,6 @@ import {
   type PolicyHost,
   Type,
 } from '../kit/index.ts'
-import { Circuits } from './circuits.ts'
 
 /** Answers in place of an upstream that fails; configuration and behaviour of APISIX's `api-breaker`. */
 export default definePolicy({
@@ -16,9 +16,8 @@ export default definePolicy({
   details:
     'It judges each host and path by what the upstream answers, an attempt that failed being a 502 or a 504. After ' +
     '`unhealthy.failures` bad answers it breaks for 2 seconds, after as many again for 4, then 8, up to ' +
-    '`max_breaker_sec`; `healthy.successes` good answers without a bad one among them end that.\n\nUnlike in APISIX, ' +
-    'each data thread judges by the answers that it sees, a changed configuration begins anew, and of more than ' +
-    '10,000 bad paths the oldest are forgotten.',
+    '`max_breaker_sec`; `healthy.successes` good answers without a bad one among them end that. All threads know.\n\nUnlike in APISIX, ' +
+    'each configuration judges by itself, and of many thousands of bad paths the oldest are forgotten.',
   stage: 'limit',
   priority: 1005,
   config: Type.Object(
@@ -93,24 +92,23 @@ export default definePolicy({
     return undefined
   },
   create({ unhealthy, healthy, max_breaker_sec: longest, ...answer }, host) {
-    const circuits = new Circuits(unhealthy.failures, healthy.successes, longest)
+    const { failures } = unhealthy
+    const rule: CircuitRule = { failures, successes: healthy.successes, longest }
+    const prefix = `api-breaker:${host.binding.owner}:`
+    const keyOf = ({ request }: Exchange) => `${prefix}${request.host} ${request.path}`
     const instead = compileAnswer(answer, host)
     return {
       request(exchange) {
-        return circuits.isBroken(keyOf(exchange), secondsOf(host)) ? instead(exchange) : undefined
+        return host.circuits.isBroken(keyOf(exchange), rule) ? instead(exchange) : undefined
       },
       observe(exchange) {
         const status = lastStatus(exchange)
-        if (unhealthy.http_statuses.includes(status)) circuits.failed(keyOf(exchange), secondsOf(host))
-        else if (healthy.http_statuses.includes(status)) circuits.succeeded(keyOf(exchange))
+        if (unhealthy.http_statuses.includes(status)) host.circuits.failed(keyOf(exchange), rule)
+        else if (healthy.http_statuses.includes(status)) host.circuits.succeeded(keyOf(exchange), rule)
       },
     }
   },
 })
-
-const keyOf = ({ request }: Exchange): string => `${request.host} ${request.path}`
-
-const secondsOf = (host: PolicyHost): number => Math.floor(host.now() / 1000)
 
 /** Of the last attempt, also where the upstream had no answer; 0: none was made. */
 function lastStatus({ upstream }: Exchange): number {

@@ -10,6 +10,7 @@ import type {
   UpstreamHandle,
   Verdict,
 } from '../../proxy/exchange.ts'
+import type { CircuitRule } from '../../proxy/shared/circuits.ts'
 import type { Presence } from '../../proxy/shared/presences.ts'
 import type { FoundCredential } from './credentials.ts'
 import type { CounterStore } from './limits/counter-store.ts'
@@ -38,6 +39,13 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
   readonly limiter: Limiter
   /** Counters that nodes share; the connection is opened with the first decision. */
   counterStore(target: RedisTarget, use?: StoreUse): CounterStore
+  /** What breaks after bad answers; known to all threads. */
+  readonly circuits: Circuits
+  /**
+   * @param name begins with `NAME:` and the owner of the binding
+   * @returns the next turn of that counter, which all threads share: from 0 to 2^31 - 1, and on from 0
+   */
+  takeTurn(name: string): number
   /** Requests that wait before they go on. */
   readonly delays: Delays
   readonly metrics: Metrics
@@ -149,6 +157,15 @@ export interface Limiter {
   leak(key: string, bucket: LimitBucket, cost: number): number
   /** Counts a request that is under way with the key until it leaves; null: there are `limit` already. */
   enter(key: string, limit: number): Presence | null
+}
+
+export type { CircuitRule }
+
+/** By key, which begins with `NAME:` and the owner of the binding. Of many bad keys, the oldest are forgotten. */
+export interface Circuits {
+  isBroken(key: string, rule: CircuitRule): boolean
+  failed(key: string, rule: CircuitRule): void
+  succeeded(key: string, rule: CircuitRule): void
 }
 
 /** Series are found once by their label values and then addressed by slot, so that counting is one addition. */

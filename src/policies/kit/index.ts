@@ -30,6 +30,8 @@ export { conditionFinding } from './condition.ts'
 export type { FoundCredential } from './credentials.ts'
 export { anonymousConsumer, inlineUpstream, openInApisix, realm, upstreamId } from './fields.ts'
 export type {
+  CircuitRule,
+  Circuits,
   ConsumerLookup,
   ContractLookup,
   Counter,

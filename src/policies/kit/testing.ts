@@ -9,6 +9,9 @@ import { type PrometheusInput, prometheusSettings } from '../../config/prometheu
 import { checkSchema } from '../../config/schema.ts'
 import type { BindingInfo, Exchange, PolicyHandlers, Verdict } from '../../proxy/exchange.ts'
 import { compileCondition } from '../../proxy/expression.ts'
+import { Circuits } from '../../proxy/shared/circuits.ts'
+import { createRecordTable } from '../../proxy/shared/records.ts'
+import { TurnCounters } from '../../proxy/shared/turn-counters.ts'
 import { ConsumerDirectory } from './consumers.ts'
 import { ContractIndex } from './contracts.ts'
 import { CredentialIndex } from './credentials.ts'
@@ -126,6 +129,8 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
   const contracts = new Map((options.contracts ?? []).map((contract) => [contract.id, contract]))
   const indices: CredentialIndex[] = []
   const clock = new FakeClock()
+  const circuits = new Circuits(createRecordTable(16), 1)
+  const turns = new TurnCounters(createRecordTable(16), 1)
   const metrics = new FakeMetrics()
   const lines: string[] = []
   const logged: string[] = []
@@ -152,6 +157,12 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     consumers: directory,
     contracts: new ContractIndex(() => contracts),
     limiter: new FakeLimiter(clock),
+    circuits: {
+      isBroken: (key, rule) => circuits.isBroken(key, rule, clock.second),
+      failed: (key, rule) => circuits.failed(key, rule, clock.second),
+      succeeded: (key, rule) => circuits.succeeded(key, rule),
+    },
+    takeTurn: (name) => turns.take(name, clock.second),
     delays: clock,
     counterStore: () => options.counterStore ?? new FakeStore(clock),
     metrics,
@@ -276,6 +287,10 @@ function expand(
 class FakeClock implements Delays {
   now = Date.UTC(2026, 0, 1)
   readonly #waiting = new Map<Exchange, { due: number; go: () => void }>()
+
+  get second(): number {
+    return Math.floor(this.now / 1000)
+  }
 
   advance(ms: number): void {
     this.now += ms

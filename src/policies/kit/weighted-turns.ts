@@ -1,26 +1,45 @@
-/** Smooth weighted turns, in nginx's order: in a full cycle everyone gets its weight, evenly spread. */
+import { inUnits, nginxOrder } from '../../proxy/upstream/balancers/weights.ts'
+
+/** Longest cycle that is worked out beforehand. */
+const longestCycle = 65_536
+/** Multiples of it, without their whole part, fill any interval evenly. */
+const goldenRatio = (Math.sqrt(5) - 1) / 2
+
+/** Weighted turns of whoever takes from one counter: everyone gets its weight, evenly spread; cycles are in nginx's order. */
 export class WeightedTurns {
   readonly #weights: readonly number[]
-  readonly #earned: number[]
+  readonly #take: () => number
   readonly #sum: number
+  #cycle: readonly number[] | null = null
 
-  constructor(weights: readonly number[]) {
+  /** @param take gives the next turn, from 0 to 2^31 - 1, and on from 0 */
+  constructor(weights: readonly number[], take: () => number) {
     this.#weights = weights
-    this.#earned = weights.map(() => 0)
+    this.#take = take
     this.#sum = weights.reduce((sum, weight) => sum + weight, 0)
   }
 
   /** @returns whose turn it is, as an index; -1 when nobody has a weight */
   next(): number {
     if (this.#sum === 0) return -1
-    const earned = this.#earned
-    let best = -1
-    for (let i = 0; i < earned.length; i++) {
-      if (this.#weights[i] === 0) continue
-      earned[i]! += this.#weights[i]!
-      if (best === -1 || earned[i]! > earned[best]!) best = i
+    const cycle = this.#cycle ?? this.#begin()
+    const turn = this.#take()
+    return cycle.length === 0 ? this.#spread(turn) : cycle[turn % cycle.length]!
+  }
+
+  #begin(): readonly number[] {
+    const units = inUnits(this.#weights)
+    const length = units.reduce((sum, count) => sum + count, 0)
+    this.#cycle = length > longestCycle ? [] : nginxOrder([...units.keys()], units, length)
+    return this.#cycle
+  }
+
+  #spread(turn: number): number {
+    let rest = ((turn * goldenRatio) % 1) * this.#sum
+    for (let index = 0; index < this.#weights.length; index++) {
+      rest -= this.#weights[index]!
+      if (rest < 0) return index
     }
-    earned[best]! -= this.#sum
-    return best
+    return this.#weights.findLastIndex((weight) => weight > 0)
   }
 }

@@ -56,7 +56,7 @@ export default definePolicy({
   summary: 'Sends shares of the traffic to other upstreams: canaries, blue and green.',
   details:
     'The first rule that matches decides; where none does, the request goes to the upstream of its route. Turns are ' +
-    'smooth, and each data thread takes its own. When a rule names an upstream that there is not, the answer is 500.' +
+    'smooth, and all threads take the same ones. When a rule names an upstream that there is not, the answer is 500.' +
     '\n\nUnlike in APISIX, an upstream that is written in place can do what every other can: `checks`, `retries` and ' +
     '`keepalive_pool` count too.',
   // In the second pass, since APISIX runs it when it knows the consumer.
@@ -100,7 +100,11 @@ interface CompiledRule {
 function compileRule({ match = [], weighted_upstreams: entries }: Rule, at: number, host: PolicyHost) {
   const conditions = match.map(({ vars }) => host.condition(vars))
   const upstreams = entries.map((entry, index) => upstreamOf(entry, [at, index], host))
-  const turns = new WeightedTurns(entries.map(({ weight }) => weight))
+  const counter = `traffic-split:${host.binding.owner}:${at}`
+  const turns = new WeightedTurns(
+    entries.map(({ weight }) => weight),
+    () => host.takeTurn(counter),
+  )
   const compiled: CompiledRule = {
     named: entries.flatMap(({ upstream_id: id }, index) =>
       id === undefined ? [] : [{ upstream: upstreams[index]!, missing: missingUpstream(id) }],

@@ -9,6 +9,8 @@
 import { randomBytes } from 'node:crypto'
 import { sharedTime } from './clock.ts'
 import { KeyHash } from './key-hash.ts'
+import { lock } from './lock.ts'
+import { ownerTag, tagOf } from './owner-tag.ts'
 
 export interface LimitWindow {
   /** Largest sum of costs in one window. */
@@ -59,10 +61,6 @@ const ownerOffset = highOffset + cellsPerBucket
 /** In 64-bit words from the start of the bucket. */
 const countOffset = (ownerOffset + cellsPerBucket) / 2
 const endOffset = countOffset + cellsPerBucket
-
-/** A thread that holds a bucket may lose its core; from here on we give up ours rather than burn it. */
-const spinsBeforeSleep = 200
-const sleepMs = 0.05
 
 /** Shared memory for a limit table of about `bytes` bytes, rounded down to a power of two of 512-byte buckets. */
 export function createLimitTable(bytes: number): SharedArrayBuffer {
@@ -144,7 +142,7 @@ export class Limiter {
     const { low, high } = hash
     const bucket = this.#bucketOf(high)
     const now = sharedTime(at)
-    this.#lock(bucket)
+    lock(this.#words, bucket, this.#threadId)
     const granted = this.#decide(bucket, text, low, high, windows, cost, now, out)
     Atomics.store(this.#words, bucket, 0)
     return granted
@@ -168,7 +166,7 @@ export class Limiter {
     const { low, high } = this.#hash
     const bucket = this.#bucketOf(high)
     const now = sharedTime(at)
-    this.#lock(bucket)
+    lock(this.#words, bucket, this.#threadId)
     const granted = this.#decideSliding(bucket, key, low, high, window, cost, now, out)
     Atomics.store(this.#words, bucket, 0)
     return granted
@@ -186,7 +184,7 @@ export class Limiter {
     const now = sharedTime(at)
     const ends = (bucket >> 1) + endOffset
     const tag = windowTag(high, 0, 0)
-    this.#lock(bucket)
+    lock(this.#words, bucket, this.#threadId)
     let cell = this.#find(bucket, low, tag, now)
     const wait = cell < 0 ? 0 : this.#floats[ends + cell]! - now
     // Level against burst, as times: what is compared with an equal number must not fail by a rounding.
@@ -271,7 +269,7 @@ export class Limiter {
     for (let bucket = headerWords; bucket < this.#words.length; bucket += wordsPerBucket) {
       // Most of a table was never used: what is not looked at twice is not locked.
       if (this.#openCells(bucket, now, tag).length === 0) continue
-      this.#lock(bucket)
+      lock(this.#words, bucket, this.#threadId)
       const cells = this.#openCells(bucket, now, tag)
       for (const cell of cells) this.#floats[(bucket >> 1) + endOffset + cell] = 0
       Atomics.store(this.#words, bucket, 0)
@@ -369,29 +367,6 @@ export class Limiter {
     for (let index = 0; index < windows; index++) if (this.#cells[index] === cell) return true
     return false
   }
-
-  #lock(bucket: number): void {
-    const words = this.#words
-    for (let spins = 0; Atomics.compareExchange(words, bucket, 0, this.#threadId) !== 0; spins++) {
-      // Nobody notifies: this is a sleep of a bounded time, ended early when the owner changes before it begins.
-      if (spins >= spinsBeforeSleep) Atomics.wait(words, bucket, Atomics.load(words, bucket), sleepMs)
-    }
-  }
-}
-
-/** Of the key's second and third word, which name the resource that it belongs to: `limit-count:route:1:...`. */
-function ownerTag(key: string): number {
-  const begin = key.indexOf(':') + 1
-  const middle = key.indexOf(':', begin)
-  const end = middle === -1 ? -1 : key.indexOf(':', middle + 1)
-  return tagOf(key.slice(begin, end === -1 ? key.length : end))
-}
-
-/** FNV-1a. Two owners with one tag lose their counts together, which is rare and does no harm. */
-function tagOf(owner: string): number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < owner.length; i++) hash = Math.imul(hash ^ owner.charCodeAt(i), 0x01000193)
-  return hash | 0
 }
 
 /** The second half of the hash, made particular to one window of the key. */

@@ -9,6 +9,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { KeyHash } from './key-hash.ts'
+import { lock } from './lock.ts'
 
 /*
  * Layout, in 32-bit words: a header, a lock for each bucket, the cells, and then for each thread a share for each cell.
@@ -50,8 +51,6 @@ export type LoadSum = (typeof loadSum)[keyof typeof loadSum]
 const defaultCells = 32 * 1024
 
 const controlThread = 0x7fff_ffff
-const spinsBeforeSleep = 200
-const sleepMs = 0.05
 
 /** @param cells a power of two from 16 on */
 export function createLoadTable(threads: number, cells: number = defaultCells): SharedArrayBuffer {
@@ -386,12 +385,4 @@ function withdraw(layout: Layout, threadId: number, index: number): void {
   const share = layout.share(threadId, index)
   for (let sum = 0; sum < sumCount; sum++)
     Atomics.sub(words, sums + sum, Atomics.exchange(words, share + sum, 0))
-}
-
-/** Held for some hundred nanoseconds, when a plan changes or an upstream is first used. */
-function lock(words: Int32Array, at: number, owner: number): void {
-  for (let spins = 0; Atomics.compareExchange(words, at, 0, owner) !== 0; spins++) {
-    // Nobody notifies: this is a sleep of a bounded time, ended early when the owner changes before it begins.
-    if (spins >= spinsBeforeSleep) Atomics.wait(words, at, Atomics.load(words, at), sleepMs)
-  }
 }

@@ -10,7 +10,7 @@ import {
   isWanted,
   pickFromGroups,
 } from './balancer.ts'
-import { inUnits } from './weights.ts'
+import { inUnits, nginxOrder } from './weights.ts'
 
 /** Where turns come from: a counter that goes from 0 to 2^31 - 1, and on from 0. */
 export interface Turns {
@@ -112,20 +112,6 @@ class LongCycle<E extends Candidate> implements Group<E> {
     earned[best]! -= sum
     return members[best]!
   }
-}
-
-/** Everyone earns its weight, the richest is picked and pays what all earned together. */
-function nginxOrder<E>(members: readonly E[], units: readonly number[], length: number): E[] {
-  const earned = units.map(() => 0)
-  return Array.from({ length }, () => {
-    let best = 0
-    for (let i = 0; i < units.length; i++) {
-      earned[i]! += units[i]!
-      if (earned[i]! > earned[best]!) best = i
-    }
-    earned[best]! -= length
-    return members[best]!
-  })
 }
 
 /** For many endpoints: everyone's turns stand at equal distances, and the first ones of all at equal distances too. */
