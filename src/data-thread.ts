@@ -5,6 +5,7 @@ import { collectGarbage } from './garbage.ts'
 import { catalogue } from './policies/index.ts'
 import type { PublicApi } from './policies/kit/host.ts'
 import { CounterStores } from './policies/kit/limits/counter-stores.ts'
+import { PolicyCalls } from './policy-calls.ts'
 import { dryServices } from './policy-dry-run.ts'
 import { PolicyResources } from './policy-resources.ts'
 import { buildPolicies, type PolicyServices, ResourceIndices } from './policy-runtime.ts'
@@ -101,6 +102,7 @@ class DataThread {
     this.#publicApis = new Map([[settings.prometheus.path, () => this.#showMetrics()]])
     this.#counterStores = new CounterStores(this.#log)
     const turns = new TurnCounters(memory.turns, threadId)
+    const calls = new PolicyCalls(metrics)
     const services: PolicyServices = {
       limiter: limiterOf(new Limiter(memory.limits, threadId), new Presences(memory.presences, threadId)),
       circuits: circuitsOf(new Circuits(memory.circuits, threadId)),
@@ -111,6 +113,7 @@ class DataThread {
       metrics,
       prometheus: settings.prometheus,
       publicApi: (path) => this.#publicApis.get(path),
+      calls: (binding, options) => calls.open(binding, options),
       lines: (target) => this.#sinks.open(target),
       variable: compileVariable,
       template: compileTemplate,

@@ -1,4 +1,5 @@
 /** Services for policies whose decisions are to be explained: they tell what is, and change nothing. */
+import { CallError } from './policies/kit/calls.ts'
 import type { Limiter } from './policies/kit/host.ts'
 import type { Counted, CounterStore } from './policies/kit/limits/counter-store.ts'
 import type { PolicyServices } from './policy-runtime.ts'
@@ -17,6 +18,9 @@ export function dryServices(services: PolicyServices): PolicyServices {
     delays: { wait: () => Promise.resolve(), release() {} },
     metrics: { gauge: () => nothing, counter: () => nothing, histogram: () => nothing },
     publicApi: (path) => services.publicApi(path) && (async () => ({ status: 200 })),
+    calls: () => ({
+      call: () => Promise.reject(new CallError('dry_run', 'no other service is asked to explain a request')),
+    }),
     lines: () => ({ write() {} }),
     log: { debug() {}, info() {}, warn() {}, error() {} },
     onResourcesChanged() {},

@@ -40,6 +40,7 @@ function services() {
     prometheus: prometheusSettings({}),
     publicApi: unused,
     counterStore: unused,
+    calls: unused,
     lines: unused,
     variable: () => () => undefined,
     template: (text) => () => text,

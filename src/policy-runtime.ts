@@ -4,6 +4,7 @@ import { LazyMap } from './config/lazy-map.ts'
 import type { ConsumerSpec, ContractSpec, PluginConfig, ResourceKind } from './config/plan.ts'
 import { policyUpstreamKey } from './config/policy-upstreams.ts'
 import type { PrometheusSettings } from './config/prometheus-settings.ts'
+import type { CallClient, CallOptions } from './policies/kit/calls.ts'
 import { ConsumerDirectory } from './policies/kit/consumers.ts'
 import { ContractIndex } from './policies/kit/contracts.ts'
 import { CredentialIndex } from './policies/kit/credentials.ts'
@@ -37,6 +38,7 @@ export interface PolicyServices {
   readonly metrics: Metrics
   readonly prometheus: PrometheusSettings
   publicApi(path: string): PublicApi | undefined
+  calls(binding: PolicyBindingContext, options: CallOptions): CallClient
   lines(target: LineTarget): LineSink
   variable(name: string): (exchange: Exchange) => string | undefined
   template(text: string, change?: (value: string) => string): (exchange: Exchange) => string
@@ -126,6 +128,7 @@ function hostOf(
     metrics: services.metrics,
     prometheus: services.prometheus,
     publicApi: (path) => services.publicApi(path),
+    calls: (options) => services.calls(binding, options),
     lines: (target) => services.lines(target),
     variable(name) {
       holdFor([name])

@@ -3,7 +3,7 @@
  * The engines (HTTP/1 today) implement these views over the bytes they read; nothing here copies a head into an object.
  */
 import type { X509Certificate } from 'node:crypto'
-import type { ConsumerSpec, PluginConfig } from '../config/plan.ts'
+import type { ConsumerSpec, PluginConfig, RouteSpec, ServiceSpec } from '../config/plan.ts'
 import type { FilterDecision } from './filter.ts'
 
 /** A field name that was checked once, so that using it per request costs nothing. Made by `headerName`. */
@@ -198,6 +198,9 @@ export interface BindingInfo {
   /** The pattern that matched, as configured. */
   readonly matchedUri: string
   readonly matchedHost: string
+  /** The resources behind it, where they are known. */
+  readonly route?: RouteSpec | undefined
+  readonly service?: ServiceSpec | undefined
   /** What a parameter (`:name`, `*name`) of the matched pattern stands for in the path, percent-encoded. */
   pathParameter?(name: string, path: string): string | undefined
 }

@@ -76,6 +76,7 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
     prometheus,
     publicApi: (path) => (path === prometheus.path ? async () => ({ status: 200 }) : undefined),
     counterStore: () => unusedStore,
+    calls: () => ({ call: () => Promise.reject(new Error('offline')) }),
     lines: () => ({ write() {} }),
     log: { debug() {}, info() {}, warn() {}, error() {} },
     variable: compileVariable,

@@ -1,4 +1,4 @@
-import { definePolicy, headerName, InvalidHeaderError, openInApisix, Type } from '../kit/index.ts'
+import { definePolicy, headerName, headerNameProblem, openInApisix, Type } from '../kit/index.ts'
 
 /** Labels of the consumer for the upstream; configuration of APISIX's `attach-consumer-label`. */
 export default definePolicy({
@@ -28,12 +28,8 @@ export default definePolicy({
   ),
   validate({ headers }) {
     for (const name of Object.keys(headers)) {
-      try {
-        if (headerName(name).isReserved) return `the field ${name} is written by the gateway itself`
-      } catch (error) {
-        if (error instanceof InvalidHeaderError) return error.message
-        throw error
-      }
+      const problem = headerNameProblem(name)
+      if (problem !== undefined) return problem
     }
     return undefined
   },

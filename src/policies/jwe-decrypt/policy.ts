@@ -1,4 +1,11 @@
-import { definePolicy, headerName, InvalidHeaderError, openInApisix, Type } from '../kit/index.ts'
+import {
+  definePolicy,
+  headerName,
+  headerNameProblem,
+  InvalidHeaderError,
+  openInApisix,
+  Type,
+} from '../kit/index.ts'
 import { decrypt, readToken } from './token.ts'
 
 interface Key {
@@ -44,12 +51,8 @@ export default definePolicy({
   credentialKey: 'key',
   validate({ header, forward_header: forward }) {
     for (const name of [header, forward]) {
-      try {
-        if (headerName(name).isReserved) return `the field ${name} is written by the gateway itself`
-      } catch (error) {
-        if (error instanceof InvalidHeaderError) return error.message
-        throw error
-      }
+      const problem = headerNameProblem(name)
+      if (problem !== undefined) return problem
     }
     return undefined
   },

@@ -24,6 +24,12 @@ const payload = { key: 'user-key' }
 const good = hmacToken(payload, 'my-secret')
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
 
+/** The last character of 32 bytes in base64url has two bits that stand for nothing. */
+function inAnotherWay(token: string): string {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+  return token.slice(0, -1) + alphabet[alphabet.indexOf(token.at(-1)!) + 1]!
+}
+
 async function messageOf(token: string, config: object = {}): Promise<string | undefined> {
   const { run } = bindPolicy(policy, { config, consumers })
   const { verdict } = await run(bearer(token))
@@ -61,6 +67,12 @@ suite('refused', () => {
     ['no signature', `${head}.${body}.`, 'JWT token invalid'],
     ['two parts', `${head}.${body}`, 'JWT token invalid'],
     ['no JSON', `AAAA.${body}.AAAA`, 'JWT token invalid'],
+    ['the same bytes written in another way', inAnotherWay(good), 'JWT token invalid'],
+    [
+      'extensions that have to be understood',
+      hmacToken(payload, 'my-secret', 'HS256', { crit: ['b64'] }),
+      'JWT token invalid',
+    ],
     ['algorithm none', `${part({ alg: 'none' })}.${part(payload)}.AAAA`, 'failed to verify jwt'],
     ['another algorithm than the key’s', hmacToken(payload, 'my-secret', 'HS512'), 'failed to verify jwt'],
     [

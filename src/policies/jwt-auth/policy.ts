@@ -1,18 +1,21 @@
 import {
+  algorithms,
   anonymousConsumer,
   anonymousStandIn,
   definePolicy,
   type Exchange,
   headerBlock,
   headerName,
+  isSecret,
+  isTimely,
   queryValues,
+  readToken,
   realm,
   Type,
+  type Verifier,
+  verifierOf,
   withoutQueryParameter,
 } from '../kit/index.ts'
-import { isTimely } from './claims.ts'
-import { readToken } from './token.ts'
-import { algorithms, isSecret, type Verifier, verifierOf } from './verifier.ts'
 
 const keyOf = (credential: { key: string }) => credential.key
 

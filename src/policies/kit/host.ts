@@ -12,6 +12,7 @@ import type {
 } from '../../proxy/exchange.ts'
 import type { CircuitRule } from '../../proxy/shared/circuits.ts'
 import type { Presence } from '../../proxy/shared/presences.ts'
+import type { CallClient, CallOptions } from './calls.ts'
 import type { FoundCredential } from './credentials.ts'
 import type { CounterStore } from './limits/counter-store.ts'
 import type { StoreUse } from './limits/counter-stores.ts'
@@ -76,6 +77,8 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
    * apart from what the same policy counts under another `part`.
    */
   bind(policy: string, config: PluginConfig, part?: string): PolicyHandlers
+  /** Calls to another service, over connections that belong to this binding. */
+  calls(options: CallOptions): CallClient
   /** The port at which clients reach this gateway with https. */
   httpsPort(): number
   readonly log: PolicyLog

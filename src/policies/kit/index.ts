@@ -26,9 +26,19 @@ export {
 } from '../../proxy/graphql.ts'
 export { headerBlock, headerName, InvalidHeaderError, NumberFields, nameHash } from '../../proxy/headers.ts'
 export { type BasicCredentials, readBasicCredentials } from './basic-credentials.ts'
+export {
+  type Call,
+  type CallAnswer,
+  type CallClient,
+  CallError,
+  type CallOptions,
+  jsonOf,
+  serviceUrlProblem,
+} from './calls.ts'
 export { conditionFinding } from './condition.ts'
 export type { FoundCredential } from './credentials.ts'
 export { anonymousConsumer, inlineUpstream, openInApisix, realm, upstreamId } from './fields.ts'
+export { headerNameProblem } from './header-name-problem.ts'
 export type {
   CircuitRule,
   Circuits,
@@ -52,8 +62,22 @@ export type {
   PublicApi,
 } from './host.ts'
 export { compileJsonPath, type JsonQuery } from './json-path.ts'
+export { isTimely, type TimeClaim } from './jwt/claims.ts'
+export { type FoundKey, KeySet, readKeySet } from './jwt/key-set.ts'
+export { readToken, type Token } from './jwt/token.ts'
+export {
+  type Algorithm,
+  algorithms,
+  fits,
+  isSecret,
+  keyVerifier,
+  type Verifier,
+  verifierOf,
+} from './jwt/verifier.ts'
 export { definePolicy, type Policy, type PolicyDefinition } from './policy.ts'
 export { queryValues, withoutQueryParameter } from './query.ts'
+export { RemoteDocument } from './remote-document.ts'
+export { schemaTest } from './schema-test.ts'
 export { compileSearch, type Search } from './search.ts'
 export { compileSplit, type Split } from './split.ts'
 export { anonymousStandIn } from './stand-in.ts'

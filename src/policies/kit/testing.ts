@@ -12,6 +12,7 @@ import { compileCondition } from '../../proxy/expression.ts'
 import { Circuits } from '../../proxy/shared/circuits.ts'
 import { createRecordTable } from '../../proxy/shared/records.ts'
 import { TurnCounters } from '../../proxy/shared/turn-counters.ts'
+import { type Call, type CallAnswer, CallError } from './calls.ts'
 import { ConsumerDirectory } from './consumers.ts'
 import { ContractIndex } from './contracts.ts'
 import { CredentialIndex } from './credentials.ts'
@@ -56,8 +57,20 @@ export interface BindOptions<Config, Metadata> {
   counterStore?: CounterStore
   /** Ids of upstreams that there are not. */
   missingUpstreams?: readonly string[]
+  /** Stands for every service that the policy calls. What it throws is what the policy gets. */
+  service?: (call: Call) => FakeAnswer | Promise<FakeAnswer>
   /** Variables beside those that the fake exchange knows. */
   variables?: Readonly<Record<string, string>>
+}
+
+/** What another service answers. */
+export interface FakeAnswer {
+  /** Default 200. */
+  status?: number
+  /** Names in lower case. */
+  headers?: Record<string, string | string[]>
+  /** An object is sent as JSON. */
+  body?: string | object
 }
 
 /** What became of one exchange. */
@@ -96,6 +109,8 @@ export interface BoundPolicy {
   counters(): Record<string, number>
   /** Series in the order they came up: `name{label="value"} 3`. */
   series(): string[]
+  /** Calls that the policy made to other services. */
+  readonly calls: readonly Call[]
   /** Lines written to sinks. */
   readonly lines: string[]
   /** Messages of level warn and error. */
@@ -133,6 +148,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
   const turns = new TurnCounters(createRecordTable(16), 1)
   const metrics = new FakeMetrics()
   const lines: string[] = []
+  const calls: Call[] = []
   const logged: string[] = []
   const { owner, ...place } = options.binding ?? {}
   const binding: BindingInfo = { ...defaultBinding, ...place }
@@ -168,6 +184,13 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     metrics,
     prometheus: prometheusSettings(options.prometheus ?? {}),
     publicApi: (path) => options.publicApis?.[path],
+    calls: () => ({
+      async call(call) {
+        calls.push(call)
+        if (options.service === undefined) throw new CallError('unreachable', 'the test has no service')
+        return completeAnswer(await options.service(call))
+      },
+    }),
     lines: (_target: LineTarget) => ({ write: (line) => lines.push(line) }),
     variable: (name) => (exchange) => options.variables?.[name] ?? (exchange as FakeExchange).variable(name),
     holdBody() {},
@@ -224,9 +247,14 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     counters: () => metrics.totals(),
     series: () => metrics.series(),
     lines,
+    calls,
     logged,
     handlers,
   }
+}
+
+function completeAnswer({ status = 200, headers = {}, body = '' }: FakeAnswer): CallAnswer {
+  return { status, headers, body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)) }
 }
 
 const defaultBinding: BindingInfo = {

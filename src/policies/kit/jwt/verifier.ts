@@ -59,20 +59,27 @@ function secretVerifier(algorithm: Algorithm, { secret = '', base64_secret: enco
 }
 
 function publicVerifier(algorithm: Algorithm, { public_key: text = '' }: JwtKey): Verifier {
-  const key = createPublicKey(text)
+  return keyVerifier(algorithm, createPublicKey(text))
+}
+
+/** @throws when the key cannot be used with the algorithm */
+export function keyVerifier(algorithm: Algorithm, key: KeyObject): Verifier {
   if (!fits(key, algorithm)) throw new Error(`this public key is not one for ${algorithm}`)
   const options = {
     key,
     ...(algorithm.startsWith('ES') && { dsaEncoding: 'ieee-p1363' as const }),
     ...(algorithm.startsWith('PS') && {
       padding: constants.RSA_PKCS1_PSS_PADDING,
-      saltLength: constants.RSA_PSS_SALTLEN_AUTO,
+      // As long as the hash (RFC 7518 3.5).
+      saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
     }),
   }
-  return ({ signed, signature }) => verify(hashes[algorithm], Buffer.from(signed), options, signature)
+  return ({ header, signed, signature }) =>
+    header.alg === algorithm && verify(hashes[algorithm], Buffer.from(signed), options, signature)
 }
 
-function fits(
+/** Whether the algorithm is one for this kind of key. */
+export function fits(
   { asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject,
   algorithm: Algorithm,
 ): boolean {

@@ -12,20 +12,28 @@ export interface Token {
 /** More than any token that a head has room for. */
 const longest = 64 * 1024
 
-/** Undefined: not three parts of base64url with a JSON object in the first and the second (RFC 7515 5.2). */
+/**
+ * Undefined: not three parts of base64url with a JSON object in the first and the second (RFC 7515 5.2), or a header that
+ * names extensions which have to be understood (4.1.11): none is.
+ */
 export function readToken(text: string): Token | undefined {
   if (text.length > longest) return undefined
   const parts = text.split('.')
-  if (parts.length !== 3 || !parts.every((part) => /^[A-Za-z0-9_-]+$/.test(part))) return undefined
+  if (parts.length !== 3 || !parts.every(isBase64url)) return undefined
   const [header, payload, signature] = parts as [string, string, string]
   const [head, body] = [readObject(header), readObject(payload)]
-  if (head === undefined || body === undefined) return undefined
+  if (head === undefined || body === undefined || Object.hasOwn(head, 'crit')) return undefined
   return {
     header: head,
     payload: body,
     signed: `${header}.${payload}`,
     signature: Buffer.from(signature, 'base64url'),
   }
+}
+
+/** In the one way in which its bytes are written (RFC 4648 3.5): a token that was changed is another token. */
+export function isBase64url(part: string): boolean {
+  return part !== '' && Buffer.from(part, 'base64url').toString('base64url') === part
 }
 
 function readObject(part: string): Record<string, unknown> | undefined {
