@@ -14,6 +14,7 @@ import { Delays } from './proxy/delays.ts'
 import type { PolicyFactory, Verdict } from './proxy/exchange.ts'
 import { compileCondition } from './proxy/expression.ts'
 import { RunTimeState, sharedState } from './proxy/run-time-state.ts'
+import { CacheZones } from './proxy/shared/cache-zones.ts'
 import { Circuits } from './proxy/shared/circuits.ts'
 import { sharedTime } from './proxy/shared/clock.ts'
 import { ConnectionCounts } from './proxy/shared/connections.ts'
@@ -103,6 +104,7 @@ class DataThread {
     this.#counterStores = new CounterStores(this.#log)
     const turns = new TurnCounters(memory.turns, threadId)
     const calls = new PolicyCalls(metrics)
+    const caches = new CacheZones(memory.caches, settings, threadId, this.#log)
     const services: PolicyServices = {
       limiter: limiterOf(new Limiter(memory.limits, threadId), new Presences(memory.presences, threadId)),
       circuits: circuitsOf(new Circuits(memory.circuits, threadId)),
@@ -110,6 +112,10 @@ class DataThread {
       lookAtTurn: (name) => turns.look(name),
       delays: new Delays(),
       counterStore: (target, use) => this.#counterStores.open(target, use),
+      cache: (zone) => {
+        const store = caches.open(zone)
+        return store && { store, ttl: caches.ttl }
+      },
       metrics,
       prometheus: settings.prometheus,
       publicApi: (path) => this.#publicApis.get(path),

@@ -15,6 +15,7 @@ export function dryServices(services: PolicyServices): PolicyServices {
     },
     takeTurn: (name) => services.lookAtTurn(name),
     counterStore: (target) => lookingStore(services.counterStore(target)),
+    cache: () => undefined,
     delays: { wait: () => Promise.resolve(), release() {} },
     metrics: { gauge: () => nothing, counter: () => nothing, histogram: () => nothing },
     publicApi: (path) => services.publicApi(path) && (async () => ({ status: 200 })),

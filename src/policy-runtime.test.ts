@@ -41,6 +41,7 @@ function services() {
     publicApi: unused,
     counterStore: unused,
     calls: unused,
+    cache: () => undefined,
     lines: unused,
     variable: () => () => undefined,
     template: (text) => () => text,

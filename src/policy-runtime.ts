@@ -18,6 +18,7 @@ import type {
   PolicyHost,
   PolicyLog,
   PublicApi,
+  StoredAnswers,
 } from './policies/kit/host.ts'
 import type { AnyPolicy } from './policies/kit/policy.ts'
 import { errors } from './proxy/errors.ts'
@@ -35,6 +36,7 @@ export interface PolicyServices {
   lookAtTurn(name: string): number
   readonly delays: Delays
   counterStore: PolicyHost['counterStore']
+  cache(zone: string): StoredAnswers | undefined
   readonly metrics: Metrics
   readonly prometheus: PrometheusSettings
   publicApi(path: string): PublicApi | undefined
@@ -125,6 +127,7 @@ function hostOf(
     takeTurn: (name) => services.takeTurn(name),
     delays: services.delays,
     counterStore: (target, use) => services.counterStore(target, use),
+    cache: (zone) => services.cache(zone),
     metrics: services.metrics,
     prometheus: services.prometheus,
     publicApi: (path) => services.publicApi(path),

@@ -2,6 +2,7 @@
  * Documents -> a plan, or everything that is wrong with them. Nothing stops at the first finding: what is missing or
  * broken is left out of the checks that would need it, so that one mistake gives one finding.
  */
+import { setCacheZones } from './cache-zones.ts'
 import { Configuration } from './configuration.ts'
 import { type Declarations, type Declared, readDeclarations } from './declarations.ts'
 import { checkDiscovery } from './discovery-check.ts'
@@ -80,6 +81,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   const report = new Report(loaded.findings)
   const sections = readSections(loaded.documents, report)
   const settings = readSettings(sections, sourcesOf(loaded, options.gatewayVersion), report)
+  if (settings !== undefined) setCacheZones(settings.cache.zones)
   const { held } = options
   if (held !== undefined) {
     report.tolerate(held, tolerated)

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { type CacheZone, defaultZones } from './cache-zones.ts'
 import { type DiscoverySettings, discoverySchema, discoverySettings } from './discovery.ts'
 import { type TlsProtocol, tlsProtocols } from './plan.ts'
 import { type PrometheusSettings, prometheusSchema, prometheusSettings } from './prometheus-settings.ts'
@@ -109,6 +110,8 @@ export interface Settings {
   prometheus: PrometheusSettings
   status: AddressSettings
   admin: AdminSettings
+  /** Where policies store answers, and for how many milliseconds those on disk that do not say it themselves. */
+  cache: { ttl: number; zones: CacheZone[] }
   /** Folder for what the gateway keeps itself; `:memory:` keeps it no longer than the process. */
   data_dir: string
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' }
@@ -579,6 +582,46 @@ export const gatewaySchema = Type.Object(
         { default: {}, description: 'The Admin API (`/apisix/admin/...`).' },
       ),
     ),
+    cache: Type.Optional(
+      Type.Object(
+        {
+          ttl: duration(
+            '10s',
+            'How long an answer on disk is fresh when neither `Cache-Control` nor `Expires` says it.',
+          ),
+          zones: Type.Optional(
+            Type.Array(
+              Type.Object({
+                name: Type.String({
+                  minLength: 1,
+                  maxLength: 100,
+                  description: 'As `cache_zone` of a policy has it.',
+                }),
+                size: size('50MiB', 'Bytes of answers; what was not used for the longest time makes room.'),
+                path: Type.Optional(
+                  Type.String({
+                    pattern: '^/',
+                    description:
+                      'Folder of a zone on disk, which outlives the process; without it, the zone is in memory. It must belong to the user of the gateway, and others must not be able to write to it.',
+                    'x-form': 'an absolute path',
+                  }),
+                ),
+                levels: Type.Optional(
+                  Type.String({
+                    pattern: '^[12](:[12]){0,2}$',
+                    default: '1:2',
+                    description: 'How files are spread over folders, as in nginx.',
+                    'x-form': 'one to three numbers 1 or 2 with colons between them',
+                  }),
+                ),
+              }),
+              { default: defaultZones, description: 'Zones that threads share. Names are unique.' },
+            ),
+          ),
+        },
+        { default: {}, description: 'Where policies such as `proxy-cache` store answers.' },
+      ),
+    ),
     data_dir: Type.Optional(
       Type.String({
         minLength: 1,
@@ -684,6 +727,15 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     prometheus: prometheusSettings(input.prometheus ?? {}),
     status: gateway.status,
     admin: adminSettings(gateway.admin, input.admin),
+    cache: {
+      ttl: parseDuration(gateway.cache.ttl),
+      zones: gateway.cache.zones.map(({ name, size, levels, path }) => ({
+        name,
+        size: parseSize(size),
+        levels: levels.split(':').map(Number),
+        ...(path !== undefined && { path }),
+      })),
+    },
     data_dir: input.data_dir ?? defaultDataFolder(),
     log: gateway.log,
   }

@@ -43,6 +43,7 @@ const names = [
   'openid-connect',
   'prometheus',
   'proxy-buffering',
+  'proxy-cache',
   'proxy-control',
   'proxy-mirror',
   'proxy-rewrite',

@@ -66,6 +66,8 @@ export interface ExchangeRequest {
   readonly headers: RequestHeaders
   /** Declared length; -1 when chunked, 0 when there is no body. */
   readonly contentLength: number
+  /** Path, method, host, query and upstream that policies put in place of the client's for the upstream, as one text; empty: none. */
+  readonly rewritten: string
   /** Body bytes read so far. */
   readonly bodyBytes: number
   /** Bytes of the head: start line, fields and the empty line. */
@@ -256,6 +258,29 @@ export interface Verdict {
   headers?: HeaderBlock
   /** Content-Type of the body. Default: text/plain; charset=utf-8 for a string, application/json for an object. */
   contentType?: string
+  /** The whole answer in place of all of the above but `status`. */
+  relay?: Relay
+}
+
+/** An answer that is made elsewhere: it comes out of a store, or from a peer that a policy asked itself. */
+export interface Relay {
+  /**
+   * Status line and fields as a peer sends them, with the empty line at the end; one character a byte. The body has the
+   * length that Content-Length says, or goes on until `read` gives null.
+   */
+  readonly head: string
+  /** The next piece, null at the end. It is given away: nobody writes to it again. A throw breaks the answer off. */
+  read(): Buffer | null | Promise<Buffer | null>
+  /** Once: after the end, or when nobody wants the rest. */
+  close(): void
+}
+
+/** Sees the body of an upstream's answer as it came, and changes nothing. A throw ends that, not the answer. */
+export interface Tap {
+  /** A piece of content, valid only during the call. */
+  write(piece: Buffer): void
+  /** The body is complete. Not called of one that broke off. */
+  end(): void
 }
 
 /** What a request phase gives back: nothing to go on, a verdict to end the request. Synchronous results are not awaited. */
@@ -269,6 +294,12 @@ export interface PolicyHandlers {
   send?(exchange: Exchange): void
   /** Each piece of the request body on its way; a verdict stops the upload. */
   requestBody?(exchange: Exchange, chunk: Buffer): Verdict | undefined
+  /**
+   * What came back for the request, before anybody changes it: the head of the upstream's answer, or, where `fromUpstream`
+   * is false, the status of the error that stands for an answer that did not come. A verdict takes its place. A tap is
+   * shown the body, unless nothing but the end of the connection says where it ends.
+   */
+  receive?(exchange: Exchange): Verdict | Tap | void
   /**
    * The response head, before it is written; also of the gateway's own answers. Edits through `exchange.answer`. A filter
    * that it returns sees the body, unless there is none; then the length is not known beforehand and is not announced.

@@ -11,6 +11,7 @@ test('a policy whose filter does not hold runs in no phase', () => {
     request: never,
     send: never,
     requestBody: never,
+    receive: never,
     respond: never,
     observe: never,
   }

@@ -13,6 +13,7 @@ const phases = Object.keys({
   request: true,
   send: true,
   requestBody: true,
+  receive: true,
   respond: true,
   observe: true,
 } satisfies Record<keyof PolicyHandlers, true>) as (keyof PolicyHandlers)[]

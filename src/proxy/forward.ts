@@ -27,6 +27,9 @@ import type { Breaker } from './upstream/breaker.ts'
 import type { Endpoint } from './upstream/endpoint.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
+/** What is left of an answer that nobody wants is read and forgotten up to that many bytes, so that its connection can be kept. */
+const forgottenSize = 64 * 1024
+
 /** Body bytes kept while there is no connection to send them to; then the client waits. */
 const holdSize = 64 * 1024
 
@@ -62,6 +65,8 @@ export interface ClientSide {
   /** The answer breaks off; the client must be able to tell. */
   abort(): void
   fail(error: GatewayError): void
+  /** The upstream has no answer. */
+  unreachable(error: GatewayError): void
   tunnel(head: Head): void
   tunnelEnd(): void
   flush(): void
@@ -256,24 +261,30 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     }
     if (this.client.head(head, body)) return
     this.finish()
+    if (body.remaining >= 0 && body.remaining <= forgottenSize) return
     this.leaveEndpoint('abandoned')
     this.connection?.drop()
   }
 
   onContent(from: Wire, bytes: Buffer, start: number, end: number): void {
     this.armRead()
+    if (this.over) return
     this.client.content(from, bytes, start, end)
     if (this.client.isFull) from.pause()
   }
 
   onReadOver(): void {
-    this.client.flush()
+    if (!this.over) this.client.flush()
   }
 
   onComplete(): void {
-    if (this.over) return
-    this.finish()
     const connection = this.connection as UpstreamConnection
+    if (this.over) {
+      this.leaveEndpoint('complete')
+      connection.release()
+      return
+    }
+    this.finish()
     this.client.complete(connection.trailers, () => {
       this.leaveEndpoint('complete')
       connection.release()
@@ -308,8 +319,8 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   }
 
   onFault(fault: UpstreamFault, error: Error | null): void {
-    if (this.over) return
-    this.fault(fault, error)
+    if (this.over) this.leaveEndpoint('abandoned')
+    else this.fault(fault, error)
   }
 
   private attempt(fresh: boolean): void {
@@ -396,7 +407,8 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     if (chain.send !== null && !runHooks(chain.send, exchange, this.engine)) {
       this.leaveEndpoint('abandoned')
       connection.drop()
-      this.end(errors.policyFailed)
+      this.finish()
+      this.client.fail(errors.policyFailed)
       return
     }
     this.ready = true
@@ -505,7 +517,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   private end(error: GatewayError): void {
     this.finish()
     if (this.failures !== '') this.showStatuses()
-    this.client.fail(error)
+    this.client.unreachable(error)
   }
 
   private finish(): void {

@@ -8,7 +8,7 @@
  */
 import { clock } from './clock.ts'
 import { errors, type GatewayError } from './errors.ts'
-import type { Exchange, PolicyHandlers, Stage, Verdict } from './exchange.ts'
+import type { Exchange, PolicyHandlers, Stage, Tap, Verdict } from './exchange.ts'
 import type { Condition } from './expression.ts'
 import type { PolicyFilter } from './filtered-body.ts'
 
@@ -61,7 +61,8 @@ export class Chain {
   readonly second: Turns<'request'> | null
   readonly send: Turns<'send'> | null
   readonly requestBody: Turns<'requestBody'> | null
-  /** In reverse. */
+  /** In reverse, as are those of `respond`. */
+  readonly receive: Turns<'receive'> | null
   readonly respond: Turns<'respond'> | null
   readonly observe: Turns<'observe'> | null
   /** Bytes of the request's body that one of them wants to have before it; 0: nobody does. */
@@ -97,6 +98,7 @@ export class Chain {
     )
     this.send = turns(all, 'send')
     this.requestBody = turns(all, 'requestBody')
+    this.receive = turns(all.toReversed(), 'receive')
     this.respond = turns(all.toReversed(), 'respond')
     this.observe = turns(all, 'observe')
     this.heldBody = Math.max(0, ...all.map((entry) => entry.heldBody))
@@ -259,6 +261,54 @@ export function runHooks(
     }
   }
   return sound
+}
+
+/**
+ * Shows what came back for a request to the policies that take part in that.
+ * @returns an answer in its place, taps for its body, or null for neither
+ */
+export function runReceive(
+  turns: Turns<'receive'>,
+  exchange: Exchange,
+  events: PipelineEvents,
+): Answer | PolicyTap[] | null {
+  let taps: PolicyTap[] | null = null
+  for (let i = 0; i < turns.length; i++) {
+    const { entry, run } = turns[i] as Turn<Handler<'receive'>>
+    try {
+      const result = run.call(entry.handlers, exchange)
+      if (!result) continue
+      if ('status' in result) {
+        const answer = answerOf(entry, result, exchange, events)
+        if (answer !== null) return answer
+      } else {
+        taps ??= []
+        taps.push({ entry, tap: result })
+      }
+    } catch (error) {
+      const failed = failure(entry, error, events)
+      if (failed !== null) return failed
+    }
+  }
+  return taps
+}
+
+/** A tap with the policy that it belongs to; null once it threw. */
+export interface PolicyTap {
+  readonly entry: ChainEntry
+  tap: Tap | null
+}
+
+export function runTaps(taps: readonly PolicyTap[], piece: Buffer | null, events: PipelineEvents): void {
+  for (const held of taps) {
+    try {
+      if (piece === null) held.tap?.end()
+      else held.tap?.write(piece)
+    } catch (error) {
+      held.tap = null
+      tell(held.entry, error, events)
+    }
+  }
 }
 
 /**

@@ -12,6 +12,7 @@ const startOnly = [
   'status',
   'admin',
   'data_dir',
+  'cache',
   'health_checks',
 ] as const satisfies (keyof Settings)[]
 
@@ -21,8 +22,19 @@ export function liveSettings(
   wanted: Settings,
 ): { settings: Settings; needRestart: string[] } {
   const needRestart = startOnly.filter((name) => !isDeepStrictEqual(current[name], wanted[name]))
-  const { listeners, workers, router, control, metrics, prometheus, status, admin, data_dir, health_checks } =
-    current
+  const {
+    listeners,
+    workers,
+    router,
+    control,
+    metrics,
+    prometheus,
+    status,
+    admin,
+    data_dir,
+    cache,
+    health_checks,
+  } = current
   return {
     settings: {
       ...wanted,
@@ -35,6 +47,7 @@ export function liveSettings(
       status,
       admin,
       data_dir,
+      cache,
       health_checks,
     },
     needRestart,

@@ -21,7 +21,8 @@ import { createThreadGaugeMemory } from '../telemetry/thread-gauges.ts'
 import { changedUpstreams, planUpstreams } from './plan-upstreams.ts'
 import { assertPortsFree } from './port-check.ts'
 import { liveSettings } from './restart-settings.ts'
-import { type ClearedState, RunTimeState, type StateCounts, total } from './run-time-state.ts'
+import { type ClearedState, RunTimeState, type StateCounts, sharedState, total } from './run-time-state.ts'
+import { CacheZones, createCacheZones, releaseCacheZones } from './shared/cache-zones.ts'
 import { createConnectionTable, openConnections, reclaimConnections } from './shared/connections.ts'
 import { createLimitTable, Limiter, limitEvictions, releaseLimitLocks } from './shared/limiter.ts'
 import { createLoadTable, LoadReader, reclaimLoads } from './shared/load-table.ts'
@@ -137,6 +138,7 @@ export class Supervisor {
   readonly #presences: SharedArrayBuffer
   readonly #circuits = createRecordTable()
   readonly #turnCounters = createRecordTable()
+  readonly #caches: ReadonlyMap<string, SharedArrayBuffer>
   readonly #slots: Slot[]
   readonly #ticketSecret = randomBytes(32)
   readonly #whereabouts: Whereabouts
@@ -160,6 +162,7 @@ export class Supervisor {
     this.#connections = createConnectionTable(workers)
     this.#loads = createLoadTable(workers)
     this.#presences = createLoadTable(workers, presenceCells)
+    this.#caches = createCacheZones(this.#plan.settings)
     // The data threads have the numbers from 1 on.
     const limits = new Limiter(this.#limits, workers + 1)
     this.state.add({
@@ -175,6 +178,14 @@ export class Supervisor {
       const records = new Records(table, workers + 1)
       this.state.add({ kind, count: () => records.size, clear: (owner) => records.clear(owner) })
     }
+    const caches = new CacheZones(this.#caches, this.#plan.settings, workers + 1, this.#log)
+    this.state.add(
+      sharedState(
+        'caches',
+        () => caches.count(),
+        () => caches.clear(),
+      ),
+    )
     this.#slots = Array.from({ length: workers }, (_, index) => ({
       threadId: index + 1,
       handle: undefined,
@@ -465,6 +476,7 @@ export class Supervisor {
       metrics: createMetricMemory(),
       counters: createEngineCounterMemory(),
       gauges: createThreadGaugeMemory(),
+      caches: this.#caches,
     }
     const start = {
       threadId,
@@ -521,6 +533,7 @@ export class Supervisor {
     reclaimLoads(this.#presences, slot.threadId)
     releaseRecordLocks(this.#circuits, slot.threadId)
     releaseRecordLocks(this.#turnCounters, slot.threadId)
+    releaseCacheZones(this.#caches, this.#plan.settings, slot.threadId)
     this.#options.observer.threadEnded(slot.threadId)
     if (this.#state !== 'running') return
     if (slot.restarting !== undefined) {

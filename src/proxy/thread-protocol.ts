@@ -22,6 +22,8 @@ export interface ThreadMemory {
   metrics: SharedArrayBuffer
   counters: SharedArrayBuffer
   gauges: SharedArrayBuffer
+  /** Of each zone for stored answers. */
+  caches: ReadonlyMap<string, SharedArrayBuffer>
 }
 
 /** Addresses by host name; an empty list: the name does not resolve. */

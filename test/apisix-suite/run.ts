@@ -40,6 +40,12 @@ gateway:
   admin: { enabled: true, port: 9180, keys: [{ name: suite, key: ${key} }] }
   # Kept over restarts, as etcd keeps them: the runner puts back what it wrote in another order than that of their use.
   data_dir: ${join(folder, 'data')}
+  # As APISIX has them, in a folder that is empty at the start.
+  cache:
+    zones:
+      - { name: disk_cache_one, path: ${join(folder, 'disk_cache_one')} }
+      - { name: disk_cache_two, path: ${join(folder, 'disk_cache_two')} }
+      - { name: memory_cache }
 apisix:
   trusted_addresses: [127.0.0.1]
 `

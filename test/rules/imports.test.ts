@@ -18,6 +18,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'types:proxy',
     'types:config',
     'config/type.ts',
+    'config/cache-zones.ts',
     'config/schema.ts',
     'config/resources.ts',
     'config/policy-upstreams.ts',

@@ -77,6 +77,7 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
     publicApi: (path) => (path === prometheus.path ? async () => ({ status: 200 }) : undefined),
     counterStore: () => unusedStore,
     calls: () => ({ call: () => Promise.reject(new Error('offline')) }),
+    cache: () => undefined,
     lines: () => ({ write() {} }),
     log: { debug() {}, info() {}, warn() {}, error() {} },
     variable: compileVariable,

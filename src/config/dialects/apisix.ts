@@ -127,6 +127,8 @@ const translations: Readonly<Record<string, Translation>> = {
   ),
   'graphql.max_size': into('limits', 'graphql', isNumber),
   'apisix.trusted_addresses': to('trusted_addresses', Array.isArray),
+  'apisix.proxy_cache.cache_ttl': into('cache', 'ttl', isTime, fromTime),
+  'apisix.proxy_cache.zones': into('cache', 'zones', isZoneList, fromZoneList),
   'apisix.disable_upstream_healthcheck': (value, gateway) => {
     if (!isBoolean(value)) return undefined
     gateway.health_checks = value === false
@@ -201,6 +203,28 @@ function fromKeyList(value: unknown): unknown {
     ...(isString(name) && { name }),
     ...(isString(role) && { role }),
     key,
+  }))
+}
+
+type ZoneEntry = Record<'name' | 'memory_size' | 'disk_size' | 'disk_path' | 'cache_levels', unknown>
+
+function isZoneList(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.every(
+      (entry: ZoneEntry | null) =>
+        typeof entry?.name === 'string' &&
+        isSize(entry.disk_path === undefined ? entry.memory_size : entry.disk_size),
+    )
+  )
+}
+/** The memory of a zone on disk holds an index in APISIX; here there is none. */
+function fromZoneList(value: unknown): unknown {
+  return (value as ZoneEntry[]).map(({ name, memory_size, disk_size, disk_path, cache_levels }) => ({
+    name,
+    size: fromSize(disk_path === undefined ? memory_size : disk_size),
+    ...(disk_path !== undefined && { path: disk_path }),
+    ...(cache_levels !== undefined && { levels: String(cache_levels) }),
   }))
 }
 

@@ -10,6 +10,7 @@ import type {
   UpstreamHandle,
   Verdict,
 } from '../../proxy/exchange.ts'
+import type { CacheStore, EntryWriter, StoredEntry } from '../../proxy/shared/cache-store.ts'
 import type { CircuitRule } from '../../proxy/shared/circuits.ts'
 import type { Presence } from '../../proxy/shared/presences.ts'
 import type { CallClient, CallOptions } from './calls.ts'
@@ -49,6 +50,8 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
   takeTurn(name: string): number
   /** Requests that wait before they go on. */
   readonly delays: Delays
+  /** A zone for answers, by its name; undefined: it cannot be used. */
+  cache(zone: string): StoredAnswers | undefined
   readonly metrics: Metrics
   /** How the operator wants metrics to be labelled. */
   readonly prometheus: PrometheusSettings
@@ -128,7 +131,14 @@ export interface LimitBucket {
   readonly burst: number
 }
 
-export type { Presence }
+export type { CacheStore, EntryWriter, Presence, StoredEntry }
+
+/** A zone that all threads share. */
+export interface StoredAnswers {
+  readonly store: CacheStore
+  /** Milliseconds that an answer is fresh which does not say it itself. */
+  readonly ttl: number
+}
 
 export interface Delays {
   /**

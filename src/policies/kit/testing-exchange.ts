@@ -267,6 +267,10 @@ class FakeRequestView implements ExchangeRequest {
   newHost = ''
   newBody: string | undefined
 
+  get rewritten(): string {
+    return `${this.newMethod}${this.newHost}${this.newPath}`
+  }
+
   constructor(request: FakeRequest) {
     this.method = request.method ?? 'GET'
     this.target = request.target ?? '/'

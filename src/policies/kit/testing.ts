@@ -59,6 +59,8 @@ export interface BindOptions<Config, Metadata> {
   missingUpstreams?: readonly string[]
   /** Stands for every service that the policy calls. What it throws is what the policy gets. */
   service?: (call: Call) => FakeAnswer | Promise<FakeAnswer>
+  /** Zones for stored answers; by default there is none. */
+  cache?: PolicyHost['cache']
   /** Variables beside those that the fake exchange knows. */
   variables?: Readonly<Record<string, string>>
 }
@@ -181,6 +183,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     takeTurn: (name) => turns.take(name, clock.second),
     delays: clock,
     counterStore: () => options.counterStore ?? new FakeStore(clock),
+    cache: options.cache ?? (() => undefined),
     metrics,
     prometheus: prometheusSettings(options.prometheus ?? {}),
     publicApi: (path) => options.publicApis?.[path],

@@ -9,12 +9,21 @@ import { clock } from '../clock.ts'
 import { type Conduct, dispatch } from '../dispatch.ts'
 import type { Engine } from '../engine.ts'
 import { errors, type GatewayError } from '../errors.ts'
-import type { Outcome, Verdict } from '../exchange.ts'
+import type { Outcome, Relay, Verdict } from '../exchange.ts'
 import { FilteredBody, type PolicyFilter } from '../filtered-body.ts'
 import { type ClientSide, Forward } from '../forward.ts'
 import { headerBlock, headerName, knownHash } from '../headers.ts'
 import type { HeldBody } from '../held-body.ts'
-import { type Chain, emptyChain, runHooks, runRequestBody, runRespond } from '../pipeline.ts'
+import {
+  type Chain,
+  emptyChain,
+  type PolicyTap,
+  runHooks,
+  runReceive,
+  runRequestBody,
+  runRespond,
+  runTaps,
+} from '../pipeline.ts'
 import type { Binding } from '../runtime.ts'
 import { missingUpstream, upstreamFor } from '../upstream-choice.ts'
 import { asksForWebSocket, forwardedTarget, refusalOf, sameWithoutParameters } from './admission.ts'
@@ -31,6 +40,7 @@ import {
   parseError,
   verdictContent,
 } from './own-answer.ts'
+import { RelayedBody } from './relayed-body.ts'
 import { cleanRequest } from './request-head.ts'
 import { RequestTarget } from './request-target.ts'
 import {
@@ -92,6 +102,10 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
   private answered = false
   private keepAlive = false
   private framing: ClientFraming = 'none'
+  /** The body of an answer that is made elsewhere; null: it comes from the upstream or is the gateway's own. */
+  private relaying: RelayedBody | null = null
+  /** Who sees the body of the upstream's answer as it came. */
+  private taps: PolicyTap[] | null = null
   /** The answer's body on its way through filters of policies; null when nobody filters it. */
   private filtered: FilteredBody | null = null
   /** The upstream is done, and the filters are not yet: what is to be said at the end, and to be done after it. */
@@ -182,6 +196,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
     if (this.state === 'exchange' || this.state === 'tunnel') {
       if (this.body.done) this.wire.setDeadline(0)
       this.forwarding?.clientWritable()
+      this.relaying?.resume()
     } else if (this.state === 'head') this.readPending()
     else if (this.state === 'linger') this.wire.setDeadline(clock.now + lingerTime)
   }
@@ -284,6 +299,8 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
     this.answered = false
     this.forwarding = null
     this.filtered = null
+    this.relaying = null
+    this.taps = null
     this.chain = emptyChain
     this.early = ''
     this.holding = null
@@ -462,6 +479,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
     this.wire.clearDeadline()
     this.wire.streamEnded()
     if (this.forwarding !== null) this.forwarding.bodyEnd(this.body.trailers)
+    else if (this.relaying !== null) return
     else if (this.answered) this.endExchange('complete', null)
     else if (this.holding !== null) this.endHolding(this.holding)
   }
@@ -497,6 +515,10 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
 
   answer(verdict: Verdict, policy: string): void {
     const { exchange } = this
+    if (verdict.relay !== undefined) {
+      this.passRelay(verdict.relay)
+      return
+    }
     exchange.rejectedBy = policy
     if (policy !== '') this.engine.counts.add(engineCounter.rejected_by_policy, 1)
     this.writeOwn(verdict.status, verdict.headers?.text ?? '', verdictContent(verdict))
@@ -510,6 +532,68 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
       return
     }
     this.writeOwn(error.status, '', errorContent(error))
+  }
+
+  unreachable(error: GatewayError): void {
+    const { exchange, chain } = this
+    if (chain.receive !== null && !this.answered) {
+      exchange.status = error.status
+      exchange.errorCode = error.code
+      const received = runReceive(chain.receive, exchange, this.engine)
+      if (received !== null && 'verdict' in received && received.verdict !== undefined) {
+        this.answer(received.verdict, received.policy)
+        return
+      }
+    }
+    this.fail(error)
+  }
+
+  /** Answers with a head and a body that are made elsewhere. */
+  private passRelay(relay: Relay): void {
+    const { limits } = this.engine.settings
+    this.forwarding = null
+    const head = new Head(limits.headers)
+    const bytes = Buffer.from(relay.head, 'latin1')
+    if (head.parseResponse(bytes, 0, bytes.length, limits) !== bytes.length) {
+      relay.close()
+      this.engine.policyFailed('', new Error('the head of an answer that was made elsewhere cannot be sent'))
+      this.fail(errors.policyFailed)
+      return
+    }
+    const body = new BodyReader(limits)
+    if (head.contentLength >= 0) body.beginLength(head.contentLength)
+    else body.beginUntilClose()
+    this.exchange.status = head.status
+    this.exchange.answerHead = head
+    if (!this.passHead(head, body)) {
+      relay.close()
+      return
+    }
+    const length = this.framing === 'none' ? 0 : head.contentLength
+    this.relaying = new RelayedBody(relay, length, this)
+    this.relaying.resume()
+    if (!this.reading) this.flush()
+  }
+
+  /** A piece of the body that is made elsewhere. */
+  relayed(bytes: Buffer): void {
+    if (this.filtered !== null) {
+      this.filtered.write(bytes)
+      return
+    }
+    this.exchange.responseBodyBytes += bytes.length
+    if (this.framing === 'chunked') this.wire.send(`${bytes.length.toString(16)}\r\n`)
+    this.wire.sendOwned(bytes)
+    if (this.framing === 'chunked') this.wire.send('\r\n')
+  }
+
+  relayEnded(): void {
+    this.complete(null, nothing)
+  }
+
+  relayFailed(error: unknown): void {
+    this.engine.policyFailed('', error)
+    this.abort()
   }
 
   /** Answers bytes that are no request, and ends the connection. */
@@ -646,8 +730,30 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
     exchange.status = head.status
     exchange.fromUpstream = true
     exchange.answerHead = head
+    if (this.chain.receive !== null && !this.wasReceived(body)) return false
     const { server, forwarding } = this.engine.settings
     if (forwarding.replace_server && server !== '') exchange.answer.set(serverField, server)
+    return this.passHead(head, body)
+  }
+
+  /** @returns false when a policy answered in place of what came */
+  private wasReceived(body: BodyReader): boolean {
+    const { exchange, chain } = this
+    const received = runReceive(chain.receive!, exchange, this.engine)
+    if (received === null) return true
+    if (Array.isArray(received)) {
+      if (!body.endsWithConnection) this.taps = received
+      return true
+    }
+    exchange.fromUpstream = false
+    exchange.answerHead = null
+    if (received.error !== undefined) this.fail(received.error)
+    else this.answer(received.verdict, received.policy)
+    return false
+  }
+
+  private passHead(head: Head, body: BodyReader): boolean {
+    const { exchange } = this
     const dated = cleanResponse(head, head.status !== 204 && head.status >= 200 && !head.chunked)
     const filters = this.chain.respond === null ? null : runRespond(this.chain.respond, exchange, this.engine)
     if (filters === false) {
@@ -702,6 +808,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
         clock.tick()
         this.flush()
         this.forwarding?.clientWritable()
+        this.relaying?.resume()
       },
       end: () => {
         clock.tick()
@@ -724,6 +831,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
   }
 
   content(from: Wire, bytes: Buffer, start: number, end: number): void {
+    if (this.taps !== null) runTaps(this.taps, bytes.subarray(start, end), this.engine)
     if (this.framing === 'none') return
     if (this.filtered !== null) {
       this.filtered.write(Buffer.from(bytes.subarray(start, end)))
@@ -738,6 +846,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
   }
 
   complete(trailers: Head | null, before: () => void): void {
+    if (this.taps !== null) runTaps(this.taps, null, this.engine)
     const last = this.framing === 'chunked' ? `0\r\n${trailerLines(trailers)}\r\n` : ''
     if (this.filtered === null) this.completeNow(last, before)
     else {
@@ -756,6 +865,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
   private letGoOfUpstream(): void {
     this.filtered?.cancel()
     this.forwarding?.abandon()
+    this.relaying?.abandon()
     this.held?.before()
     this.held = null
   }
@@ -808,6 +918,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
     this.finish(outcome)
     before?.()
     this.forwarding = null
+    this.relaying = null
     this.current = null
     if (!this.keepAlive || this.isLast || !this.body.done) {
       this.close()
@@ -846,6 +957,8 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
     this.wire.setDeadline(clock.now + (this.wire.queued > 0 ? stall : lingerTime))
   }
 }
+
+function nothing(): void {}
 
 /** Answers of these statuses end with their head (RFC 9110 6.4.1). */
 function hasNoContent(status: number): boolean {

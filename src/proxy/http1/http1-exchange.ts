@@ -199,6 +199,13 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
     this.chosenUpstream = upstream === null ? '' : upstream.key
   }
 
+  get rewritten(): string {
+    const { newMethod, newHost, newPath, chosenUpstream } = this
+    if (newPath === '' && newMethod === '' && newHost === '' && chosenUpstream === '' && !this.queryChanged)
+      return ''
+    return `${newMethod} ${newHost} ${newPath} ${chosenUpstream} ${this.queryChanged ? this.query : ''}`
+  }
+
   /** The method of the upstream's copy. */
   get upstreamMethod(): string {
     return this.newMethod === '' ? this.method : this.newMethod

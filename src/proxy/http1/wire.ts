@@ -153,6 +153,15 @@ export class Wire implements Deadline {
     }
   }
 
+  /** Adds bytes that nobody else writes to. */
+  sendOwned(bytes: Buffer): void {
+    if (bytes.length <= joinSize) this.send(bytes.toString('latin1'))
+    else {
+      this.flush()
+      this.write(bytes)
+    }
+  }
+
   /** Hands what was sent to the kernel, in one write. Called once at the end of each event. */
   flush(): void {
     const { text } = this

@@ -1,0 +1,32 @@
+/** Where answers are stored: the zones that policies name in their configuration. */
+
+export interface CacheZone {
+  name: string
+  /** Bytes of stored answers. */
+  size: number
+  /** The folder of a zone on disk; absent: it is in memory. */
+  path?: string
+  /** How the files of a zone on disk are spread over folders. */
+  levels: number[]
+}
+
+/** As APISIX has them. */
+export const defaultZones = [
+  { name: 'disk_cache_one', size: '1GiB', path: '/tmp/disk_cache_one', levels: '1:2' },
+  { name: 'disk_cache_two', size: '1GiB', path: '/tmp/disk_cache_two', levels: '1:2' },
+  { name: 'memory_cache', size: '50MiB' },
+]
+
+let places: ReadonlyMap<string, 'memory' | 'disk'> = new Map(
+  defaultZones.map(({ name, path }) => [name, path === undefined ? 'memory' : 'disk']),
+)
+
+/** The zones of the configuration that is checked from now on, in this thread. */
+export function setCacheZones(zones: readonly CacheZone[]): void {
+  places = new Map(zones.map(({ name, path }) => [name, path === undefined ? 'memory' : 'disk']))
+}
+
+/** Where the zone of that name is; undefined: there is none. */
+export function placeOfZone(name: string): 'memory' | 'disk' | undefined {
+  return places.get(name)
+}

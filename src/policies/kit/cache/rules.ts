@@ -1,0 +1,20 @@
+/** What policies that store answers share of their configuration. */
+import { placeOfZone } from '../../../config/cache-zones.ts'
+import type { Exchange } from '../../../proxy/exchange.ts'
+import type { PolicyHost } from '../host.ts'
+
+/** What is wrong with the zone that a configuration names; in the words of APISIX. */
+export function cacheZoneFinding(zone: string, strategy: 'memory' | 'disk'): string | undefined {
+  const place = placeOfZone(zone)
+  if (place === undefined) return `cache_zone ${zone} not found`
+  return place === strategy ? undefined : `invalid or empty cache_zone for cache_strategy: ${strategy}`
+}
+
+/** Values of variables (`$name`) and texts; empty for a variable that has none. */
+export function compileParts(
+  parts: readonly string[],
+  { variable }: Pick<PolicyHost, 'variable'>,
+): (exchange: Exchange) => string[] {
+  const values = parts.map((part) => (part.startsWith('$') ? variable(part.slice(1)) : () => part))
+  return (exchange) => values.map((value) => value(exchange) ?? '')
+}
