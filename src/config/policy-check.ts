@@ -28,8 +28,8 @@ export interface PolicySchema {
   readonly metadataSchema?: TObject
   /** True when the policy establishes who is calling. */
   readonly identify: boolean
-  /** True when it answers in place of the upstream. */
-  readonly answers?: boolean
+  /** Whether it answers in place of the route's upstream, or chooses another; for a configuration that fits the schema. */
+  answers?(config: PluginConfig): boolean
   /** What the schema cannot say, for a configuration that fits it: the finding in one sentence. */
   validate?(config: PluginConfig): string | undefined
   /** The same for what a consumer carries. */

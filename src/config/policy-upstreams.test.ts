@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { policySchemas } from '../policies/index.ts'
+import { catalogue, policySchemas } from '../policies/index.ts'
 import { definePolicy, inlineUpstream, Type, upstreamId } from '../policies/kit/index.ts'
 import { check } from './check.ts'
 import { type Loaded, readText } from './load.ts'
@@ -16,10 +16,12 @@ const mirror = definePolicy({
   create: () => ({}),
 })
 
-function run(text: string) {
+const run = (text: string) => checkText(text, new Map([[mirror.name, mirror]]))
+
+function checkText(text: string, policies: Parameters<typeof policySchemas>[0] = catalogue) {
   const loaded: Loaded = { documents: [], findings: [] }
   readText('sluice.yaml', text, {}, loaded)
-  return check(loaded, policySchemas(new Map([[mirror.name, mirror]])), { gatewayVersion: '1.0.0' })
+  return check(loaded, policySchemas(policies), { gatewayVersion: '1.0.0' })
 }
 
 const upstream = 'upstream: { nodes: { "127.0.0.1:1": 1 } }'
@@ -70,4 +72,20 @@ test('are checked as any other', () => {
   assert.deepEqual(findingsOf('{ upstream: { discovery_type: dns, service_name: a } }'), [
     'unknown-registry to[0].upstream.discovery_type',
   ])
+})
+
+test('a route needs no upstream of its own where a policy chooses one', () => {
+  const { findings } = checkText(`
+routes:
+  - { id: a, uri: /a, plugins: { traffic-split: { rules: [{ weighted_upstreams: [{ ${upstream} }] }] } } }
+  - { id: b, uri: /b, plugin_config_id: c }
+  - { id: none, uri: /none, plugins: { traffic-split: {} } }
+  - { id: off, uri: /off, plugins: { traffic-split: { rules: [{ weighted_upstreams: [{ ${upstream} }] }], _meta: { disable: true } } } }
+plugin_configs: [{ id: c, plugins: { workflow: { rules: [{ actions: [[return, { code: 403 }]] }] } } }]
+`)
+  const without = findings.filter(({ code }) => code === 'route-without-upstream')
+  assert.deepEqual(
+    without.map(({ path }) => path),
+    ['routes[2]', 'routes[3]'],
+  )
 })

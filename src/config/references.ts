@@ -5,10 +5,11 @@ import { checkExpression } from './expression-check.ts'
 import { checkChecks } from './health-checks.ts'
 import { nearest } from './nearest.ts'
 import { parseAddress, routePaths } from './normalise.ts'
-import { balancings, type Plugins, type ResourceKind } from './plan.ts'
+import { balancings, type PluginConfig, type Plugins, type ResourceKind } from './plan.ts'
 import type { Catalogue, PolicyCheck } from './policy-check.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
 import type { ContractInput, RouteInput, ServiceInput, UpstreamInput } from './resources.ts'
+import { checkSchema } from './schema.ts'
 
 export function checkReferences(
   declarations: Declarations,
@@ -235,13 +236,21 @@ function checkRoute(
       ? undefined
       : declarations.plugin_configs.get(String(input.plugin_config_id))?.input
   for (const { plugins } of [input, service?.input ?? {}, shared ?? {}]) {
-    if (Object.keys(plugins ?? {}).some((name) => catalogue.get(name)?.answers)) return
+    if (Object.entries(plugins ?? {}).some(([name, config]) => answers(catalogue, name, config))) return
   }
   report.add(place, {
     code: 'route-without-upstream',
     message: 'neither the route nor its service has an upstream',
     hint: 'Give it upstream_id, upstream, or a service_id whose service has one.',
   })
+}
+
+/** A policy that is switched off, or a configuration with faults of its own, answers nothing. */
+function answers(catalogue: Catalogue, name: string, config: PluginConfig): boolean {
+  const policy = catalogue.get(name)
+  if (policy?.answers === undefined || config._meta?.disable === true) return false
+  const { _meta: _, ...own } = config
+  return checkSchema(policy.configSchema, structuredClone(own)).length > 0 || policy.answers(own)
 }
 
 function exclusive(fields: readonly string[], place: Place, report: Report): void {

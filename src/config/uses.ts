@@ -47,8 +47,10 @@ function usesOfPlugins(plugins: Plugins): ResourceName[] {
   const protoId = plugins['grpc-transcode']?.proto_id
   if (isId(protoId)) uses.push(`protos/${protoId}`)
   for (const rule of list(plugins['traffic-split']?.rules)) {
-    for (const upstream of list(rule.weighted_upstreams)) {
-      if (isId(upstream.upstream_id)) uses.push(`upstreams/${upstream.upstream_id}`)
+    for (const { upstream_id: id, upstream } of list(rule.weighted_upstreams)) {
+      if (isId(id)) uses.push(`upstreams/${id}`)
+      const certificate = (upstream as Referring['upstream'])?.tls?.client_cert_id
+      if (isId(certificate)) uses.push(`ssls/${certificate}`)
     }
   }
   return uses

@@ -231,6 +231,8 @@ export interface Exchange {
   readonly errorCode: string
   /** What the filters of policies decided so far; the pipeline's own. */
   filterDecisions: FilterDecision[] | null
+  /** Policies that have no further turn at this request; null: none. */
+  skippedPolicies: string[] | null
   /** Puts another id in place of the one that the gateway gave. */
   setId(id: string): void
   /** The client is another than the peer: whoever comes later, and the upstream, is told that address. */

@@ -159,6 +159,7 @@ export function runPass(
 ): Answer | null | Promise<Answer | null> {
   for (let i = from; i < turns.length; i++) {
     const { entry, run } = turns[i] as Turn<Handler<'request'>>
+    if (exchange.skippedPolicies?.includes(entry.policy)) continue
     let result: ReturnType<Handler<'request'>>
     try {
       result = run.call(entry.handlers, exchange)

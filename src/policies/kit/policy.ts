@@ -23,8 +23,8 @@ export interface PolicyDefinition<
   readonly version?: number
   /** Bound by a global rule it stays silent where the route binds it too, so that nothing is counted twice. */
   readonly yieldsToRoute?: boolean
-  /** It answers in place of the upstream: a route that has it needs none. */
-  readonly answers?: boolean
+  /** Whether it answers in place of the upstream of the route, or chooses another: then the route needs none. */
+  answers?(config: Static<Config>): boolean
   readonly config: Config
   /** What a consumer carries for this policy (`key-auth`: `{ key }`). Makes it an authentication policy. */
   readonly credential?: Credential
@@ -65,7 +65,7 @@ export interface AnyPolicy {
   readonly priority: number
   readonly version?: number
   readonly yieldsToRoute?: boolean
-  readonly answers?: boolean
+  answers?(config: PluginConfig): boolean
   readonly config: TObject
   readonly credential?: TObject
   readonly credentialKey?: string

@@ -15,8 +15,8 @@ export interface PolicySchema {
   readonly metadataSchema?: TObject
   /** True when the policy establishes who is calling. */
   readonly identify: boolean
-  /** True when it answers in place of the upstream. */
-  readonly answers?: boolean
+  /** Whether it answers in place of the route's upstream, or chooses another. */
+  answers?(config: PluginConfig): boolean
   /** Beyond the schema, for a configuration that fits it: the finding in one sentence. */
   validate?(config: PluginConfig): string | undefined
   /** The same for what a consumer carries. */
@@ -28,7 +28,7 @@ export interface PolicySchema {
 }
 
 export function policySchema(policy: AnyPolicy): PolicySchema {
-  const { validate, validateCredential, sharedState, nested } = policy
+  const { validate, validateCredential, sharedState, nested, answers } = policy
   return {
     name: policy.name,
     priority: policy.priority,
@@ -38,7 +38,7 @@ export function policySchema(policy: AnyPolicy): PolicySchema {
     ...(policy.credentialKey && { credentialKey: policy.credentialKey }),
     ...(policy.metadata && { metadataSchema: policy.metadata }),
     identify: policy.stage === 'identify',
-    ...(policy.answers && { answers: true }),
+    ...(answers && { answers: (config) => answers(config) }),
     ...(validate && { validate: (config) => validate(config) }),
     ...(validateCredential && { validateCredential: (credential) => validateCredential(credential) }),
     ...(sharedState && { sharedState: (config) => sharedState(config) }),

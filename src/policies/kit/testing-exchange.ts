@@ -87,6 +87,7 @@ export class FakeExchange implements Exchange {
   rejectedBy = ''
   errorCode = ''
   filterDecisions = null
+  skippedPolicies: string[] | null = null
   /** The upstream that the policy chose; null: that of the route. */
   sentTo: UpstreamHandle | null = null
   readonly #request: FakeRequestView

@@ -26,7 +26,7 @@ export default definePolicy({
     'comes first.',
   stage: 'authorize',
   priority: 10_900,
-  answers: true,
+  answers: () => true,
   config: Type.Object(
     {
       delay: Type.Integer({

@@ -12,7 +12,7 @@ export default definePolicy({
     'so that authentication comes first. Endpoints without such a route are not reachable for clients at all.',
   stage: 'authorize',
   priority: 501,
-  answers: true,
+  answers: () => true,
   config: Type.Object(
     {
       uri: Type.Optional(

@@ -32,7 +32,7 @@ export default definePolicy({
     'Unlike in APISIX, control characters in the new URI are always percent-encoded.',
   stage: 'transform',
   priority: 900,
-  answers: true,
+  answers: () => true,
   config: Type.Object(
     {
       ret_code: Type.Integer({

@@ -66,6 +66,10 @@ export default definePolicy({
     { rules: Type.Optional(Type.Array(rule, { description: 'Asked one after the other.' })) },
     openInApisix,
   ),
+  answers: ({ rules = [] }) =>
+    rules.some(({ weighted_upstreams: entries }) =>
+      entries.some((entry) => entry.upstream || entry.upstream_id),
+    ),
   validate({ rules = [] }) {
     for (const { vars } of rules.flatMap(({ match = [] }) => match)) {
       const finding = vars === undefined ? 'missing argument rule' : conditionFinding(vars)

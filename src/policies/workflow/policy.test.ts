@@ -49,6 +49,17 @@ suite('workflow', () => {
     assert.ok((await bind([{ actions: [] }]).run({})).upstream)
   })
 
+  test('a policy that it runs has no further turn at the request', async () => {
+    const { run } = bind([
+      { case: isX('a'), actions: [['limit-count', { count: 9 }]] },
+      { case: isX('b'), actions: [rejection(403)] },
+    ])
+    const skipped = async (x: string) => (await run({ headers: { x } })).exchange.skippedPolicies
+    assert.deepEqual(await skipped('a'), ['limit-count'])
+    assert.equal(await skipped('b'), null)
+    assert.equal(await skipped('c'), null)
+  })
+
   test('limits of rules count on their own and hear of the end of their requests', async () => {
     ended = []
     const { run } = bind([

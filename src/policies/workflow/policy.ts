@@ -20,8 +20,9 @@ export default definePolicy({
   details:
     'A rule is a `case`, a condition on variables, and one action: `[return, { code: 403 }]`, which answers with ' +
     '`{"error_msg":"rejected by workflow"}`, or `[limit-count, {...}]`, `[limit-conn, {...}]` or `[limit-req, {...}]` ' +
-    'with the configuration of that policy. Each rule counts on its own.\n\nUnlike in APISIX, a policy of the same name ' +
-    'that the route has too still runs, and an action may be `limit-req`.',
+    'with the configuration of that policy. Each rule counts on its own, ' +
+    'and a policy of that name that comes later in the chain is left out for the request.\n\nUnlike in APISIX, an ' +
+    'action may be `limit-req`.',
   stage: 'limit',
   priority: 1006,
   config: Type.Object(
@@ -57,6 +58,7 @@ export default definePolicy({
     }
     return undefined
   },
+  answers: ({ rules }) => rules.some((rule) => rule.case === undefined && rule.actions[0]?.[0] === 'return'),
   nested: ({ rules }) =>
     rules.flatMap(({ actions }, rule) =>
       actions.flatMap((action, index) => {
@@ -74,13 +76,19 @@ export default definePolicy({
     const compiled = rules.map(({ case: condition, actions: [action] }, index) => ({
       matches: condition && host.condition(condition),
       act: compileAction(action, index, host),
+      /** The policy of the route that the action stands in for. */
+      standsFor: action !== undefined && action[0] !== 'return' ? String(action[0]) : '',
     }))
     /** Which action an exchange was in the hands of, where that one wants to hear of its end. */
     const chosen = new WeakMap<Exchange, PolicyHandlers>()
     return {
       request(exchange) {
-        for (const { matches, act } of compiled) {
+        for (const { matches, act, standsFor } of compiled) {
           if (matches && !matches(exchange)) continue
+          if (standsFor !== '') {
+            exchange.skippedPolicies ??= []
+            exchange.skippedPolicies.push(standsFor)
+          }
           if (act.observe) chosen.set(exchange, act)
           return act.request?.(exchange)
         }

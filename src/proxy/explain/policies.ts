@@ -170,11 +170,15 @@ class PolicyExplainer {
     merged: MergedPolicy | undefined,
     notes: string[],
   ): Pick<ExplainedPolicy, 'verdict'> {
-    const { filterDecisions } = this.#exchange
+    const { filterDecisions, skippedPolicies } = this.#exchange
     const decision = filterDecisions?.find(({ condition }) => condition === entry.filter)
     if (decision?.holds === false) {
       const filter = merged?.config._meta?.filter
       if (Array.isArray(filter)) notes.push(...whyNot(filter, this.#exchange))
+      return { verdict: 'skipped' }
+    }
+    if (skippedPolicies?.includes(entry.policy)) {
+      notes.push('another policy that ran before it stands in for it')
       return { verdict: 'skipped' }
     }
     return { verdict: entry.handlers.request === undefined ? 'no say' : 'not reached' }

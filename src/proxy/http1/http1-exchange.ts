@@ -101,6 +101,7 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   rejectedBy = ''
   errorCode = ''
   filterDecisions: FilterDecision[] | null = null
+  skippedPolicies: string[] | null = null
 
   start: number
   upstreamStart = 0
