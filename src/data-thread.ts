@@ -1,4 +1,5 @@
 /** Where a data thread comes together: the engine, the catalogue of policies, and what it shares with other threads. */
+import { hostname } from 'node:os'
 import { parentPort } from 'node:worker_threads'
 import type { PlanDelta } from './config/plan.ts'
 import { collectGarbage } from './garbage.ts'
@@ -6,6 +7,7 @@ import { catalogue } from './policies/index.ts'
 import type { PublicApi } from './policies/kit/host.ts'
 import { CounterStores } from './policies/kit/limits/counter-stores.ts'
 import { PolicyCalls } from './policy-calls.ts'
+import { Batches } from './policies/kit/logging/batch-processor.ts'
 import { dryServices } from './policy-dry-run.ts'
 import { PolicyResources } from './policy-resources.ts'
 import { buildPolicies, type PolicyServices, ResourceIndices } from './policy-runtime.ts'
@@ -43,6 +45,7 @@ import { LineSinks } from './telemetry/line-sinks.ts'
 import { Registry } from './telemetry/metrics.ts'
 import { ThreadPulse } from './telemetry/thread-gauges.ts'
 import { ThreadLog } from './telemetry/thread-log.ts'
+import { version } from './version.ts'
 
 /** Limits are decided at the time of the event that a request is in, which every event reads once. */
 function limiterOf(limiter: Limiter, presences: Presences): PolicyServices['limiter'] {
@@ -64,12 +67,15 @@ function circuitsOf(circuits: Circuits): PolicyServices['circuits'] {
 }
 
 const sharedSecond = () => Math.floor(sharedTime(clock.now) / 1000)
+/** Milliseconds that log servers have to take what is left when the thread ends. */
+const lastWordsMs = 3000
 
 class DataThread {
   readonly #post: (message: ToControlThread) => void
   readonly #log: ThreadLog
   readonly #sinks: LineSinks
   readonly #counterStores: CounterStores
+  readonly #batches: Batches
   readonly #resources = new PolicyResources()
   readonly #worker: Worker
   readonly #pulse: ThreadPulse
@@ -105,6 +111,7 @@ class DataThread {
     const turns = new TurnCounters(memory.turns, threadId)
     const calls = new PolicyCalls(metrics)
     const caches = new CacheZones(memory.caches, settings, threadId, this.#log)
+    this.#batches = new Batches(metrics, this.#log)
     const services: PolicyServices = {
       limiter: limiterOf(new Limiter(memory.limits, threadId), new Presences(memory.presences, threadId)),
       circuits: circuitsOf(new Circuits(memory.circuits, threadId)),
@@ -120,6 +127,8 @@ class DataThread {
       prometheus: settings.prometheus,
       publicApi: (path) => this.#publicApis.get(path),
       calls: (binding, options) => calls.open(binding, options),
+      batches: this.#batches,
+      gateway: { hostname: hostname(), version },
       lines: (target) => this.#sinks.open(target),
       variable: compileVariable,
       template: compileTemplate,
@@ -223,7 +232,7 @@ class DataThread {
     await this.#worker.drain()
     await this.#counterStores.sync()
     this.#pulse.stop()
-    await this.#sinks.close()
+    await Promise.all([this.#sinks.close(), this.#batches.close(lastWordsMs)])
     this.#post({ type: 'drained' })
   }
 }

@@ -42,6 +42,8 @@ function services() {
     counterStore: unused,
     calls: unused,
     cache: () => undefined,
+    batches: { open: unused },
+    gateway: { hostname: 'h', version: '1' },
     lines: unused,
     variable: () => () => undefined,
     template: (text) => () => text,

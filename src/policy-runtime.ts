@@ -20,6 +20,7 @@ import type {
   PublicApi,
   StoredAnswers,
 } from './policies/kit/host.ts'
+import type { Batches } from './policies/kit/logging/batch-processor.ts'
 import type { AnyPolicy } from './policies/kit/policy.ts'
 import { errors } from './proxy/errors.ts'
 import type { Exchange, PolicyBindingContext, PolicyFactory } from './proxy/exchange.ts'
@@ -41,6 +42,8 @@ export interface PolicyServices {
   readonly prometheus: PrometheusSettings
   publicApi(path: string): PublicApi | undefined
   calls(binding: PolicyBindingContext, options: CallOptions): CallClient
+  readonly batches: Pick<Batches, 'open'>
+  readonly gateway: PolicyHost['gateway']
   lines(target: LineTarget): LineSink
   variable(name: string): (exchange: Exchange) => string | undefined
   template(text: string, change?: (value: string) => string): (exchange: Exchange) => string
@@ -132,6 +135,8 @@ function hostOf(
     prometheus: services.prometheus,
     publicApi: (path) => services.publicApi(path),
     calls: (options) => services.calls(binding, options),
+    batches: (settings, maxPending, send) => services.batches.open(policy.name, settings, maxPending, send),
+    gateway: services.gateway,
     lines: (target) => services.lines(target),
     variable(name) {
       holdFor([name])

@@ -113,6 +113,8 @@ export interface ExchangeResponse {
   readonly headBytes: number
   /** What the client got in a field that came from the upstream or from a policy, once the head is written; lower case. */
   sent(name: string): string | undefined
+  /** Walks over every field that the client got, once the head is written; names as they were written. */
+  forEachSent(visit: (name: string, value: string) => void): void
   /** Changes the status that the client gets: 200 to 599, in `respond` only. */
   setStatus(status: number): void
 }
@@ -307,6 +309,11 @@ export interface PolicyHandlers {
    * that it returns sees the body, unless there is none; then the length is not known beforehand and is not announced.
    */
   respond?(exchange: Exchange): BodyFilter | void
+  /**
+   * Each piece of the answer's body as the client gets it, whoever made it, without its framing. It is a look and no more:
+   * the piece may not be changed, and is the engine's again afterwards.
+   */
+  responseBody?(exchange: Exchange, chunk: Buffer): void
   /** Exactly once, after the last byte. */
   observe?(exchange: Exchange): void
 }

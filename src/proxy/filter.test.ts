@@ -13,6 +13,7 @@ test('a policy whose filter does not hold runs in no phase', () => {
     requestBody: never,
     receive: never,
     respond: never,
+    responseBody: never,
     observe: never,
   }
   const guarded = filtered(all, () => false)

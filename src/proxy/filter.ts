@@ -15,6 +15,7 @@ const phases = Object.keys({
   requestBody: true,
   receive: true,
   respond: true,
+  responseBody: true,
   observe: true,
 } satisfies Record<keyof PolicyHandlers, true>) as (keyof PolicyHandlers)[]
 

@@ -64,6 +64,7 @@ export class Chain {
   /** In reverse, as are those of `respond`. */
   readonly receive: Turns<'receive'> | null
   readonly respond: Turns<'respond'> | null
+  readonly responseBody: Turns<'responseBody'> | null
   readonly observe: Turns<'observe'> | null
   /** Bytes of the request's body that one of them wants to have before it; 0: nobody does. */
   readonly heldBody: number
@@ -100,6 +101,7 @@ export class Chain {
     this.requestBody = turns(all, 'requestBody')
     this.receive = turns(all.toReversed(), 'receive')
     this.respond = turns(all.toReversed(), 'respond')
+    this.responseBody = turns(all, 'responseBody')
     this.observe = turns(all, 'observe')
     this.heldBody = Math.max(0, ...all.map((entry) => entry.heldBody))
   }
@@ -357,4 +359,20 @@ export function runRequestBody(
     }
   }
   return null
+}
+
+/** Shows a piece of the answer's body to the policies that look at it. One that fails is told of, and nothing else. */
+export function runResponseBody(
+  turns: Turns<'responseBody'>,
+  exchange: Exchange,
+  chunk: Buffer,
+  events: PipelineEvents,
+): void {
+  for (const { entry, run } of turns) {
+    try {
+      run.call(entry.handlers, exchange, chunk)
+    } catch (error) {
+      tell(entry, error, events)
+    }
+  }
 }

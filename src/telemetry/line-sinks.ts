@@ -4,7 +4,8 @@ import { FileDestination, type LineDestination, LineSink } from './line-sink.ts'
 import type { Log } from './log.ts'
 import type { Registry } from './metrics.ts'
 
-export type LineTarget = { type: 'stdout' } | { type: 'file'; path: string }
+/** `soon`: lines are written at once; whoever opens the file first decides. */
+export type LineTarget = { type: 'stdout' } | { type: 'file'; path: string; soon?: boolean }
 
 export interface LineSinksOptions {
   /** Where lines for standard output go; one writer there keeps the lines of all threads whole. */
@@ -50,6 +51,7 @@ export class LineSinks {
     return new LineSink(target.type === 'stdout' ? stdout : new FileDestination(target.path), {
       onDrop: (lines) => dropped.add(slot, lines),
       onError: (err) => log.error({ err, sink: label }, 'log lines cannot be written'),
+      ...(target.type === 'file' && target.soon === true && { flushMs: 0 }),
     })
   }
 }

@@ -40,6 +40,7 @@ export interface PolicyGateway {
   send(path: string, sent?: Sent): Promise<Answered>
   /** What the gateway has printed so far. */
   output(): string
+  signal(name: NodeJS.Signals): void
 }
 
 /**
@@ -88,6 +89,7 @@ export function policyGateway(
       return upstreamPort()
     },
     output: () => gateway!.output(),
+    signal: (name) => process.kill(gateway!.pid, name),
     async send(path, { method = 'GET', headers = {}, body = null } = {} as Sent) {
       const before = received.length
       const answered = await request(`http://127.0.0.1:${gateway!.port}${path}`, {

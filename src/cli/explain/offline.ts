@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 /** Explains a request by a configuration alone, with a gateway's working parts and without a gateway. */
 import { addSources } from '../../admin/explain.ts'
 import type { Configuration } from '../../config/configuration.ts'
@@ -78,6 +79,8 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
     counterStore: () => unusedStore,
     calls: () => ({ call: () => Promise.reject(new Error('offline')) }),
     cache: () => undefined,
+    batches: { open: () => ({ push() {} }) as never },
+    gateway: { hostname: hostname(), version: '' },
     lines: () => ({ write() {} }),
     log: { debug() {}, info() {}, warn() {}, error() {} },
     variable: compileVariable,

@@ -18,6 +18,7 @@ import type { FoundCredential } from './credentials.ts'
 import type { CounterStore } from './limits/counter-store.ts'
 import type { StoreUse } from './limits/counter-stores.ts'
 import type { RedisTarget } from './limits/redis-target.ts'
+import type { BatchSettings } from './logging/batch-processor.ts'
 
 /** Handed to `create` once for each binding of a policy. */
 export interface PolicyHost<Credential = unknown, Metadata = unknown> {
@@ -57,6 +58,17 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
   readonly prometheus: PrometheusSettings
   /** What the gateway shows of itself to clients, by its path; undefined: nothing stands there. */
   publicApi(path: string): PublicApi | undefined
+  /**
+   * Opens a batch processor: what is pushed goes to `send` in batches, and is counted whatever becomes of it.
+   * @param maxPending entries that all batches of this policy on this thread may hold
+   */
+  batches<Entry>(
+    settings: BatchSettings,
+    maxPending: number,
+    send: (entries: readonly Entry[]) => Promise<void>,
+  ): EntryBatch<Entry>
+  /** Who says all that: host name and version of the gateway. */
+  readonly gateway: { readonly hostname: string; readonly version: string }
   /** Opens a sink once; every binding that names the same target shares it. */
   lines(target: LineTarget): LineSink
   /** A getter for one APISIX variable (`remote_addr`, `http_user_agent`, `arg_page`); undefined: not there. */
@@ -202,7 +214,16 @@ export interface Histogram {
   observe(slot: number, value: number): void
 }
 
-export type LineTarget = { type: 'stdout' } | { type: 'file'; path: string }
+/** `soon`: lines of a file are written at once rather than collected for a fraction of a second. */
+export type LineTarget = { type: 'stdout' } | { type: 'file'; path: string; soon?: boolean }
+
+export interface EntryBatch<Entry> {
+  /**
+   * Never blocks; what there is no room for is dropped and counted.
+   * @param bytes about as many as the entry takes
+   */
+  push(entry: Entry, bytes: number, exchange: Exchange): void
+}
 
 export interface LineSink {
   /** One complete line, without its end. Never blocks; what the sink cannot hold is dropped and counted. */

@@ -202,6 +202,10 @@ export class FakeExchange implements Exchange {
     this.#body = Buffer.concat(pieces.filter((piece) => piece !== undefined)).toString()
   }
 
+  get responseBody(): Buffer {
+    return Buffer.from(this.#body)
+  }
+
   finish(): void {
     this.outcome = this.#planned.outcome ?? 'complete'
     this.#response.bodyBytes = Buffer.byteLength(this.#body)
@@ -331,6 +335,10 @@ class FakeResponseView implements ExchangeResponse {
 
   sent(name: string): string | undefined {
     return this.headers.getAll(name)
+  }
+
+  forEachSent(visit: (name: string, value: string) => void): void {
+    this.headers.forEach(visit)
   }
 
   setStatus(status: number): void {

@@ -29,6 +29,7 @@ import type {
   PublicApi,
 } from './host.ts'
 import type { CounterStore } from './limits/counter-store.ts'
+import { Batches } from './logging/batch-processor.ts'
 import type { AnyPolicy, Policy } from './policy.ts'
 import { FakeExchange, type FakeRequest, type FakeResponse, type UpstreamCopy } from './testing-exchange.ts'
 
@@ -152,6 +153,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
   const lines: string[] = []
   const calls: Call[] = []
   const logged: string[] = []
+  const tell = (_fields: object, message: string) => logged.push(message)
   const { owner, ...place } = options.binding ?? {}
   const binding: BindingInfo = { ...defaultBinding, ...place }
 
@@ -194,6 +196,14 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
         return completeAnswer(await options.service(call))
       },
     }),
+    batches: (settings, maxPending, send) =>
+      new Batches(metrics, { ...silent, error: tell, warn: tell }).open(
+        policy.name,
+        settings,
+        maxPending,
+        send,
+      ),
+    gateway: { hostname: 'gateway.example', version: '1.2.3' },
     lines: (_target: LineTarget) => ({ write: (line) => lines.push(line) }),
     variable: (name) => (exchange) => options.variables?.[name] ?? (exchange as FakeExchange).variable(name),
     holdBody() {},
@@ -207,12 +217,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
       return other.create(checked(other.config, inner), { ...host, binding: { ...host.binding, owner } })
     },
     httpsPort: () => 9443,
-    log: {
-      debug() {},
-      info() {},
-      warn: (_fields, message) => logged.push(message),
-      error: (_fields, message) => logged.push(message),
-    },
+    log: { ...silent, warn: tell, error: tell },
     now: () => clock.now,
   }
   const handlers = (policy as AnyPolicy).create(config, host)
@@ -283,6 +288,7 @@ async function runPhases(handlers: PolicyHandlers, exchange: FakeExchange): Prom
   else exchange.receiveUpstream()
   const filter = handlers.respond?.(exchange)
   if (filter) await exchange.filterBody(filter)
+  if (exchange.responseBody.length > 0) handlers.responseBody?.(exchange, exchange.responseBody)
   exchange.finish()
   handlers.observe?.(exchange)
   return verdict
@@ -314,6 +320,8 @@ function expand(
     return change(variables[name] ?? exchange.variable(name) ?? standIn)
   })
 }
+
+const silent = { debug() {}, info() {} }
 
 class FakeClock implements Delays {
   now = Date.UTC(2026, 0, 1)

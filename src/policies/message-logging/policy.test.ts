@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { jsonString } from '../kit/logging/json-string.ts'
+import { timestamp } from '../kit/logging/timestamp.ts'
 import { bindPolicy, type FakeRequest, type FakeResponse } from '../kit/testing.ts'
-import { jsonString } from './json-string.ts'
 import policy from './policy.ts'
-import { timestamp } from './timestamp.ts'
 
 async function lineOf(
   request: FakeRequest,

@@ -1,6 +1,5 @@
 import { type BindingInfo, type Consumer, definePolicy, type Exchange, Type } from '../kit/index.ts'
-import { jsonString } from './json-string.ts'
-import { timestamp } from './timestamp.ts'
+import { jsonString, textOfBytes, timestamp } from '../kit/logging/index.ts'
 import { variableFinding } from './variables.ts'
 
 /** Names that every line has; `fields` may not take their place. */
@@ -84,17 +83,12 @@ export default definePolicy({
     return {
       observe(exchange) {
         let line = lineOf(exchange)
-        for (const { prefix, value } of further) line += prefix + jsonString(fromBytes(value(exchange)))
+        for (const { prefix, value } of further) line += prefix + jsonString(textOfBytes(value(exchange)))
         lines.write(`${line}}`)
       },
     }
   },
 })
-
-/** What is filled in has one character a byte. */
-function fromBytes(text: string): string {
-  return /[\x80-\xff]/.test(text) ? Buffer.from(text, 'latin1').toString() : text
-}
 
 /**
  * Without the closing brace. Names are constants, numbers need no care, and an address or a method that the engine let pass

@@ -16,7 +16,7 @@ import type { Binding, Runtime } from '../runtime.ts'
 import type { DryRun, RecordedTurn } from './dry-run.ts'
 import type { ExplainedPolicy } from './explanation.ts'
 
-const phases = ['request', 'send', 'requestBody', 'receive', 'respond', 'observe'] as const
+const phases = ['request', 'send', 'requestBody', 'receive', 'respond', 'responseBody', 'observe'] as const
 
 export function explainPolicies(
   run: DryRun,

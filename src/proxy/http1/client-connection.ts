@@ -22,6 +22,7 @@ import {
   runReceive,
   runRequestBody,
   runRespond,
+  runResponseBody,
   runTaps,
 } from '../pipeline.ts'
 import type { Binding } from '../runtime.ts'
@@ -652,6 +653,8 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
     const text = ownAnswer(status, content, server, this.connectionLine(), lines, exchange.edits, withBody)
     if (withBody) exchange.responseBodyBytes = content.body.length
     exchange.responseHeadBytes = text.length - exchange.responseBodyBytes
+    exchange.sentHead = text
+    if (this.chain.responseBody !== null && withBody) this.showAnswer(Buffer.from(content.body, 'latin1'))
     this.wire.send(text)
     this.answered = true
     if (this.body.done || !this.keepAlive) this.endExchange('complete', null)
@@ -781,6 +784,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
     if (!dated) lines += `Date: ${httpDate()}\r\n`
     const text = passedHead(head, exchange.status, this.framing, lines, exchange.edits)
     exchange.responseHeadBytes = text.length
+    exchange.sentHead = text
     this.wire.send(text)
     return true
   }
@@ -801,6 +805,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
     this.filtered = new FilteredBody(filters, {
       piece: (bytes) => {
         exchange.responseBodyBytes += bytes.length
+        if (this.chain.responseBody !== null) this.showAnswer(bytes)
         const text = bytes.toString('latin1')
         this.wire.send(this.framing === 'chunked' ? `${bytes.length.toString(16)}\r\n${text}\r\n` : text)
       },
@@ -825,6 +830,13 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
     })
   }
 
+  /** Shows a piece of the answer to the policies that look at it. */
+  private showAnswer(piece: Buffer): void {
+    const { chain, exchange } = this
+    if (chain.responseBody !== null && piece.length > 0)
+      runResponseBody(chain.responseBody, exchange, piece, this.engine)
+  }
+
   /** The client is slower than its answer, or a filter of the answer is. */
   get isFull(): boolean {
     return this.wire.isFull || this.filtered?.isBusy === true
@@ -838,6 +850,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
       return
     }
     this.exchange.responseBodyBytes += end - start
+    if (this.chain.responseBody !== null) this.showAnswer(bytes.subarray(start, end) as Buffer)
     if (this.framing === 'chunked') {
       this.wire.send(`${(end - start).toString(16)}\r\n`)
       this.wire.sendFrom(from, bytes, start, end)

@@ -115,6 +115,8 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   responseHeadBytes = 0
   readonly headBytes: number
   requestFields: RequestFields | null = null
+  /** The head that the client got, with whatever was written together with it; empty until then. */
+  sentHead = ''
   /** The upstream's head, while it may be looked at. */
   answerHead: Head | null = null
   edits: HeaderEdits | null = null
@@ -307,6 +309,17 @@ class ResponseView implements ExchangeResponse {
     const own = edits?.values(name) ?? []
     if (own.length === 0) return passed
     return passed === undefined ? own.join(', ') : `${passed}, ${own.join(', ')}`
+  }
+
+  forEachSent(visit: (name: string, value: string) => void): void {
+    const { sentHead: text } = this.exchange
+    const end = text.indexOf('\r\n\r\n')
+    for (let at = text.indexOf('\r\n') + 2; at > 1 && at < end; ) {
+      const eol = text.indexOf('\r\n', at)
+      const colon = text.indexOf(':', at)
+      visit(text.slice(at, colon), text.slice(colon + 1, eol).trim())
+      at = eol + 2
+    }
   }
 
   setStatus(status: number): void {

@@ -1,0 +1,136 @@
+import { definePolicy, openInApisix, Type } from '../kit/index.ts'
+import {
+  addressFinding,
+  batchedLogger,
+  batchFields,
+  bodyFields,
+  expressionFindings,
+  formatFields,
+  HttpSink,
+  loggerMetadata,
+  placed,
+} from '../kit/logging/index.ts'
+import { indexName } from './index-name.ts'
+
+interface Row {
+  index: string
+  line: string
+}
+
+const address = (description: string) =>
+  Type.String({ pattern: '[^/]$', 'x-form': 'an address without a slash at its end', description })
+
+/** Entries for Elasticsearch; configuration and rows of APISIX's `elasticsearch-logger`. */
+export default definePolicy({
+  name: 'elasticsearch-logger',
+  summary: 'Writes an entry about each exchange to Elasticsearch, in batches.',
+  details:
+    'Batches go to `/_bulk` of one of the servers, taken at random. The server is asked for its version before the first ' +
+    'batch, since old ones want a `_type`. `field.index` may hold variables and, in braces, formats of time: ' +
+    '`services-{%Y.%m.%d}`.',
+  stage: 'transform',
+  priority: 413,
+  version: 0.1,
+  config: Type.Object(
+    {
+      endpoint_addr: Type.Optional(address('The server; `endpoint_addrs` is meant to take its place.')),
+      endpoint_addrs: Type.Optional(
+        Type.Array(address('A server.'), {
+          minItems: 1,
+          description: 'The servers, of which one is taken at random.',
+        }),
+      ),
+      field: Type.Optional(
+        Type.Object(
+          { index: Type.String({ description: 'Name of the index.' }) },
+          { description: 'Where entries are put.', ...openInApisix },
+        ),
+      ),
+      auth: Type.Optional(
+        Type.Object(
+          {
+            username: Type.String({ minLength: 1, description: 'User.' }),
+            password: Type.String({ minLength: 1, description: 'Password.', 'x-secret': true }),
+          },
+          { description: 'HTTP Basic credentials.', ...openInApisix },
+        ),
+      ),
+      headers: Type.Optional(
+        Type.Record(Type.String(), Type.String({ minLength: 1, 'x-secret': true }), {
+          minProperties: 1,
+          propertyNames: { pattern: '^[^:]+$' },
+          description: 'Further fields of requests.',
+        }),
+      ),
+      timeout: Type.Integer({ minimum: 1, default: 10, description: 'Seconds that the server may take.' }),
+      ssl_verify: Type.Boolean({
+        default: true,
+        description: 'Whether the certificate of the server is verified.',
+      }),
+      ...formatFields,
+      ...bodyFields,
+      ...batchFields('elasticsearch-logger'),
+    },
+    {
+      oneOf: [{ required: ['endpoint_addr', 'field'] }, { required: ['endpoint_addrs', 'field'] }],
+      ...openInApisix,
+    },
+  ),
+  metadata: loggerMetadata,
+  validate: (config) =>
+    addressFinding({
+      endpoint_addr: config.endpoint_addr,
+      ...placed('endpoint_addrs', config.endpoint_addrs),
+    }) ?? expressionFindings(config),
+  create(config, host) {
+    const { auth, timeout, ssl_verify: verify } = config
+    const addresses = config.endpoint_addrs ?? [config.endpoint_addr!]
+    const sink = new HttpSink({ timeout: timeout * 1000, verify, accepts: (status) => status === 200 })
+    const index = indexName(
+      config.field!.index,
+      (text) => host.template(text),
+      () => host.now(),
+    )
+    const credentials = {
+      ...(auth !== undefined && {
+        authorization: `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString('base64')}`,
+      }),
+      ...config.headers,
+    }
+    let typed: boolean | undefined
+
+    async function wantsType(server: string): Promise<boolean> {
+      const answer = JSON.parse(await sink.get(new URL(server), credentials)) as {
+        version?: { number?: unknown }
+      }
+      return /^[56]\./.test(String(answer.version?.number))
+    }
+
+    return batchedLogger<Row>(
+      config,
+      host,
+      {
+        entry: (exchange, entries) => ({
+          index: index(exchange),
+          line: JSON.stringify(entries.read(exchange)),
+        }),
+        async send(rows) {
+          const server = addresses[Math.floor(Math.random() * addresses.length)]!
+          typed ??= await wantsType(server).catch(() => undefined)
+          let body = ''
+          for (const row of rows) {
+            const action = { index: { _index: row.index, ...(typed && { _type: '_doc' }) } }
+            body += `${JSON.stringify(action)}\n${row.line}\n`
+          }
+          const headers = {
+            'content-type': 'application/x-ndjson',
+            accept: 'application/vnd.elasticsearch+json',
+            ...credentials,
+          }
+          await sink.post(new URL(`${server}/_bulk`), headers, body)
+        },
+      },
+      ({ line }) => line.length,
+    )
+  },
+})

@@ -1,0 +1,22 @@
+/** What policies share that tell others about exchanges: entries, batches on their way, and where they go. */
+export { type Batches, BatchProcessor, type BatchSettings, PartlyDelivered } from './batch-processor.ts'
+export { LogEntries, type LogEntry, type Read } from './entry.ts'
+export {
+  addressFinding,
+  batchFields,
+  bodyFields,
+  expressionFindings,
+  formatFields,
+  loggerMetadata,
+  openObject,
+  placed,
+  webAddress,
+} from './fields.ts'
+export { HttpSink, type HttpSinkOptions } from './http-sink.ts'
+export { jsonString } from './json-string.ts'
+export { batchedLogger } from './logger.ts'
+export { hostName as syslogHost, syslogLine } from './syslog-line.ts'
+export { TcpSink, type TcpSinkOptions } from './tcp-sink.ts'
+export { textOfBytes } from './text-of-bytes.ts'
+export { timestamp } from './timestamp.ts'
+export { UdpSink } from './udp-sink.ts'
