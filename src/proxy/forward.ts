@@ -24,7 +24,7 @@ import type { Binding, Timeouts } from './runtime.ts'
 import { serverNameOf } from './tls/upstream-tls.ts'
 import type { AttemptEnd, UpstreamFault } from './upstream/attempt.ts'
 import type { Breaker } from './upstream/breaker.ts'
-import type { Endpoint } from './upstream/endpoint.ts'
+import { type Endpoint, hostPort } from './upstream/endpoint.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
 /** What is left of an answer that nobody wants is read and forgotten up to that many bytes, so that its connection can be kept. */
@@ -91,6 +91,8 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   private tried: Set<Endpoint<UpstreamConnection>> | null = null
   /** Addresses and statuses of the attempts that failed, as nginx lists them. */
   private failedAt = ''
+  /** Of the last attempt; empty: there was none to connect to. */
+  private peerAddress = ''
   private failures = ''
   /** The head of the current attempt is on its way, so that body bytes may follow. */
   private ready = false
@@ -139,7 +141,12 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   }
 
   get addresses(): string {
-    return this.failedAt === '' ? this.address : `${this.failedAt}, ${this.address}`
+    return this.failedAt === '' ? this.peer : `${this.failedAt}, ${this.peer}`
+  }
+
+  /** The address of the last attempt as nginx tells it: what a name resolved to, where it did. */
+  private get peer(): string {
+    return this.peerAddress === '' ? this.address : hostPort(this.peerAddress, this.port)
   }
 
   get statuses(): string {
@@ -160,7 +167,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   }
 
   get ip(): string {
-    return this.connection?.address ?? this.host
+    return this.peerAddress === '' ? this.host : this.peerAddress
   }
 
   start(): void {
@@ -329,8 +336,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       this.end(this.noneLeft())
       return
     }
-    if (this.endpoint !== null)
-      this.failedAt = this.failedAt === '' ? this.address : `${this.failedAt}, ${this.address}`
+    if (this.endpoint !== null) this.failedAt = this.addresses
     this.try(endpoint, fresh)
   }
 
@@ -357,6 +363,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     if (pooled !== undefined) {
       this.reused = true
       this.connection = pooled
+      this.peerAddress = pooled.address
       this.engine.counts.add(engineCounter.upstream_reuses, 1)
       pooled.use(this)
       this.sendRequest()
@@ -364,6 +371,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     }
     this.reused = false
     const address = endpoint.address()
+    this.peerAddress = address ?? ''
     const problem = endpoint.tls?.prepare() ?? null
     if (address === undefined || problem !== null) {
       this.connection = null

@@ -18,7 +18,7 @@ export interface LineDestination {
 export interface LineSinkOptions {
   /** Bytes that are written at once rather than after `flushMs`. */
   batchSize?: number
-  /** Longest time a line waits for others. */
+  /** Longest time a line waits for others; 0: for those of the same turn of the event loop. */
   flushMs?: number
   /** Bytes that may wait while the destination is busy; further lines are dropped and counted. */
   queueSize?: number
@@ -44,6 +44,7 @@ export class LineSink {
   #waiting = 0
   #spare: Buffer | undefined
   #timer: NodeJS.Timeout | undefined
+  #soon: NodeJS.Immediate | undefined
   /** A batch is being written, and the next one follows by itself. */
   #busy = false
   /** Everything that uses the destination, one after the other. Never rejects. */
@@ -82,7 +83,8 @@ export class LineSink {
       this.#waiting += bytes.length
     } else this.#append(line, count)
     if (this.#waiting >= this.#batchSize) this.#begin()
-    else this.#timer ??= setTimeout(() => this.#due(), this.#flushMs)
+    else if (this.#flushMs > 0) this.#timer ??= setTimeout(() => this.#due(), this.#flushMs)
+    else this.#soon ??= setImmediate(() => this.#due())
   }
 
   /** Everything written so far has reached the destination, or was dropped. */
@@ -126,6 +128,7 @@ export class LineSink {
 
   #due(): void {
     this.#timer = undefined
+    this.#soon = undefined
     this.#begin()
   }
 
@@ -136,14 +139,16 @@ export class LineSink {
       await this.#writeWaiting()
       this.#busy = false
       // What came meanwhile waits for its own batch to fill or its own time, else each write would carry a few lines.
-      const due = this.#waiting > 0 && this.#timer === undefined
+      const due = this.#waiting > 0 && this.#timer === undefined && this.#soon === undefined
       if (due || this.#waiting >= this.#batchSize) this.#begin()
     })
   }
 
   async #writeWaiting(): Promise<void> {
     clearTimeout(this.#timer)
+    clearImmediate(this.#soon)
     this.#timer = undefined
+    this.#soon = undefined
     this.#seal()
     this.#waiting = 0
     for (const { bytes, lines } of this.#full.splice(0)) {
@@ -185,6 +190,12 @@ export class FileDestination implements LineDestination {
 
   constructor(path: string) {
     this.#path = path
+  }
+
+  /** Before the first line: what it costs is not waited for then. A failure shows when a line is written. */
+  prepare(): void {
+    this.#file ??= this.#open()
+    this.#file.catch(() => {})
   }
 
   async write(lines: Buffer): Promise<void> {

@@ -48,10 +48,16 @@ export class LineSinks {
       ['sink'],
     )
     const slot = dropped.slot([label])
-    return new LineSink(target.type === 'stdout' ? stdout : new FileDestination(target.path), {
+    return new LineSink(target.type === 'stdout' ? stdout : fileOf(target), {
       onDrop: (lines) => dropped.add(slot, lines),
       onError: (err) => log.error({ err, sink: label }, 'log lines cannot be written'),
       ...(target.type === 'file' && target.soon === true && { flushMs: 0 }),
     })
   }
+}
+
+function fileOf({ path, soon = false }: LineTarget & { type: 'file' }): FileDestination {
+  const file = new FileDestination(path)
+  if (soon) file.prepare()
+  return file
 }

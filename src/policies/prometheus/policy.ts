@@ -88,7 +88,7 @@ export default definePolicy({
     function seriesOf(exchange: Exchange): Series {
       const { binding, consumer, upstream } = exchange
       const caller = consumer?.username ?? ''
-      const node = upstream?.host ?? ''
+      const node = upstream?.ip ?? ''
       let leaf = (binding ? branchOf(binding) : known).child(caller).child(node)
       if (extra.isUsed) for (const value of extra.read(exchange)) leaf = leaf.child(value)
       if (leaf.series) return leaf.series

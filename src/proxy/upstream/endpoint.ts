@@ -239,7 +239,7 @@ export function endpointLabel({ host, port }: { host: string; port: number }): s
   return hostPort(host, port)
 }
 
-function hostPort(host: string, port: number): string {
+export function hostPort(host: string, port: number): string {
   return `${bracketed(host)}:${port}`
 }
 
