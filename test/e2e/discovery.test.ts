@@ -7,7 +7,7 @@ import { startDnsServer, type Zone } from '../harness/dns-server.ts'
 import { startGateway } from '../harness/gateway.ts'
 import { slice, startKubernetes } from '../harness/kubernetes-server.ts'
 import { nacosInstance, startNacos } from '../harness/nacos-server.ts'
-import { startOrigin } from '../harness/named-origin.ts'
+import { startOrigin } from '../harness/origins.ts'
 
 /** A registry that says what a test wants it to. */
 interface FakeRegistry {

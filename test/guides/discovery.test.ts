@@ -7,7 +7,7 @@ import { startDnsServer } from '../harness/dns-server.ts'
 import { freePort, startGateway } from '../harness/gateway.ts'
 import { slice, startKubernetes } from '../harness/kubernetes-server.ts'
 import { nacosInstance, startNacos } from '../harness/nacos-server.ts'
-import { startOrigin } from '../harness/named-origin.ts'
+import { startOrigin } from '../harness/origins.ts'
 
 const guide = await readFile(new URL('../../docs/guides/discovery.md', import.meta.url), 'utf8')
 const configurations = [...guide.matchAll(/```yaml\n(.*?)```/gs)].map((match) => match[1]!)

@@ -1,11 +1,7 @@
 /** A Consul agent as far as `/v1/health/service/:service` goes, with blocking queries. */
 import { once } from 'node:events'
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-
-interface Closer {
-  after(close: () => void): void
-}
+import { type Closer, listening } from './listening-server.ts'
 
 /** As Consul has it: a node and what runs there. */
 export type HealthEntry = Record<string, unknown>
@@ -59,17 +55,7 @@ export async function startConsul(t: Closer, { token }: { token?: string } = {})
       waiting.delete(waiter)
     })
   })
-  const listen = async (port = 0) => {
-    server.listen(port, '127.0.0.1')
-    await once(server, 'listening')
-    return (server.address() as AddressInfo).port
-  }
-  const port = await listen()
-  const stop = () => {
-    server.closeAllConnections()
-    server.close()
-  }
-  t.after(stop)
+  const { port, stop, restart } = await listening(t, server)
   const wakeAll = () => {
     for (const waiter of [...waiting]) waiter.answer()
   }
@@ -105,7 +91,7 @@ export async function startConsul(t: Closer, { token }: { token?: string } = {})
       while (asked.length < count) await once(arrivals, 'request')
     },
     stop,
-    restart: () => listen(port),
+    restart,
   }
 }
 

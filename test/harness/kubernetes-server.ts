@@ -2,11 +2,7 @@
 import { once } from 'node:events'
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import https from 'node:https'
-import type { AddressInfo } from 'node:net'
-
-interface Closer {
-  after(close: () => void): void
-}
+import { type Closer, listening } from './listening-server.ts'
 
 interface KubernetesObject {
   metadata: { name: string; namespace: string; labels?: Record<string, string>; resourceVersion?: string }
@@ -119,17 +115,7 @@ export async function startKubernetes(t: Closer, { token, tls, pageSize = 500 }:
   }
 
   const server = tls === undefined ? http.createServer(handler) : https.createServer(tls, handler)
-  const listen = async (port = 0) => {
-    server.listen(port, '127.0.0.1')
-    await once(server, 'listening')
-    return (server.address() as AddressInfo).port
-  }
-  const port = await listen()
-  const stop = () => {
-    server.closeAllConnections()
-    server.close()
-  }
-  t.after(stop)
+  const { port, stop, restart } = await listening(t, server)
 
   const put = (kind: string, object: KubernetesObject) => {
     const objects = kinds.get(kind)!
@@ -190,7 +176,7 @@ export async function startKubernetes(t: Closer, { token, tls, pageSize = 500 }:
       while (asked.length < count) await once(arrivals, 'request')
     },
     stop,
-    restart: () => listen(port),
+    restart,
   }
 }
 

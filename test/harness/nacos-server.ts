@@ -1,12 +1,8 @@
 /** A Nacos server as far as instances of services go, in the three versions of its open API, with logins. */
 import { once } from 'node:events'
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-
-interface Closer {
-  after(close: () => void): void
-}
+import { type Closer, listening } from './listening-server.ts'
 
 export interface NacosOptions {
   version?: 'v1' | 'v2' | 'v3'
@@ -95,17 +91,7 @@ export async function startNacos(t: Closer, { version = 'v1', user, tokenTtl = 1
   }
   const refuse = (response: ServerResponse) => json(response, 403, { status: 403, error: 'Forbidden' })
 
-  const listen = async (port = 0) => {
-    server.listen(port, '127.0.0.1')
-    await once(server, 'listening')
-    return (server.address() as AddressInfo).port
-  }
-  const port = await listen()
-  const stop = () => {
-    server.closeAllConnections()
-    server.close()
-  }
-  t.after(stop)
+  const { port, stop, restart } = await listening(t, server)
   return {
     port,
     url: `http://127.0.0.1:${port}`,
@@ -133,7 +119,7 @@ export async function startNacos(t: Closer, { version = 'v1', user, tokenTtl = 1
       while (asked.length < count) await once(arrivals, 'request')
     },
     stop,
-    restart: () => listen(port),
+    restart,
   }
 }
 

@@ -2,8 +2,8 @@ import {
   type CircuitRule,
   definePolicy,
   type Exchange,
+  fieldNamesFinding,
   headerName,
-  InvalidHeaderError,
   openInApisix,
   type PolicyHost,
   Type,
@@ -81,15 +81,10 @@ export default definePolicy({
     openInApisix,
   ),
   validate({ break_response_headers: fields = [] }) {
-    try {
-      for (const { key } of fields) {
-        if (headerName(key).isReserved) return `break_response_headers: ${key} is the gateway’s own to write`
-      }
-    } catch (error) {
-      if (error instanceof InvalidHeaderError) return error.message
-      throw error
-    }
-    return undefined
+    return fieldNamesFinding(
+      fields.map(({ key }) => key),
+      'break_response_headers',
+    )
   },
   create({ unhealthy, healthy, max_breaker_sec: longest, ...answer }, host) {
     const { failures } = unhealthy

@@ -37,6 +37,7 @@ export {
 } from './calls.ts'
 export { conditionFinding } from './condition.ts'
 export type { FoundCredential } from './credentials.ts'
+export { fieldNamesFinding, operationsOf } from './field-operations.ts'
 export { anonymousConsumer, inlineUpstream, openInApisix, realm, upstreamId } from './fields.ts'
 export { headerNameProblem } from './header-name-problem.ts'
 export type {

@@ -9,7 +9,7 @@ import {
 type Value = string | number
 type Values = Readonly<Record<string, Value | readonly Value[]>>
 
-/** What is done to the fields of a request. Without one of these words, a map sets the fields that it names. */
+/** What is done to the fields of a request. */
 export interface HeaderOperations {
   add?: Values
   set?: Values
@@ -21,11 +21,6 @@ export type Captures = readonly (string | undefined)[] | null
 interface Operation {
   readonly name: HeaderName
   readonly values: readonly ((exchange: Exchange, captures: Captures) => string)[]
-}
-
-export function operationsOf(headers: Readonly<Record<string, unknown>>): HeaderOperations {
-  const structured = ['add', 'set', 'remove'].some((word) => typeof headers[word] === 'object')
-  return structured ? (headers as HeaderOperations) : { set: headers as Values }
 }
 
 /** Adds, then sets, then removes, as APISIX does. */

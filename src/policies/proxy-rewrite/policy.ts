@@ -2,14 +2,14 @@ import {
   compileSubstitution,
   definePolicy,
   type Exchange,
-  headerName,
-  InvalidHeaderError,
+  fieldNamesFinding,
   openInApisix,
+  operationsOf,
   type PolicyHost,
   type Substitution,
   Type,
 } from '../kit/index.ts'
-import { type Captures, compileHeaders, operationsOf } from './headers.ts'
+import { type Captures, compileHeaders, type HeaderOperations } from './headers.ts'
 import { escapePath, escapeQuery } from './uri.ts'
 
 const methods = [
@@ -117,7 +117,7 @@ export default definePolicy({
   },
   create(config, host) {
     const target = compileTarget(config, host)
-    const headers = config.headers && compileHeaders(operationsOf(config.headers), host)
+    const headers = config.headers && compileHeaders(operationsOf<HeaderOperations>(config.headers), host)
     return {
       request(exchange) {
         const { request } = exchange
@@ -131,21 +131,14 @@ export default definePolicy({
 })
 
 function headersFinding(headers: Readonly<Record<string, unknown>>): string | undefined {
-  const { add = {}, set = {}, remove = [] } = operationsOf(headers)
-  try {
-    for (const name of [...Object.keys(add), ...Object.keys(set), ...remove]) {
-      if (name === '') return 'invalid field length in header'
-      const { isReserved, lower, text } = headerName(name)
-      if (isReserved && lower !== 'host') return `headers: ${text} is the gateway’s own to write`
-    }
-    for (const one of [...Object.values(add), ...Object.values(set)].flat()) {
-      if (/[^\x20-\x7e]/.test(String(one))) return 'invalid value character in header'
-    }
-  } catch (error) {
-    if (error instanceof InvalidHeaderError) return 'invalid field character in header'
-    throw error
-  }
-  return undefined
+  const { add = {}, set = {}, remove = [] } = operationsOf<HeaderOperations>(headers)
+  const names = [...Object.keys(add), ...Object.keys(set), ...remove]
+  const finding = fieldNamesFinding(names, 'headers', ['host'])
+  if (finding !== undefined) return finding
+  const values = [...Object.values(add), ...Object.values(set)].flat()
+  return values.some((one) => /[^\x20-\x7e]/.test(String(one)))
+    ? 'invalid value character in header'
+    : undefined
 }
 
 interface TargetConfig {

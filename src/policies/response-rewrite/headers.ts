@@ -2,7 +2,7 @@ import { type Exchange, type HeaderName, headerName, type PolicyHost } from '../
 
 type Values = Readonly<Record<string, string | number>>
 
-/** What is done to the fields of an answer. Without one of these words, a map sets the fields that it names. */
+/** What is done to the fields of an answer. */
 export interface HeaderOperations {
   /** Lines: `Set-Cookie: a=b`. */
   add?: readonly string[]
@@ -11,11 +11,6 @@ export interface HeaderOperations {
 }
 
 type Field = readonly [name: HeaderName, value: (exchange: Exchange) => string]
-
-export function operationsOf(headers: Readonly<Record<string, unknown>>): HeaderOperations {
-  const structured = ['add', 'set', 'remove'].some((word) => typeof headers[word] === 'object')
-  return structured ? (headers as HeaderOperations) : { set: headers as Values }
-}
 
 /** Name and value of a line to add; undefined when it is none. */
 export function splitLine(line: string): readonly [name: string, value: string] | undefined {

@@ -5,14 +5,15 @@ import {
   compileSubstitution,
   conditionFinding,
   definePolicy,
+  fieldNamesFinding,
   headerName,
-  InvalidHeaderError,
   openInApisix,
+  operationsOf,
   type Substitution,
   Type,
   wholeBody,
 } from '../kit/index.ts'
-import { compileHeaders, operationsOf, splitLine } from './headers.ts'
+import { compileHeaders, type HeaderOperations, splitLine } from './headers.ts'
 
 const value = { oneOf: [{ type: 'string' }, { type: 'number' }] }
 const set = { type: 'object', minProperties: 1, patternProperties: { '^[^:]+$': value } }
@@ -117,7 +118,7 @@ export default definePolicy({
   },
   create(config, host) {
     const matches = config.vars && host.condition(config.vars)
-    const headers = config.headers && compileHeaders(operationsOf(config.headers), host)
+    const headers = config.headers && compileHeaders(operationsOf<HeaderOperations>(config.headers), host)
     const body =
       config.body === undefined ? undefined : Buffer.from(config.body, config.body_base64 ? 'base64' : 'utf8')
     const filters = config.filters?.map((filter) => {
@@ -170,20 +171,11 @@ function isBase64(text: string): boolean {
 }
 
 function headersFinding(headers: Readonly<Record<string, unknown>>): string | undefined {
-  const { add = [], set: replaced = {}, remove = [] } = operationsOf(headers)
+  const { add = [], set: replaced = {}, remove = [] } = operationsOf<HeaderOperations>(headers)
   const lines = add.map((line) => splitLine(line)?.[0])
   if (lines.includes(undefined)) return 'headers.add: every line is `Name: value`'
   for (const one of Object.values(replaced) as unknown[]) {
     if (typeof one !== 'string' && typeof one !== 'number') return 'invalid type as header value'
   }
-  try {
-    for (const name of [...lines, ...Object.keys(replaced), ...remove] as string[]) {
-      if (name === '') return 'invalid field length in header'
-      if (headerName(name).isReserved) return `headers: ${name} is the gateway’s own to write`
-    }
-  } catch (error) {
-    if (error instanceof InvalidHeaderError) return 'invalid field character in header'
-    throw error
-  }
-  return undefined
+  return fieldNamesFinding([...(lines as string[]), ...Object.keys(replaced), ...remove])
 }
