@@ -47,6 +47,7 @@ const names = [
   'message-logging',
   'mocking',
   'multi-auth',
+  'oauth2-introspection',
   'opa',
   'openid-connect',
   'prometheus',
