@@ -58,7 +58,7 @@ export default definePolicy({
     'The first rule that matches decides; where none does, the request goes to the upstream of its route. Turns are ' +
     'smooth, and all threads take the same ones. When a rule names an upstream that there is not, the answer is 500.' +
     '\n\nUnlike in APISIX, an upstream that is written in place can do what every other can: `checks`, `retries` and ' +
-    '`keepalive_pool` count too.',
+    '`keepalive_pool` count too.\n\n[Split traffic](../guides/split-traffic.md) has examples.',
   // In the second pass, since APISIX runs it when it knows the consumer.
   stage: 'limit',
   priority: 966,
