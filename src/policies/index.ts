@@ -21,6 +21,7 @@ const names = [
   'consumer-restriction',
   'cors',
   'csrf',
+  'data-mask',
   'datadog',
   'degraphql',
   'echo',

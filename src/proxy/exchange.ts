@@ -89,6 +89,10 @@ export interface ExchangeRequest {
   readBody(limit: number): Promise<string | null>
   /** Changes the body that the upstream gets, after `readBody` gave the whole of it. One character a byte. @throws Error */
   setBody(body: string): void
+  /** For `observe`: those who observe later are told this in place of the query and of the body; one character a byte. */
+  conceal(query: string | null, body: string | null): void
+  /** The body that is to be told of; null: the one that came. */
+  readonly concealedBody: string | null
   /**
    * Changes the path that the upstream gets, percent-encoded and from the root; the query stays. Routing, logs and other
    * policies go on with the path that the client asked for. @throws InvalidTargetError

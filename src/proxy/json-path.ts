@@ -26,34 +26,53 @@ function withDescendants(values: readonly unknown[]): unknown[] {
   return all
 }
 
-function select(value: unknown, selector: Selector, out: unknown[]): void {
-  if (!isContainer(value)) return
-  switch (selector.kind) {
-    case 'all':
-      for (const child of Object.values(value)) out.push(child)
-      break
-    case 'name':
-      if (!Array.isArray(value) && Object.hasOwn(value, selector.name)) out.push(value[selector.name])
-      break
-    case 'index':
-      if (Array.isArray(value)) pushAt(value, selector.index, out)
-      break
-    case 'slice': {
-      if (!Array.isArray(value)) break
-      const { from, to, step } = selector
-      const end = placeIn(value, to ?? value.length)
-      for (let i = placeIn(value, from); i < end; i += step) out.push(value[i])
-      break
-    }
-    case 'filter':
-      for (const child of Object.values(value)) if (holds(child, selector.filter)) out.push(child)
-      break
-  }
+/** A member of a list or of a map. */
+export interface JsonPlace {
+  readonly holder: Record<string | number, unknown>
+  readonly key: string | number
 }
 
-function pushAt(list: readonly unknown[], index: number, out: unknown[]): void {
-  const at = index < 0 ? list.length + index : index
-  if (at >= 0 && at < list.length) out.push(list[at])
+/** Where the values stand that a path leads to, in the order of the document; not the root itself. */
+export function jsonPlaces(root: unknown, steps: readonly PathStep[]): JsonPlace[] {
+  const last = steps.at(-1)
+  if (last === undefined) return []
+  const before = queryJson(root, steps.slice(0, -1))
+  const places: JsonPlace[] = []
+  for (const holder of last.deep ? withDescendants(before) : before) {
+    if (!isContainer(holder)) continue
+    for (const selector of last.selectors)
+      for (const key of keysOf(holder, selector)) places.push({ holder, key })
+  }
+  return places
+}
+
+function select(value: unknown, selector: Selector, out: unknown[]): void {
+  if (!isContainer(value)) return
+  for (const key of keysOf(value, selector)) out.push(value[key])
+}
+
+function keysOf(value: Record<string | number, unknown>, selector: Selector): (string | number)[] {
+  switch (selector.kind) {
+    case 'all':
+      return Object.keys(value)
+    case 'name':
+      return !Array.isArray(value) && Object.hasOwn(value, selector.name) ? [selector.name] : []
+    case 'index': {
+      if (!Array.isArray(value)) return []
+      const at = selector.index < 0 ? value.length + selector.index : selector.index
+      return at >= 0 && at < value.length ? [at] : []
+    }
+    case 'slice': {
+      if (!Array.isArray(value)) return []
+      const { from, to, step } = selector
+      const keys: number[] = []
+      const end = placeIn(value, to ?? value.length)
+      for (let i = placeIn(value, from); i < end; i += step) keys.push(i)
+      return keys
+    }
+    case 'filter':
+      return Object.keys(value).filter((key) => holds(value[key], selector.filter))
+  }
 }
 
 function placeIn(list: readonly unknown[], index: number): number {

@@ -1,9 +1,15 @@
 /** Policies that read or change bodies, or copy requests, through the wire. */
 import assert from 'node:assert/strict'
-import { suite, test } from 'node:test'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { after, suite, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { request } from 'undici'
 import { policyGateway } from '../harness/policy-gateway.ts'
+
+const log = join(mkdtempSync(join(tmpdir(), 'sluice-bodies-')), 'log')
+after(() => rmSync(dirname(log), { recursive: true }))
 
 const page = '<p>hello</p>'.repeat(10_000)
 
@@ -15,6 +21,7 @@ routes:
   - { id: rewritten, uri: /rewritten, upstream_id: u, plugins: { gzip: { types: "*" }, response-rewrite: { body: "${'new '.repeat(20)}" } } }
   - { id: valid, uri: /valid, upstream_id: u, plugins: { request-validation: { body_schema: { type: object, required: [name], properties: { name: { type: string } } }, max_req_body_size: 100 } } }
   - { id: graphql, uri: /person, upstream_id: u, plugins: { degraphql: { query: "query ($name: String) { person(name: $name) { id } }", variables: [name] } } }
+  - { id: masked, uri: /masked, upstream_id: u, plugins: { data-mask: { request: [{ type: header, name: x-card, action: regex, regex: "\\\\d+$", value: "****" }, { type: body, body_format: json, name: "$.pin", action: remove }] }, file-logger: { path: ${log}, include_req_body: true } } }
   - { id: mirror, uri: /mirrored, upstream_id: u, plugins: { proxy-mirror: { host: "http://127.0.0.1:${upstreamPort}", path: /copy } } }
 `,
   ({ target }, response) => {
@@ -51,6 +58,19 @@ suite('gzip', () => {
     })
     assert.match(gunzipSync(Buffer.from(await answered.body.arrayBuffer())).toString(), /^(new ){20}$/)
   })
+})
+
+test('data-mask: the upstream gets all, and the log what is left', async () => {
+  const { seen } = await send('/masked', {
+    method: 'POST',
+    headers: { 'x-card': '1234-5678' },
+    body: '{"pin":"4711","a":1}',
+  })
+  assert.deepEqual([seen?.headers['x-card'], seen?.body.toString()], ['1234-5678', '{"pin":"4711","a":1}'])
+  const text = await logged()
+  assert.equal(JSON.parse(text).request.headers['x-card'], '1234-****')
+  assert.equal(JSON.parse(text).request.body, '{"a":1}')
+  assert.doesNotMatch(text, /4711|5678/)
 })
 
 test('brotli: a compressed answer', async () => {
@@ -93,3 +113,11 @@ test('proxy-mirror: the copy arrives beside the request', async () => {
   while (copy() === undefined) await new Promise((resolve) => setImmediate(resolve))
   assert.deepEqual([copy()!.method, copy()!.body.toString()], ['POST', 'hello'])
 })
+
+/** What the gateway wrote to its log, once it has. */
+async function logged(): Promise<string> {
+  while (!existsSync(log) || !readFileSync(log, 'utf8').endsWith('\n')) {
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  return readFileSync(log, 'utf8')
+}

@@ -62,7 +62,7 @@ export type {
   Presence,
   PublicApi,
 } from './host.ts'
-export { compileJsonPath, type JsonQuery } from './json-path.ts'
+export { compileJsonPath, compileJsonPlaces, type JsonQuery } from './json-path.ts'
 export { isTimely, type TimeClaim } from './jwt/claims.ts'
 export { type FoundKey, KeySet, readKeySet } from './jwt/key-set.ts'
 export { readToken, type Token } from './jwt/token.ts'

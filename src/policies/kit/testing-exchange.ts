@@ -257,7 +257,7 @@ export class FakeExchange implements Exchange {
 
 class FakeRequestView implements ExchangeRequest {
   readonly method: string
-  readonly target: string
+  target: string
   readonly path: string
   query: string
   readonly host: string
@@ -271,6 +271,7 @@ class FakeRequestView implements ExchangeRequest {
   newMethod = ''
   newHost = ''
   newBody: string | undefined
+  concealedBody: string | null = null
 
   get rewritten(): string {
     return `${this.newMethod}${this.newHost}${this.newPath}`
@@ -300,6 +301,14 @@ class FakeRequestView implements ExchangeRequest {
 
   setBody(body: string): void {
     this.newBody = body
+  }
+
+  conceal(query: string | null, body: string | null): void {
+    if (query !== null) {
+      this.query = query
+      this.target = query === '' ? this.path : `${this.path}?${query}`
+    }
+    this.concealedBody = body ?? this.concealedBody
   }
 
   heldBody(limit: number): string | null {

@@ -67,7 +67,7 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   client: ClientInfo
   readonly head: Head
   readonly method: string
-  readonly target: string
+  target: string
   readonly contentLength: number
   readonly version: string
   path = ''
@@ -85,6 +85,7 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   chosenUpstream = ''
   /** What takes the place of the body; null: nothing does. */
   newBody: string | null = null
+  concealedBody: string | null = null
   /** The authority of an absolute-form target, which replaces the Host field; else empty. */
   authority = ''
   /** The client asked for a WebSocket and its route allows one. */
@@ -181,6 +182,19 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
     if (this.contentLength === 0) return ''
     this.held ??= new HeldBody(this.contentLength)
     return this.held.ask(limit)
+  }
+
+  conceal(query: string | null, body: string | null): void {
+    if (query !== null) {
+      this.query = query
+      const mark = this.target.indexOf('?')
+      const path = mark === -1 ? this.target : this.target.slice(0, mark)
+      this.target = query === '' ? path : `${path}?${query}`
+    }
+    if (body !== null) {
+      this.concealedBody = body
+      this.newBody = body
+    }
   }
 
   setPath(path: string): void {

@@ -160,7 +160,7 @@ export class LogEntries {
         headers,
         querystring,
         size: request.headBytes + request.bodyBytes,
-        ...(requestBody?.wanted && { body: requestBody.bytes.toString() }),
+        ...(requestBody?.wanted && { body: this.#requestText(exchange) }),
       },
       response: {
         status: response.status,
@@ -199,7 +199,7 @@ export class LogEntries {
     }
     if (typeof value !== 'string' || !value.startsWith('$')) return () => value
     const name = value.slice(1)
-    if (name === 'request_body') return (exchange) => textOf(this.#bodies.get(exchange)?.request)
+    if (name === 'request_body') return (exchange) => this.#requestText(exchange)
     if (name === 'resp_body') {
       return (exchange) => {
         const body = this.#bodies.get(exchange)?.response
@@ -211,6 +211,16 @@ export class LogEntries {
       const found = variable(exchange)
       return found === undefined ? undefined : textOfBytes(found)
     }
+  }
+
+  /** What a policy wants to be told of the body goes before the body itself. */
+  #requestText(exchange: Exchange): string | undefined {
+    const body = this.#bodies.get(exchange)?.request
+    if (!body?.wanted) return undefined
+    const { concealedBody } = exchange.request
+    return concealedBody === null
+      ? body.bytes.toString()
+      : textOfBytes(concealedBody.slice(0, this.#requestLimit))
   }
 
   #bodiesOf(exchange: Exchange): Bodies {
@@ -239,10 +249,6 @@ function names(format: unknown, variable: string): boolean {
   if (format === `$${variable}`) return true
   if (typeof format !== 'object' || format === null) return false
   return Object.values(format).some((value) => names(value, variable))
-}
-
-function textOf(body: Excerpt | undefined): string | undefined {
-  return body?.wanted ? body.bytes.toString() : undefined
 }
 
 function requestFacts({ request }: Exchange): { headers: LogEntry; querystring: LogEntry; uri: string } {
