@@ -83,6 +83,14 @@ suite('settings', () => {
         allow: ['127.0.0.0/8', '::1'],
         cors: true,
       },
+      cache: {
+        ttl: 10_000,
+        zones: [
+          { name: 'disk_cache_one', size: 1024 ** 3, path: '/tmp/disk_cache_one', levels: [1, 2] },
+          { name: 'disk_cache_two', size: 1024 ** 3, path: '/tmp/disk_cache_two', levels: [1, 2] },
+          { name: 'memory_cache', size: 50 * 1024 ** 2, levels: [1, 2] },
+        ],
+      },
       data_dir: existsSync('/var/lib/sluice') ? '/var/lib/sluice' : '.sluice',
       log: { level: 'info' },
     })
