@@ -127,6 +127,7 @@ class DataThread {
       prometheus: settings.prometheus,
       publicApi: (path) => this.#publicApis.get(path),
       calls: (binding, options) => calls.open(binding, options),
+      mayAsk: true,
       batches: this.#batches,
       gateway: { hostname: hostname(), version },
       lines: (target) => this.#sinks.open(target),

@@ -22,6 +22,7 @@ export function dryServices(services: PolicyServices): PolicyServices {
     calls: () => ({
       call: () => Promise.reject(new CallError('dry_run', 'no other service is asked to explain a request')),
     }),
+    mayAsk: false,
     batches: { open: () => ({ push() {} }) as never },
     lines: () => ({ write() {} }),
     log: { debug() {}, info() {}, warn() {}, error() {} },

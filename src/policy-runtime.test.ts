@@ -41,6 +41,7 @@ function services() {
     publicApi: unused,
     counterStore: unused,
     calls: unused,
+    mayAsk: true,
     cache: () => undefined,
     batches: { open: unused },
     gateway: { hostname: 'h', version: '1' },

@@ -42,6 +42,7 @@ export interface PolicyServices {
   readonly prometheus: PrometheusSettings
   publicApi(path: string): PublicApi | undefined
   calls(binding: PolicyBindingContext, options: CallOptions): CallClient
+  readonly mayAsk: boolean
   readonly batches: Pick<Batches, 'open'>
   readonly gateway: PolicyHost['gateway']
   lines(target: LineTarget): LineSink
@@ -135,6 +136,7 @@ function hostOf(
     prometheus: services.prometheus,
     publicApi: (path) => services.publicApi(path),
     calls: (options) => services.calls(binding, options),
+    mayAsk: services.mayAsk,
     batches: (settings, maxPending, send) => services.batches.open(policy.name, settings, maxPending, send),
     gateway: services.gateway,
     lines: (target) => services.lines(target),

@@ -40,6 +40,7 @@ const names = [
   'jwe-decrypt',
   'jwt-auth',
   'key-auth',
+  'ldap-auth',
   'limit-conn',
   'limit-count',
   'limit-req',

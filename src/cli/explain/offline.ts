@@ -62,6 +62,7 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
   const { prometheus } = plan.settings
   const upstreams = new Set(planUpstreams(plan).map(({ key }) => key))
   const services: PolicyServices = {
+    mayAsk: false,
     limiter: {
       key: (text) => limiter.key(text),
       acquire: (key, windows, cost, out) => limiter.acquire(key as LimitKey, windows, cost, out),

@@ -94,6 +94,8 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
   bind(policy: string, config: PluginConfig, part?: string): PolicyHandlers
   /** Calls to another service, over connections that belong to this binding. */
   calls(options: CallOptions): CallClient
+  /** Whether other services may be asked by other means than `calls`: not while a request is only explained. */
+  readonly mayAsk: boolean
   /** The port at which clients reach this gateway with https. */
   httpsPort(): number
   readonly log: PolicyLog

@@ -60,6 +60,8 @@ export interface BindOptions<Config, Metadata> {
   missingUpstreams?: readonly string[]
   /** Stands for every service that the policy calls. What it throws is what the policy gets. */
   service?: (call: Call) => FakeAnswer | Promise<FakeAnswer>
+  /** Default: true. */
+  mayAsk?: boolean
   /** Zones for stored answers; by default there is none. */
   cache?: PolicyHost['cache']
   /** Variables beside those that the fake exchange knows. */
@@ -189,6 +191,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     metrics,
     prometheus: prometheusSettings(options.prometheus ?? {}),
     publicApi: (path) => options.publicApis?.[path],
+    mayAsk: options.mayAsk ?? true,
     calls: () => ({
       async call(call) {
         calls.push(call)

@@ -1,0 +1,89 @@
+/** A real LDAP server (slapd of OpenLDAP) on a free port, with its entries in a folder of its own. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from './gateway.ts'
+
+// Servers live in /usr/sbin, which an ordinary user's PATH may lack.
+const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` }
+
+/** Why tests with it are skipped; false: it is there. */
+export const withoutLdap = isInstalled() ? false : 'slapd is not installed'
+
+function isInstalled(): boolean {
+  return env.PATH.split(':').some((folder) => existsSync(join(folder, 'slapd')))
+}
+
+const suffix = 'dc=example,dc=org'
+
+export class LdapServer {
+  readonly port: number
+  readonly #folder: string
+  readonly #child: ChildProcess
+
+  private constructor(port: number, folder: string, child: ChildProcess) {
+    this.port = port
+    this.#folder = folder
+    this.#child = child
+  }
+
+  /** @param users Passwords by the name of the user, as it stands in `cn=...,ou=users,dc=example,dc=org` */
+  static async start(users: Readonly<Record<string, string>>): Promise<LdapServer> {
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-slapd-'))
+    const config = join(folder, 'slapd.conf')
+    const lines = [
+      'include /etc/ldap/schema/core.schema',
+      'modulepath /usr/lib/ldap',
+      'moduleload back_mdb',
+      `pidfile ${folder}/slapd.pid`,
+      'database mdb',
+      `suffix "${suffix}"`,
+      `directory ${folder}`,
+      'maxsize 10485760',
+    ]
+    await writeFile(config, `${lines.join('\n')}\n`)
+    const entries = [
+      `dn: ${suffix}\nobjectClass: organization\nobjectClass: dcObject\no: example\n`,
+      `dn: ou=users,${suffix}\nobjectClass: organizationalUnit\n`,
+      ...Object.entries(users).map(
+        ([name, password]) =>
+          `dn:: ${base64(`cn=${name},ou=users,${suffix}`)}\nobjectClass: person\nsn: x\nuserPassword:: ${base64(password)}\n`,
+      ),
+    ]
+    await writeFile(join(folder, 'entries.ldif'), entries.join('\n'))
+    execFileSync('slapadd', ['-f', config, '-l', join(folder, 'entries.ldif')], { env, stdio: 'pipe' })
+    const port = await freePort()
+    const args = ['-f', config, '-h', `ldap://127.0.0.1:${port}`, '-d', '0']
+    const child = spawn('slapd', args, { env, stdio: 'ignore' })
+    while (!(await accepts(port))) {
+      if (child.exitCode !== null) throw new Error(`slapd ended with ${child.exitCode}`)
+      await sleep(10)
+    }
+    return new LdapServer(port, folder, child)
+  }
+
+  async stop(): Promise<void> {
+    const ended = once(this.#child, 'exit')
+    this.#child.kill()
+    await ended
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}
+
+const base64 = (text: string) => Buffer.from(text).toString('base64')
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ port, host: '127.0.0.1' })
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.on('error', () => resolve(false))
+  })
+}

@@ -1,0 +1,72 @@
+/** ldap-auth with a real LDAP server, through the wire. */
+import assert from 'node:assert/strict'
+import { after, before, suite, test } from 'node:test'
+import { freePort } from '../harness/gateway.ts'
+import { LdapServer, withoutLdap } from '../harness/ldap-server.ts'
+import { policyGateway } from '../harness/policy-gateway.ts'
+
+suite('ldap-auth', { skip: withoutLdap }, () => {
+  let directory: LdapServer
+  let nobody: number
+  before(async () => {
+    nobody = await freePort()
+    directory = await LdapServer.start({
+      user01: 'password1',
+      'comma\\,user': 'p:w ü',
+      stranger: 'password2',
+    })
+  })
+  after(() => directory?.stop())
+
+  const gateway = policyGateway(
+    () => `
+consumers:
+  - { username: one, plugins: { ldap-auth: { user_dn: "cn=user01,ou=users,dc=example,dc=org" } } }
+  - { username: two, plugins: { ldap-auth: { user_dn: "cn=comma\\\\,user,ou=users,dc=example,dc=org" } } }
+routes:
+  - { id: r, uri: /r, upstream_id: u, plugins: { ldap-auth: { base_dn: "ou=users,dc=example,dc=org", ldap_uri: "127.0.0.1:${directory.port}" } } }
+  - { id: hides, uri: /hides, upstream_id: u, plugins: { ldap-auth: { base_dn: "ou=users,dc=example,dc=org", ldap_uri: "ldap://127.0.0.1:${directory.port}", hide_credentials: true } } }
+  - { id: dead, uri: /dead, upstream_id: u, plugins: { ldap-auth: { base_dn: "ou=users,dc=example,dc=org", ldap_uri: "127.0.0.1:${nobody}" } } }
+`,
+  )
+  const send = (path: string, user: string, password: string) =>
+    gateway.send(path, {
+      headers: {
+        authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`,
+        'x-consumer-username': 'root',
+      },
+    })
+
+  test('a user whom the directory knows is the consumer of that name', async () => {
+    const { status, seen } = await send('/r', 'user01', 'password1')
+    assert.deepEqual([status, seen?.headers['x-consumer-username']], [200, 'one'])
+    assert.match(seen!.headers.authorization!, /^Basic /)
+    const odd = await send('/hides', 'comma,user', 'p:w ü')
+    assert.deepEqual([odd.status, odd.seen?.headers['x-consumer-username']], [200, 'two'])
+    assert.equal(odd.seen?.headers.authorization, undefined)
+  })
+
+  for (const [title, path, user, password] of [
+    ['a wrong password', '/r', 'user01', 'password2'],
+    ['an empty password', '/r', 'user01', ''],
+    ['an unknown user', '/r', 'user02', 'password1'],
+    ['no name', '/r', '', 'password1'],
+    ['a user who is no consumer', '/r', 'stranger', 'password2'],
+    ['a name that reaches for another', '/r', 'x,cn=user01', 'password1'],
+    ['a name with a second value', '/r', 'user01+sn=x', 'password1'],
+    ['a name with a space at its end', '/r', 'user01 ', 'password1'],
+    ['a name with NUL', '/r', 'user01\0', 'password1'],
+    ['a directory that is not there', '/dead', 'user01', 'password1'],
+  ] as const) {
+    test(`${title} reaches nobody`, async () => {
+      const { status, text, headers, seen } = await send(path, user, password)
+      assert.deepEqual([status, text, seen], [401, '{"message":"Invalid user authorization"}\n', undefined])
+      assert.equal(headers.get('www-authenticate'), 'Basic realm="ldap"')
+    })
+  }
+
+  test('passwords are not in the log', () => {
+    assert.match(gateway.output(), /did not let a user/)
+    assert.doesNotMatch(gateway.output(), /password[12]/)
+  })
+})
