@@ -49,6 +49,7 @@ const names = [
   'message-logging',
   'mocking',
   'multi-auth',
+  'oas-validator',
   'oauth2-introspection',
   'opa',
   'openid-connect',

@@ -11,6 +11,13 @@ import { policyGateway } from '../harness/policy-gateway.ts'
 const log = join(mkdtempSync(join(tmpdir(), 'sluice-bodies-')), 'log')
 after(() => rmSync(dirname(log), { recursive: true }))
 
+const content = { 'application/json': { schema: { type: 'object', required: ['name'] } } }
+const description = JSON.stringify({
+  openapi: '3.1.0',
+  servers: [{ url: '/described' }],
+  paths: { '/pets': { post: { requestBody: { required: true, content } } } },
+})
+
 const page = '<p>hello</p>'.repeat(10_000)
 
 const gateway = policyGateway(
@@ -22,6 +29,7 @@ routes:
   - { id: valid, uri: /valid, upstream_id: u, plugins: { request-validation: { body_schema: { type: object, required: [name], properties: { name: { type: string } } }, max_req_body_size: 100 } } }
   - { id: graphql, uri: /person, upstream_id: u, plugins: { degraphql: { query: "query ($name: String) { person(name: $name) { id } }", variables: [name] } } }
   - { id: masked, uri: /masked, upstream_id: u, plugins: { data-mask: { request: [{ type: header, name: x-card, action: regex, regex: "\\\\d+$", value: "****" }, { type: body, body_format: json, name: "$.pin", action: remove }] }, file-logger: { path: ${log}, include_req_body: true } } }
+  - { id: described, uri: /described/*, upstream_id: u, plugins: { oas-validator: { spec: ${JSON.stringify(description)} } } }
   - { id: mirror, uri: /mirrored, upstream_id: u, plugins: { proxy-mirror: { host: "http://127.0.0.1:${upstreamPort}", path: /copy } } }
 `,
   ({ target }, response) => {
@@ -71,6 +79,21 @@ test('data-mask: the upstream gets all, and the log what is left', async () => {
   assert.equal(JSON.parse(text).request.headers['x-card'], '1234-****')
   assert.equal(JSON.parse(text).request.body, '{"a":1}')
   assert.doesNotMatch(text, /4711|5678/)
+})
+
+suite('oas-validator', () => {
+  const post = (body: string) =>
+    send('/described/pets', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+
+  test('a request that fits reaches the upstream as it is', async () => {
+    assert.equal((await post('{ "name": "a" }')).seen?.body.toString(), '{ "name": "a" }')
+  })
+
+  test('the upstream does not see one that does not fit', async () => {
+    const { status, text, seen } = await post('{}')
+    assert.deepEqual([status, seen], [400, undefined])
+    assert.equal(text, '{"message":"failed to validate request. "}\n')
+  })
 })
 
 test('brotli: a compressed answer', async () => {

@@ -44,7 +44,14 @@ export function compileJsonSchema(schema: object): JsonSchema | { problem: strin
 }
 
 function validatorFor(draft: string) {
-  const options: Options = { strict: false, logger: false, formats, addUsedSchema: false }
+  // 1.13 is a multiple of 0.01, though not in binary.
+  const options: Options = {
+    strict: false,
+    logger: false,
+    formats,
+    addUsedSchema: false,
+    multipleOfPrecision: 9,
+  }
   if (draft.includes('2020-12')) return new Ajv2020.default(options)
   if (draft.includes('2019-09')) return new Ajv2019.default(options)
   return new Ajv.default(options)
