@@ -1,12 +1,15 @@
 /** Where a data thread comes together: the engine, the catalogue of policies, and what it shares with other threads. */
 import { hostname } from 'node:os'
+import { isDeepStrictEqual } from 'node:util'
 import { parentPort } from 'node:worker_threads'
 import type { PlanDelta } from './config/plan.ts'
+import type { PolicyModule } from './config/settings.ts'
 import { collectGarbage } from './garbage.ts'
 import { catalogue } from './policies/index.ts'
 import type { PublicApi } from './policies/kit/host.ts'
 import { CounterStores } from './policies/kit/limits/counter-stores.ts'
 import { Batches } from './policies/kit/logging/batch-processor.ts'
+import type { AnyPolicy } from './policies/kit/policy.ts'
 import { PolicyCalls } from './policy-calls.ts'
 import { dryServices } from './policy-dry-run.ts'
 import { PolicyResources } from './policy-resources.ts'
@@ -188,11 +191,14 @@ class DataThread {
   }
 
   /** In one go between two requests: all of it, or nothing. */
-  apply(delta: PlanDelta): void {
+  apply(delta: PlanDelta, policies?: ReadonlyMap<string, AnyPolicy>): void {
     const { version } = delta
+    const before = catalogue.others
+    if (policies !== undefined) catalogue.others = policies
     try {
-      this.#resources.change(delta, () => this.#worker.apply(delta))
+      this.#resources.change(delta, () => this.#worker.apply(delta, policies !== undefined))
     } catch (error) {
+      catalogue.others = before
       this.#post({ type: 'refused', version, message: (error as Error).message })
       return
     }
@@ -241,22 +247,61 @@ class DataThread {
 const port = parentPort!
 let thread: DataThread | undefined
 
-function begin(start: ThreadStart): DataThread {
+function begin(start: ThreadStart, policies?: ReadonlyMap<string, AnyPolicy>): DataThread {
   const begun = new DataThread(start, (message) => port.postMessage(message))
   for (const [host, addresses] of start.addresses) begun.setAddresses(host, addresses)
   for (const [service, nodes] of start.nodes) begun.setNodes(service, nodes)
   for (const slots of start.health) begun.setSlots(slots)
-  begun.apply(start.delta)
+  begun.apply(start.delta, policies)
   return begun
 }
 
-port.on('message', (message: ToDataThread) => {
+/** Of the policies that an operator wrote, in the plan in use. */
+let modules: readonly PolicyModule[] = []
+/** Messages behind one whose policies are being loaded; they are handled in their order. */
+let waiting: ToDataThread[] | undefined
+
+port.on('message', receive)
+
+function receive(message: ToDataThread): void {
+  if (waiting !== undefined) {
+    waiting.push(message)
+    return
+  }
+  const wanted = modulesOf(message)
+  if (wanted === undefined || isDeepStrictEqual(wanted, modules)) handle(message)
+  else void handleWithPolicies(message, wanted)
+}
+
+function modulesOf(message: ToDataThread): readonly PolicyModule[] | undefined {
+  if (message.type === 'start') return message.start.settings.policies
+  return message.type === 'plan' ? message.delta.settings?.policies : undefined
+}
+
+async function handleWithPolicies(message: ToDataThread, wanted: readonly PolicyModule[]): Promise<void> {
+  waiting = []
+  try {
+    const { loadPolicies } = await import('./policy-modules.ts')
+    handle(message, await loadPolicies(wanted))
+    modules = wanted
+  } catch (error) {
+    if (message.type !== 'plan') throw error
+    const reason = `a policy of gateway.policies does not load: ${(error as Error).message}`
+    port.postMessage({ type: 'refused', version: message.delta.version, message: reason })
+  } finally {
+    const behind = waiting
+    waiting = undefined
+    for (const next of behind) receive(next)
+  }
+}
+
+function handle(message: ToDataThread, policies?: ReadonlyMap<string, AnyPolicy>): void {
   switch (message.type) {
     case 'start':
-      thread = begin(message.start)
+      thread = begin(message.start, policies)
       break
     case 'plan':
-      thread?.apply(message.delta)
+      thread?.apply(message.delta, policies)
       break
     case 'health':
       thread?.setSlots(message.slots)
@@ -283,4 +328,4 @@ port.on('message', (message: ToDataThread) => {
       thread?.drain()
       break
   }
-})
+}

@@ -1,6 +1,6 @@
 /** Turns the catalogue into what the proxy runs: policies that are bound to the services of one data thread. */
 import { expressionVariables, parseExpression } from './config/expression.ts'
-import { LazyMap } from './config/lazy-map.ts'
+import { DerivedMap } from './config/lazy-map.ts'
 import type { ConsumerSpec, ContractSpec, PluginConfig, ResourceKind } from './config/plan.ts'
 import { policyUpstreamKey } from './config/policy-upstreams.ts'
 import type { PrometheusSettings } from './config/prometheus-settings.ts'
@@ -67,8 +67,8 @@ export function buildPolicies(
   services: PolicyServices,
   indices = new ResourceIndices(services),
 ): ReadonlyMap<string, PolicyFactory> {
-  const factories: ReadonlyMap<string, PolicyFactory> = new LazyMap(catalogue.keys(), (name) =>
-    factoryOf(catalogue.get(name)!, services, indices, factories),
+  const factories: ReadonlyMap<string, PolicyFactory> = new DerivedMap(catalogue, (policy) =>
+    factoryOf(policy, services, indices, factories),
   )
   return factories
 }

@@ -1,8 +1,8 @@
 /** Reads a configuration for commands that look at it without running it. */
-import { type CheckResult, check } from '../config/check.ts'
+import type { CheckResult } from '../config/check.ts'
 import { chooseSources, type Loaded, load } from '../config/load.ts'
 import type { Plan } from '../config/plan.ts'
-import { catalogue, policySchemas } from '../policies/index.ts'
+import { checkWithPolicies } from '../policy-modules.ts'
 import { version } from '../version.ts'
 import { type CliIo, UsageError } from './command.ts'
 import { printErrors } from './findings.ts'
@@ -15,7 +15,7 @@ export async function readConfiguration(
   const sources = await chooseSources(named, io.cwd)
   const loaded = await load(sources, io.env, io.cwd)
   const { documents } = loaded
-  return { documents, ...check(loaded, policySchemas(catalogue), { gatewayVersion: version }) }
+  return { documents, ...(await checkWithPolicies(loaded, io.cwd, { gatewayVersion: version })) }
 }
 
 /** The plan; undefined when there is none, after its errors were printed. */

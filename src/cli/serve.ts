@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { type Disk, openDisk } from '../admin/api/disk.ts'
 import { noDisk, Store } from '../admin/api/store.ts'
 import { storedDocument } from '../admin/api/stored-document.ts'
-import { type CheckResult, check, settingsOf } from '../config/check.ts'
+import { type CheckResult, settingsOf } from '../config/check.ts'
 import { chooseSources, load } from '../config/load.ts'
 import { formatFinding } from '../config/problem.ts'
 import { dataThreadsOf, type Settings } from '../config/settings.ts'
@@ -11,6 +11,7 @@ import type { GivenSetting } from '../config/single-settings.ts'
 import { watchConfig } from '../config/watch.ts'
 import { type Addresses, Gateway } from '../control-thread.ts'
 import { catalogue, policySchemas } from '../policies/index.ts'
+import { checkWithPolicies } from '../policy-modules.ts'
 import type { SpareThreads } from '../proxy/spare-threads.ts'
 import { readerOf, type SecretReader } from '../secrets/reader.ts'
 import { verifySecrets } from '../secrets/verification.ts'
@@ -146,7 +147,7 @@ async function readConfiguration(
     if (settings !== undefined) slot.store = new Store(await diskOf(settings, io.cwd))
   }
   const held = slot?.store && storedDocument(slot.store)
-  const result = check(loaded, policySchemas(catalogue), { gatewayVersion: version, held })
+  const result = await checkWithPolicies(loaded, io.cwd, { gatewayVersion: version, held })
   return verifySecrets(result, secretReader)
 }
 

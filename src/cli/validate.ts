@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util'
-import { type CheckResult, check } from '../config/check.ts'
+import type { CheckResult } from '../config/check.ts'
 import { chooseSources, load } from '../config/load.ts'
 import { type Plan, resourceKinds } from '../config/plan.ts'
 import { type Finding, formatFinding, type Severity } from '../config/problem.ts'
 import { dataThreadsOf } from '../config/settings.ts'
-import { catalogue, policySchemas } from '../policies/index.ts'
+import { checkWithPolicies } from '../policy-modules.ts'
 import { version } from '../version.ts'
 import { type CliIo, type Command, exitCode, UsageError } from './command.ts'
 import { settingFlags } from './setting-flags.ts'
@@ -43,7 +43,7 @@ export const command: Command = {
     }
     const sources = await chooseSources(values.config, io.cwd)
     const loaded = await load(sources, io.env, io.cwd, await settingFlags(values.set))
-    const checked = check(loaded, policySchemas(catalogue), { gatewayVersion: version })
+    const checked = await checkWithPolicies(loaded, io.cwd, { gatewayVersion: version })
     const { plan, findings } = values.secrets ? await withSecrets(checked, io) : checked
     const report = { valid: plan !== undefined, findings, ...(plan && { summary: summarise(plan) }) }
     io.stdout.write(values.format === 'json' ? `${JSON.stringify(report, null, 2)}\n` : asText(report))

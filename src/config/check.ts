@@ -81,7 +81,10 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   const report = new Report(loaded.findings)
   const sections = readSections(loaded.documents, report)
   const settings = readSettings(sections, sourcesOf(loaded, options.gatewayVersion), report)
-  if (settings !== undefined) setCacheZones(settings.cache.zones)
+  if (settings !== undefined) {
+    setCacheZones(settings.cache.zones)
+    settings.policies = loaded.policies ?? []
+  }
   const { held } = options
   if (held !== undefined) {
     report.tolerate(held, tolerated)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { LazyMap } from './lazy-map.ts'
+import { DerivedMap, LazyMap } from './lazy-map.ts'
 
 function lengths() {
   const made: string[] = []
@@ -39,4 +39,24 @@ test('whoever walks over the map gets every value', () => {
   )
   assert.deepEqual(new Map(map), new Map([...map.entries()]))
   assert.deepEqual(made, ['one', 'three'])
+})
+
+test('others come and go beside the fixed names, which keep their values', () => {
+  const { map } = lengths()
+  const derived = new DerivedMap(map, ({ length }) => ({ double: 2 * length }))
+  map.others = new Map([
+    ['one', { length: 100 }],
+    ['seven', { length: 5 }],
+  ])
+  assert.deepEqual([...map.keys()], ['one', 'three', 'seven'])
+  assert.equal(map.size, 3)
+  assert.ok(map.isFixed('one') && !map.isFixed('seven') && derived.has('seven'))
+  assert.equal(map.get('one')?.length, 3)
+  assert.equal(derived.get('seven')?.double, 10)
+  assert.equal(derived.get('seven'), derived.get('seven'))
+  map.others = new Map([['seven', { length: 6 }]])
+  assert.equal(derived.get('seven')?.double, 12)
+  map.others = new Map()
+  assert.equal(derived.get('seven'), undefined)
+  assert.equal(derived.size, 2)
 })

@@ -12,6 +12,7 @@ import { locatePlainYaml, readPlainYaml } from './plain-yaml.ts'
 import { LineIndex, type Position, type Wanted, wantedTree } from './position.ts'
 import { type Finding, formatPath, type PathSegment } from './problem.ts'
 import { mayReferToSecrets } from './secret-reference.ts'
+import type { PolicyModule } from './settings.ts'
 import { type GivenSetting, settingsOfEnvironment } from './single-settings.ts'
 import { locateYaml, readYaml } from './yaml-text.ts'
 
@@ -37,6 +38,8 @@ export interface Loaded {
   settings?: readonly GivenSetting[]
   /** Of the Admin API, from the environment. */
   adminKey?: string
+  /** What `gateway.policies` leads to; whoever loads them says so. */
+  policies?: readonly PolicyModule[]
 }
 
 /** Where a configuration is looked for when none is named; the first that exists is taken. */

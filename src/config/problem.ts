@@ -24,6 +24,7 @@ export const findingCodes = {
   'conflicting-fields': 'Fields that exclude each other are both set.',
   'wrong-type': 'A value of another type than the field takes.',
   'invalid-value': 'A value of the right type that the field does not take.',
+  'invalid-policy': 'A module that `gateway.policies` leads to cannot be loaded, or is no policy.',
   'unknown-policy': 'A plugin name that is not in the catalogue.',
   'duplicate-id': 'Two resources of one kind share an id.',
   'duplicate-credential': 'Two consumers share a credential, so that a caller could not be told apart.',

@@ -91,6 +91,7 @@ suite('settings', () => {
           { name: 'memory_cache', size: 50 * 1024 ** 2, levels: [1, 2] },
         ],
       },
+      policies: [],
       data_dir: existsSync('/var/lib/sluice') ? '/var/lib/sluice' : '.sluice',
       log: { level: 'info' },
     })

@@ -112,9 +112,18 @@ export interface Settings {
   admin: AdminSettings
   /** Where policies store answers, and for how many milliseconds those on disk that do not say it themselves. */
   cache: { ttl: number; zones: CacheZone[] }
+  /** Policies that an operator wrote. */
+  policies: readonly PolicyModule[]
   /** Folder for what the gateway keeps itself; `:memory:` keeps it no longer than the process. */
   data_dir: string
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' }
+}
+
+/** A policy that an operator wrote. */
+export interface PolicyModule {
+  name: string
+  /** Of its file; another one when its code has changed. */
+  url: string
 }
 
 /** Times in milliseconds. */
@@ -622,6 +631,13 @@ export const gatewaySchema = Type.Object(
         { default: {}, description: 'Where policies such as `proxy-cache` store answers.' },
       ),
     ),
+    policies: Type.Optional(
+      Type.Array(Type.String({ minLength: 1 }), {
+        default: [],
+        description:
+          'Policies of your own: folders, relative to the file that names them, or installed packages. Each folder in there with a `policy.ts` or `policy.js` is one ([Write a policy](../guides/write-a-policy.md)).',
+      }),
+    ),
     data_dir: Type.Optional(
       Type.String({
         minLength: 1,
@@ -736,6 +752,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
         ...(path !== undefined && { path }),
       })),
     },
+    policies: [],
     data_dir: input.data_dir ?? defaultDataFolder(),
     log: gateway.log,
   }

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { extname } from 'node:path'
-import { LazyMap } from '../config/lazy-map.ts'
+import { DerivedMap, LazyMap } from '../config/lazy-map.ts'
 import type { AnyPolicy } from './kit/policy.ts'
 import { type PolicySchema, policySchema } from './kit/schema.ts'
 
@@ -85,13 +85,16 @@ const names = [
 const require = createRequire(import.meta.url)
 const extension = extname(import.meta.url)
 
-/** The policies by name. The modules of a policy are loaded when it is first asked for. */
-export const catalogue: ReadonlyMap<string, AnyPolicy> = new LazyMap(
+/**
+ * The policies by name. The modules of a policy are loaded when it is first asked for. Those that an operator wrote stand
+ * beside the built-in ones, as `others`.
+ */
+export const catalogue: LazyMap<AnyPolicy> = new LazyMap(
   names,
   (name) => (require(`./${name}/policy${extension}`) as { default: AnyPolicy }).default,
 )
 
 /** What `config/` checks configurations against, by policy name. */
 export function policySchemas(policies: ReadonlyMap<string, AnyPolicy>): ReadonlyMap<string, PolicySchema> {
-  return new LazyMap(policies.keys(), (name) => policySchema(policies.get(name)!))
+  return new DerivedMap(policies, policySchema)
 }

@@ -72,11 +72,15 @@ export class PolicyChains {
     this.policyFailed = policyFailed
   }
 
-  /** After the resources changed. @returns true when every chain has to be made anew */
-  apply(delta: PlanDelta): boolean {
+  /**
+   * After the resources changed.
+   * @param otherPolicies the policies themselves are others now
+   * @returns true when every chain has to be made anew
+   */
+  apply(delta: PlanDelta, otherPolicies = false): boolean {
     this.shared.clear()
     this.load(delta)
-    if (!changes(delta, 'global_rules') && !changes(delta, 'plugin_metadata')) return false
+    if (!otherPolicies && !changes(delta, 'global_rules') && !changes(delta, 'plugin_metadata')) return false
     this.compileGlobals()
     return true
   }

@@ -221,14 +221,18 @@ export class Runtime {
     return this.router.allowedMethods(host, path, exchange)
   }
 
-  /** Puts a delta to work, between two requests. Routes that it does not reach keep their bindings and chains. */
-  apply(delta: PlanDelta): void {
+  /**
+   * Puts a delta to work, between two requests. Routes that it does not reach keep their bindings and chains.
+   * @param otherPolicies the policies themselves are others now, so that no chain is kept
+   */
+  apply(delta: PlanDelta, otherPolicies = false): void {
     this.store(delta)
     const isSecuredAnew = this.changesTls(delta)
     this.uses.apply(delta)
     const upstreams = this.applyUpstreams(delta)
     if (isSecuredAnew) for (const upstream of this.upstreams.values()) this.secure(upstream)
-    if (this.chains.apply(delta)) for (const binding of this.bindings.values()) binding.forgetChains()
+    if (this.chains.apply(delta, otherPolicies))
+      for (const binding of this.bindings.values()) binding.forgetChains()
     for (const id of delta.remove.routes ?? []) {
       this.router.remove(id)
       this.bindings.delete(id)

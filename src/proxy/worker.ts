@@ -94,9 +94,9 @@ export class Worker {
   }
 
   /** Swaps the plan between two requests. @throws when it cannot be put to work; then nothing has changed */
-  apply(delta: PlanDelta): void {
+  apply(delta: PlanDelta, otherPolicies = false): void {
     const { engine } = this
-    engine.runtime.apply(delta)
+    engine.runtime.apply(delta, otherPolicies)
     const { settings = engine.settings, put, remove } = delta
     if (delta.settings !== undefined || put.ssls !== undefined || remove.ssls !== undefined)
       engine.certificates.use(engine.runtime.resources.ssls, settings.tls)

@@ -1,23 +1,45 @@
 import { parseArgs } from 'node:util'
+import { load } from '../../config/load.ts'
+import { hasErrors } from '../../config/problem.ts'
 import { type AnyPolicy, catalogue } from '../../policies/index.ts'
 import { policyReference } from '../../policies/reference.ts'
+import { readPolicyModules } from '../../policy-modules.ts'
 import { type Command, exitCode, UsageError } from '../command.ts'
+import { printErrors } from '../findings.ts'
 import { textTable } from '../text-table.ts'
 
 export const command: Command = {
   name: 'policy list',
   summary: 'List every policy in the order in which they run',
-  usage: 'sluice policy list [--format text|json|markdown]',
+  usage: 'sluice policy list [-c FILE_OR_FOLDER]... [--format text|json|markdown]',
   options: [
+    {
+      flags: '-c, --config FILE_OR_FOLDER',
+      text: 'Also the policies that its gateway.policies leads to; repeatable',
+    },
     {
       flags: '--format text|json|markdown',
       text: 'json includes schemas; markdown is the reference (default: text)',
     },
   ],
-  examples: ['sluice policy list', 'sluice policy list --format json'],
+  examples: ['sluice policy list', 'sluice policy list -c sluice.yaml', 'sluice policy list --format json'],
 
   async run(argv, io) {
-    const { values } = parseArgs({ args: argv, options: { format: { type: 'string', default: 'text' } } })
+    const { values } = parseArgs({
+      args: argv,
+      options: {
+        config: { type: 'string', short: 'c', multiple: true, default: [] },
+        format: { type: 'string', default: 'text' },
+      },
+    })
+    if (values.config.length > 0) {
+      const loaded = await load(values.config, io.env, io.cwd)
+      catalogue.others = await readPolicyModules(loaded, io.cwd)
+      if (hasErrors(loaded.findings)) {
+        printErrors(loaded.findings, io)
+        return exitCode.invalid
+      }
+    }
     switch (values.format) {
       case 'text':
         io.stdout.write(table(inOrder()))
