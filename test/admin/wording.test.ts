@@ -91,3 +91,16 @@ test('bodies are read as APISIX reads them', async (t) => {
   })
   t.assert.equal(broken.status, 400)
 })
+
+test('names of openid-connect that would reach a library unchecked are refused, others that nobody knows are left out', async (t) => {
+  const { admin } = await startAdminGateway(t)
+  const oidc = { client_id: 'a', client_secret: 'b', discovery: 'http://127.0.0.1:1/', bearer_only: true }
+  const put = (more: object) =>
+    admin('PUT', '/services/1', { plugins: { 'openid-connect': { ...oidc, ...more } } })
+  for (const name of ['use_par', 'use_dpop', 'dpop_private_key', 'dpop']) {
+    const { status, body } = await put({ [name]: true, nonsense: 1 })
+    t.assert.equal(status, 400, name)
+    t.assert.match(JSON.stringify(body), new RegExp(`the field ${name} is not supported`))
+  }
+  t.assert.equal((await put({ nonsense: 1 })).status, 201)
+})

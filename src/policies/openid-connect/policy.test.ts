@@ -322,7 +322,8 @@ suite('the configuration', () => {
     [{ bearer_only: true, required_scopes: 'a' }, /required_scopes/],
     [{ bearer_only: true, dpop: {} }, /proofs of possession/],
     [{ bearer_only: true, proxy_opts: {} }, /a proxy to the provider/],
-    [{ bearer_only: true, use_dpop: true }, /use_dpop/],
+    [{ bearer_only: true, use_par: true }, /pushed authorization requests/],
+    [{ bearer_only: true, use_dpop: true }, /proofs of possession/],
   ]
   for (const [config, finding] of wrong) {
     test(`${JSON.stringify(config)} is refused`, () => {

@@ -194,6 +194,14 @@ export const settings = Type.Object(
     'x-unsupported': {
       par: 'pushed authorization requests (RFC 9126)',
       dpop: 'proofs of possession (RFC 9449)',
+      // Names of the library below APISIX's policy, which APISIX refuses too.
+      use_par: 'pushed authorization requests (RFC 9126)',
+      pushed_authorization_request_endpoint: 'pushed authorization requests (RFC 9126)',
+      pushed_authorization_request_endpoint_auth_method: 'pushed authorization requests (RFC 9126)',
+      use_dpop: 'proofs of possession (RFC 9449)',
+      dpop_signing_alg: 'proofs of possession (RFC 9449)',
+      dpop_private_key: 'proofs of possession (RFC 9449)',
+      dpop_public_jwk: 'proofs of possession (RFC 9449)',
       proxy_opts: 'a proxy to the provider',
     },
   },
