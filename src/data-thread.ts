@@ -16,7 +16,7 @@ import { PolicyResources } from './policy-resources.ts'
 import { buildPolicies, type PolicyServices, ResourceIndices } from './policy-runtime.ts'
 import { clock } from './proxy/clock.ts'
 import { Delays } from './proxy/delays.ts'
-import type { PolicyFactory, Verdict } from './proxy/exchange.ts'
+import type { Exchange, PolicyFactory, Verdict } from './proxy/exchange.ts'
 import { compileCondition } from './proxy/expression.ts'
 import { RunTimeState, sharedState } from './proxy/run-time-state.ts'
 import { CacheZones } from './proxy/shared/cache-zones.ts'
@@ -109,7 +109,7 @@ class DataThread {
       close: async () => {},
     }
     this.#sinks = new LineSinks({ stdout, metrics, log: this.#log })
-    this.#publicApis = new Map([[settings.prometheus.path, () => this.#showMetrics()]])
+    this.#publicApis = new Map([[settings.prometheus.path, (exchange) => this.#showMetrics(exchange)]])
     this.#counterStores = new CounterStores(this.#log)
     const turns = new TurnCounters(memory.turns, threadId)
     const calls = new PolicyCalls(metrics)
@@ -174,7 +174,8 @@ class DataThread {
     this.#sharedMetrics.answer(text)
   }
 
-  async #showMetrics(): Promise<Verdict> {
+  async #showMetrics({ request }: Exchange): Promise<Verdict> {
+    if (request.method !== 'GET' && request.method !== 'HEAD') return { status: 404 }
     const metrics = await this.#sharedMetrics.text()
     if (metrics === undefined) return { status: 503 }
     return { status: 200, body: metrics.text, contentType: metrics.contentType }

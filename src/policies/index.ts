@@ -79,6 +79,7 @@ const names = [
   'udp-logger',
   'uri-blocker',
   'workflow',
+  'zipkin',
 ]
 
 // Synchronous, since a plan is checked and put to work in one go. Sources end in .ts, what is built from them in .js.

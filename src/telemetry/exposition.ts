@@ -211,7 +211,7 @@ export class Exposition {
   }
 
   #policyFamilies(): MetricFamily[] {
-    return [...this.#totals.read()].map(({ definition, series }) => ({
+    const families = [...this.#totals.read()].map(({ definition, series }) => ({
       name: definition.name,
       help: definition.help,
       type: definition.kind,
@@ -219,6 +219,8 @@ export class Exposition {
         .filter(isWorthShowing)
         .flatMap((total) => samplesOf(definition, total.labels, total.values)),
     }))
+    // A metric without series is not even named, as in APISIX.
+    return families.filter(({ values }) => values.length > 0)
   }
 
   #total(name: EngineCounterName): number {

@@ -251,6 +251,11 @@ function names(format: unknown, variable: string): boolean {
   return Object.values(format).some((value) => names(value, variable))
 }
 
+/** Path and query as they are logged. */
+export function loggedUri(exchange: Exchange): string {
+  return requestFacts(exchange).uri
+}
+
 function requestFacts({ request }: Exchange): { headers: LogEntry; querystring: LogEntry; uri: string } {
   const headers: LogEntry = {}
   request.headers.forEach((name, value) => {

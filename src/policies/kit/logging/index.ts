@@ -1,6 +1,6 @@
 /** What policies share that tell others about exchanges: entries, batches on their way, and where they go. */
 export { type Batches, BatchProcessor, type BatchSettings, PartlyDelivered } from './batch-processor.ts'
-export { LogEntries, type LogEntry, type Read } from './entry.ts'
+export { LogEntries, type LogEntry, loggedUri, type Read } from './entry.ts'
 export {
   addressFinding,
   batchFields,
