@@ -45,6 +45,25 @@ suite('policy list', () => {
     assert.deepEqual(Object.keys(keyAuth), ['name', 'summary', 'stage', 'priority', 'config', 'credential'])
   })
 
+  test('shows those of a configuration among them, and what is wrong with them', async (t) => {
+    t.after(() => {
+      catalogue.others = new Map()
+    })
+    const kit = 'sluice-gateway/policy-kit'
+    await mkdir(join(folder, 'listed/late'), { recursive: true })
+    await writeFile(join(folder, 'sluice.yaml'), 'gateway: { policies: [./listed] }')
+    const source = `import { definePolicy, Type } from '${kit}'
+export default definePolicy({ name: 'late', summary: 'Own.', stage: 'limit', priority: -9e9, config: Type.Object({}), create: () => ({}) })`
+    await writeFile(join(folder, 'listed/late/policy.ts'), source)
+    const { code, stdout } = await sluice('list', '-c', 'sluice.yaml')
+    assert.equal(code, 0)
+    assert.match(stdout, /\nlate +limit +-9000000000 +Own\.\n$/)
+    await writeFile(join(folder, 'listed/late/policy.ts'), 'export default 1')
+    const bad = await sluice('list', '-c', 'sluice.yaml')
+    assert.equal(bad.code, 3)
+    assert.match(bad.stderr, /policy\.ts.*the default export is no policy/s)
+  })
+
   test('knows no other format', async () => {
     const { code, stderr } = await sluice('list', '--format', 'xml')
     assert.equal(code, 2)
