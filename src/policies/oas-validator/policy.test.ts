@@ -133,6 +133,11 @@ test('what does not fit goes on where it is only to be logged', async () => {
   assert.ok((await validated(pet('{}'), { reject_if_not_match: false })).upstream)
 })
 
+test('texts in a document may have line ends as they are, as in APISIX', async () => {
+  const spec = JSON.stringify({ ...document, info: { description: 'a\nb' } }).replace('\\n', '\n')
+  assert.ok((await validated(pet('{"name":"a"}'), { spec })).upstream)
+})
+
 test('a body above the limit is rejected', async () => {
   assert.equal((await validated(pet('{"name":"a"}'), { max_req_body_size: 5 })).answer.status, 400)
 })

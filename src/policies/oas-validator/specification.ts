@@ -1,3 +1,4 @@
+import { parseTolerantJson } from '../kit/index.ts'
 import { compileJsonSchema, type JsonSchema } from '../kit/json-schema.ts'
 
 /** What an OpenAPI document says of requests. */
@@ -44,7 +45,9 @@ const notParameters = ['accept', 'content-type', 'authorization']
 
 /** Versions 3.0 and 3.1. @throws Error when the document is none or cannot be followed */
 export function compileSpecification(text: string): Specification {
-  const document: unknown = JSON.parse(text)
+  const read = parseTolerantJson(text)
+  if ('error' in read) throw new Error(read.error)
+  const document = read.value
   if (!isMap(document) || !isMap(document.paths)) throw new Error('it has no paths')
   if (!/^3\.[01]\./.test(String(document.openapi))) throw new Error('it is not of OpenAPI 3.0 or 3.1')
   const compiler = new Compiler(document)
