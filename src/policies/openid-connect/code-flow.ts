@@ -213,7 +213,12 @@ export class CodeFlow {
       if (after !== undefined) target.searchParams.set('post_logout_redirect_uri', after)
       return redirect(target.href)
     }
-    if (after !== undefined) return redirect(after)
+    if (after !== undefined) {
+      // As APISIX does: the place is told itself, as a provider would be.
+      const target = new URL(after, this.#absolute(exchange, '/'))
+      target.searchParams.set('post_logout_redirect_uri', after)
+      return redirect(target.href)
+    }
     return { status: 200, body: '<html><body>Logged Out</body></html>', contentType: 'text/html' }
   }
 

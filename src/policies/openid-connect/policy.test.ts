@@ -298,6 +298,19 @@ suite('a login', () => {
     assert.match(answer.headers['set-cookie']!, /^session=; .*Max-Age=0/)
   })
 
+  test('ends where the operator says when the provider has no such page', async () => {
+    const body = { issuer, authorization_endpoint: `${issuer}/auth` }
+    const config = { session, post_logout_redirect_uri: 'https://bye.example' }
+    const { answer } = await bind(config, { '/.well-known/openid-configuration': { body } }).run({
+      target: '/logout',
+    })
+    assert.equal(answer.status, 302)
+    assert.equal(
+      answer.headers.location,
+      'https://bye.example/?post_logout_redirect_uri=https%3A%2F%2Fbye.example',
+    )
+  })
+
   test('is not asked for where nobody has to log in', async () => {
     const pass = await bind({ session, unauth_action: 'pass' }).run({ headers: { 'x-userinfo': 'spoofed' } })
     assert.deepEqual(pass.upstream?.headers, {})
