@@ -10,6 +10,12 @@ export type { PolicySchema } from './kit/schema.ts'
 /** Every built-in policy. A new one is known to the gateway by its line here: the name of the policy and its folder. */
 const names = [
   'acl',
+  'ai-prompt-decorator',
+  'ai-prompt-guard',
+  'ai-prompt-template',
+  'ai-proxy',
+  'ai-proxy-multi',
+  'ai-rate-limiting',
   'api-breaker',
   'attach-consumer-label',
   'bandwidth-limit',

@@ -38,6 +38,7 @@ export function dispatch(conduct: Conduct, binding: Binding | null, engine: Disp
     first.then((answer) => {
       clock.tick()
       if (isWaiting(conduct, exchange)) afterFirst(conduct, binding, engine, answer)
+      else letGo(answer)
     })
   } else afterFirst(conduct, binding, engine, first)
 }
@@ -67,6 +68,7 @@ function afterFirst(
         late.then((verdict) => {
           clock.tick()
           if (isWaiting(conduct, exchange)) afterLate(conduct, binding, engine, verdict)
+          else letGo(verdict)
         })
       } else afterLate(conduct, binding, engine, late)
       return
@@ -91,12 +93,34 @@ function beginSecond(conduct: Conduct, binding: Binding | null, engine: Dispatch
   if (second instanceof Promise) {
     second.then((answer) => {
       clock.tick()
-      if (isWaiting(conduct, exchange)) afterSecond(conduct, binding, answer)
+      if (isWaiting(conduct, exchange)) afterSecond(conduct, binding, engine, answer)
+      else letGo(answer)
     })
-  } else afterSecond(conduct, binding, second)
+  } else afterSecond(conduct, binding, engine, second)
 }
 
-function afterSecond(conduct: Conduct, binding: Binding | null, answer: Answer | null): void {
+function afterSecond(
+  conduct: Conduct,
+  binding: Binding | null,
+  engine: Dispatcher,
+  answer: Answer | null,
+): void {
+  const { exchange, chain } = conduct
+  if (answer !== null || chain.serve === null) {
+    afterServe(conduct, binding, answer)
+    return
+  }
+  const served = runPass(chain.serve, exchange, engine)
+  if (served instanceof Promise) {
+    served.then((late) => {
+      clock.tick()
+      if (isWaiting(conduct, exchange)) afterServe(conduct, binding, late)
+      else letGo(late)
+    })
+  } else afterServe(conduct, binding, served)
+}
+
+function afterServe(conduct: Conduct, binding: Binding | null, answer: Answer | null): void {
   if (answer !== null) end(conduct, answer)
   else if (binding === null) conduct.answer(routeNotFound, '')
   else conduct.forward(binding)
@@ -112,4 +136,9 @@ const routeNotFound: Verdict = {
 function end(conduct: Conduct, answer: Answer): void {
   if (answer.error !== undefined) conduct.fail(answer.error)
   else conduct.answer(answer.verdict, answer.policy)
+}
+
+/** Nobody waits for the answer any more. */
+function letGo(answer: Answer | null): void {
+  answer?.verdict?.relay?.close()
 }

@@ -82,7 +82,8 @@ export interface ExchangeRequest {
    */
   heldBody(limit: number): string | null
   /**
-   * Reads the body to its end before the request goes on; one character a byte, empty when there is none. Null: it is
+   * Reads the body to its end before the request goes on; one character a byte, empty when there is none. What `setBody`
+   * put in its place, once it did. Null: it is
    * larger than `limit` bytes, and what was read of it goes on as it came. For `request` handlers, which then are
    * asynchronous.
    */
@@ -298,6 +299,11 @@ export type PhaseResult = Verdict | undefined | void | Promise<Verdict | undefin
 export interface PolicyHandlers {
   /** The policy's stage: identify, authorize, limit or transform. A throw denies the request with 500. */
   request?(exchange: Exchange): PhaseResult
+  /**
+   * After everybody let the request pass: an answer in place of the upstream's. Nothing: the next one, and at last the
+   * upstream, has its turn.
+   */
+  serve?(exchange: Exchange): PhaseResult
   /** The upstream's copy, before each attempt. */
   send?(exchange: Exchange): void
   /** Each piece of the request body on its way; a verdict stops the upload. */

@@ -9,6 +9,7 @@ test('a policy whose filter does not hold runs in no phase', () => {
   const never = () => assert.fail('it ran')
   const all: Required<PolicyHandlers> = {
     request: never,
+    serve: never,
     send: never,
     requestBody: never,
     receive: never,

@@ -59,6 +59,7 @@ export class Chain {
   /** The first pass of policies that came with the consumer, when the others had theirs. */
   readonly late: Turns<'request'> | null
   readonly second: Turns<'request'> | null
+  readonly serve: Turns<'serve'> | null
   readonly send: Turns<'send'> | null
   readonly requestBody: Turns<'requestBody'> | null
   /** In reverse, as are those of `respond`. */
@@ -97,6 +98,7 @@ export class Chain {
       all.filter((entry) => !isFirstPass(entry.stage)),
       'request',
     )
+    this.serve = turns(all, 'serve')
     this.send = turns(all, 'send')
     this.requestBody = turns(all, 'requestBody')
     this.receive = turns(all.toReversed(), 'receive')
@@ -154,7 +156,7 @@ export class Unavailable extends Error {
  * @returns null to go on, an answer that ends the request, or a promise of either when a policy is asynchronous
  */
 export function runPass(
-  turns: Turns<'request'>,
+  turns: Turns<'request'> | Turns<'serve'>,
   exchange: Exchange,
   events: PipelineEvents,
   from = 0,
@@ -180,7 +182,7 @@ export function runPass(
 
 async function finishPass(
   pending: Promise<Verdict | undefined | void>,
-  turns: Turns<'request'>,
+  turns: Turns<'request'> | Turns<'serve'>,
   exchange: Exchange,
   events: PipelineEvents,
   at: number,

@@ -40,6 +40,7 @@ suite('the table in the README', () => {
 suite('every configuration in the documents passes the check', () => {
   for (const page of [
     'README.md',
+    'docs/guides/ai.md',
     'docs/guides/cache.md',
     'docs/guides/configure.md',
     'docs/guides/discovery.md',

@@ -16,7 +16,16 @@ import type { Binding, Runtime } from '../runtime.ts'
 import type { DryRun, RecordedTurn } from './dry-run.ts'
 import type { ExplainedPolicy } from './explanation.ts'
 
-const phases = ['request', 'send', 'requestBody', 'receive', 'respond', 'responseBody', 'observe'] as const
+const phases = [
+  'request',
+  'serve',
+  'send',
+  'requestBody',
+  'receive',
+  'respond',
+  'responseBody',
+  'observe',
+] as const
 
 export function explainPolicies(
   run: DryRun,

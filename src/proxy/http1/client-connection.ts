@@ -105,6 +105,8 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
   private framing: ClientFraming = 'none'
   /** The body of an answer that is made elsewhere; null: it comes from the upstream or is the gateway's own. */
   private relaying: RelayedBody | null = null
+  /** The policy that such an answer comes from. */
+  private relayedBy = ''
   /** Who sees the body of the upstream's answer as it came. */
   private taps: PolicyTap[] | null = null
   /** The answer's body on its way through filters of policies; null when nobody filters it. */
@@ -517,6 +519,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
   answer(verdict: Verdict, policy: string): void {
     const { exchange } = this
     if (verdict.relay !== undefined) {
+      this.relayedBy = policy
       this.passRelay(verdict.relay)
       return
     }
@@ -557,7 +560,8 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
     const bytes = Buffer.from(relay.head, 'latin1')
     if (head.parseResponse(bytes, 0, bytes.length, limits) !== bytes.length) {
       relay.close()
-      this.engine.policyFailed('', new Error('the head of an answer that was made elsewhere cannot be sent'))
+      const problem = new Error('the head of an answer that was made elsewhere cannot be sent')
+      this.engine.policyFailed(this.relayedBy, problem)
       this.fail(errors.policyFailed)
       return
     }
@@ -593,7 +597,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
   }
 
   relayFailed(error: unknown): void {
-    this.engine.policyFailed('', error)
+    this.engine.policyFailed(this.relayedBy, error)
     this.abort()
   }
 

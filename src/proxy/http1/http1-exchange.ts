@@ -155,6 +155,7 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   }
 
   readBody(limit: number): Promise<string | null> {
+    if (this.newBody !== null) return Promise.resolve(this.newBody.length <= limit ? this.newBody : null)
     if (this.contentLength === 0) return Promise.resolve('')
     this.held ??= new HeldBody(this.contentLength)
     const text = this.held.ask(limit)

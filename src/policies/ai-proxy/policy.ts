@@ -1,0 +1,68 @@
+import {
+  asking,
+  auth,
+  type Instance,
+  instanceFinding,
+  ModelClient,
+  modelCall,
+  options,
+  override,
+  provider,
+  readModelRequest,
+  setModelCall,
+} from '../kit/ai/index.ts'
+import { definePolicy, Type } from '../kit/index.ts'
+
+const none: ReadonlySet<number> = new Set()
+
+/** Configuration and answers of APISIX's `ai-proxy`. */
+export default definePolicy({
+  name: 'ai-proxy',
+  summary: 'Sends requests to the service of a provider of language models.',
+  details:
+    'The format of a request is told by its path and body: `/v1/messages` (Anthropic), `/v1/responses`, `messages` ' +
+    '(chat), `input` (embeddings); any other JSON object is passed on to the path of the request. A format that the ' +
+    'provider does not take is answered with 400. Fields of the client go along, without `Host` and ' +
+    "`Accept-Encoding`; those of `auth.header` take the place of the client's. Streams are passed on as they come, and " +
+    'broken off when they are cut, too long or too large. A service that cannot be reached is answered with 500, one ' +
+    'that takes too long with 504; its 429 and 5xx reach the client with their bodies.\n\n' +
+    'A route with this policy needs no upstream. Redirects are not followed. Missing: conversion between formats, ' +
+    '`vertex-ai` and `bedrock`, patches of the request by format, and variables `llm_*` in logs. `keepalive_pool` ' +
+    'makes no difference: connections are opened as they are needed, and closed when they are idle.',
+  stage: 'authorize',
+  priority: 1040,
+  version: 0.5,
+  answers: () => true,
+  config: Type.Object(
+    { provider, auth, options, override, ...asking },
+    {
+      'x-apisix': { additionalProperties: undefined },
+      'x-unsupported': {
+        provider_conf: 'settings of single providers',
+        logging: 'summaries of requests in logs',
+      },
+    },
+  ),
+  validate: (config) => instanceFinding(config),
+  create(config) {
+    const client = new ModelClient(config)
+    const instance = { ...config, name: `ai-proxy-${config.provider}` } as Instance
+    return {
+      async request(exchange) {
+        const read = await readModelRequest(exchange, config.max_req_body_size)
+        if ('refusal' in read) return read.refusal
+        setModelCall(exchange, {
+          body: read.body,
+          instances: [instance.name],
+          avoidsLimits: false,
+          usage: undefined,
+        })
+      },
+      async serve(exchange) {
+        const call = modelCall(exchange)
+        if (call === undefined) return undefined
+        return (await client.ask(exchange, call.body, instance, none)).verdict
+      },
+    }
+  },
+})

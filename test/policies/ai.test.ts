@@ -1,0 +1,237 @@
+/** Requests to language models through the wire, against a provider that speaks its real format. */
+import assert from 'node:assert/strict'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, before, suite, test } from 'node:test'
+import { policyGateway } from '../harness/policy-gateway.ts'
+
+interface Asked {
+  url: string
+  headers: http.IncomingHttpHeaders
+  body: Record<string, unknown>
+}
+
+/** What the providers got. */
+const asked: Asked[] = []
+const usage = { prompt_tokens: 3, completion_tokens: 7, total_tokens: 10 }
+
+/** Answers as OpenAI and Anthropic do; what is said in the path before that decides how well. */
+const provider = http.createServer(async (request, response) => {
+  let text = ''
+  for await (const piece of request) text += piece
+  const body = JSON.parse(text) as Record<string, unknown>
+  asked.push({ url: request.url!, headers: request.headers, body })
+  const [, how] = request.url!.split('/')
+  if (how === 'busy' || how === 'down') {
+    response.writeHead(how === 'busy' ? 429 : 503, { 'content-type': 'application/json' })
+    response.end(JSON.stringify({ error: { message: how } }))
+  } else if (how === 'gone') request.socket.destroy()
+  else if (how === 'silent') return
+  else if (request.url!.includes('/v1/messages')) {
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify({ type: 'message', usage: { input_tokens: 3, output_tokens: 7 } }))
+  } else if (body.stream === true) stream(response, how === 'cut')
+  else {
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify({ choices: [{ message: { role: 'assistant', content: 'Hello' } }], usage }))
+  }
+})
+
+function stream(response: http.ServerResponse, isCut: boolean) {
+  response.setHeader('content-type', 'text/event-stream')
+  response.write('data: {"choices":[{"delta":{"content":"Hel"}}],"usage":null}\n\n')
+  if (isCut) {
+    setImmediate(() => response.destroy())
+    return
+  }
+  response.write('data: {"choices":[{"delta":{"content":"lo"}}],"us')
+  setImmediate(() => {
+    response.write(`age":null}\n\ndata: {"choices":[],"usage":${JSON.stringify(usage)}}\n\n`)
+    response.end('data: [DONE]\n\n')
+  })
+}
+
+let origin = ''
+// Before the gateway starts: hooks run in the order of their registration.
+before(async () => {
+  await new Promise<void>((resolve) => provider.listen(0, '127.0.0.1', resolve))
+  origin = `http://127.0.0.1:${(provider.address() as AddressInfo).port}`
+})
+after(() => {
+  provider.closeAllConnections()
+  provider.close()
+})
+
+const key = { header: { Authorization: 'Bearer gateway' } }
+const chat = '/v1/chat/completions'
+const at = (how: string) => ({ endpoint: `${origin}/${how}${chat}` })
+const route = (id: string, plugins: object) => JSON.stringify({ id, uri: `/${id}/*`, plugins })
+const one = (name: string, how: string, more: object = {}) => ({
+  name,
+  provider: 'openai',
+  weight: 1,
+  auth: key,
+  override: at(how),
+  ...more,
+})
+
+const gateway = policyGateway(
+  () => `
+routes:
+  - ${route('plain', { 'ai-proxy': { provider: 'openai', auth: key, options: { model: 'm1' }, override: { endpoint: origin, llm_options: { max_tokens: 5 } } } })}
+  - ${route('claude', { 'ai-proxy': { provider: 'anthropic', auth: { header: { 'x-api-key': 'k' }, query: { q: 'a b' } }, override: { endpoint: origin } } })}
+  - ${route('busy', { 'ai-proxy': { provider: 'openai', auth: key, override: at('busy') } })}
+  - ${route('gone', { 'ai-proxy': { provider: 'openai', auth: key, override: at('gone') } })}
+  - ${route('silent', { 'ai-proxy': { provider: 'openai', auth: key, override: at('silent'), timeout: 300 } })}
+  - ${route('cut', { 'ai-proxy': { provider: 'openai', auth: key, override: at('cut') } })}
+  - ${route('small', { 'ai-proxy': { provider: 'openai', auth: key, override: at('ok'), max_response_bytes: 20, max_req_body_size: 200 } })}
+  - ${route('limited', { 'ai-proxy': { provider: 'openai', auth: key, override: at('ok') }, 'ai-rate-limiting': { limit: 15, time_window: 600, rejected_code: 429, rejected_msg: 'enough' } })}
+  - ${route('multi', { 'ai-proxy-multi': { fallback_strategy: ['http_429', 'http_5xx'], instances: [one('a', 'busy', { priority: 2 }), one('b', 'gone', { priority: 1 }), one('c', 'ok')] } })}
+  - ${route('alone', { 'ai-proxy-multi': { instances: [one('a', 'busy', { priority: 2 }), one('b', 'ok')] } })}
+  - ${route('turns', { 'ai-proxy-multi': { instances: [one('a', 'x', { weight: 2 }), one('b', 'y')] } })}
+  - ${route('rates', {
+    'ai-proxy-multi': {
+      fallback_strategy: ['rate_limiting'],
+      instances: [one('a', 'x', { priority: 1 }), one('b', 'y')],
+    },
+    'ai-rate-limiting': { instances: [{ name: 'a', limit: 10, time_window: 600 }] },
+  })}
+  - ${route('decorated', {
+    'ai-prompt-decorator': { prepend: [{ role: 'system', content: 'Be brief.' }] },
+    'ai-prompt-guard': { deny_patterns: ['secret'] },
+    'ai-proxy': { provider: 'openai', auth: key, override: at('ok') },
+  })}
+`,
+)
+
+const hello = { messages: [{ role: 'user', content: 'Hi' }] }
+function ask(path: string, body: unknown = hello, headers: Record<string, string> = {}) {
+  const text = typeof body === 'string' ? body : JSON.stringify(body)
+  return gateway.send(path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: text,
+  })
+}
+
+suite('ai-proxy', () => {
+  test('asks the service in its own words, and passes its answer on', async () => {
+    const answered = await ask(
+      `/plain${chat}`,
+      { ...hello, model: 'own', max_tokens: 99 },
+      {
+        authorization: 'Bearer client',
+        'x-trace': 't',
+        cookie: 'c=1',
+      },
+    )
+    assert.deepEqual([answered.status, JSON.parse(answered.text).choices[0].message.content], [200, 'Hello'])
+    assert.equal(answered.headers.get('content-type'), 'application/json')
+    const { url, headers, body } = asked.at(-1)!
+    assert.equal(url, chat)
+    assert.deepEqual([headers.authorization, headers['x-trace']], ['Bearer gateway', 't'])
+    assert.deepEqual(body, { ...hello, model: 'm1', max_completion_tokens: 5 })
+  })
+
+  test('takes the format of Anthropic, with keys in fields and query', async () => {
+    const answered = await ask('/claude/v1/messages')
+    assert.equal(answered.status, 200)
+    const { url, headers } = asked.at(-1)!
+    assert.deepEqual([url, headers['x-api-key']], ['/v1/messages?q=a+b', 'k'])
+  })
+
+  test('passes a stream on as it comes, and asks for its cost', async () => {
+    const answered = await ask(`/plain${chat}`, { ...hello, stream: true })
+    assert.equal(answered.headers.get('content-type'), 'text/event-stream')
+    assert.match(answered.text, /"Hel".*"lo".*"total_tokens":10.*data: \[DONE\]\n\n$/s)
+    assert.deepEqual(asked.at(-1)!.body.stream_options, { include_usage: true })
+  })
+
+  test('breaks a stream off that breaks off', async () => {
+    await assert.rejects(ask(`/cut${chat}`, { ...hello, stream: true }))
+  })
+
+  test('passes on what the service refuses, and says when there is no answer', async () => {
+    const busy = await ask(`/busy${chat}`)
+    assert.deepEqual([busy.status, busy.text], [429, '{"error":{"message":"busy"}}'])
+    assert.equal((await ask(`/gone${chat}`)).status, 500)
+    assert.equal((await ask(`/silent${chat}`)).status, 504)
+  })
+
+  for (const [name, body, headers, status] of [
+    ['nothing', '', {}, 400],
+    ['no JSON', 'x', {}, 400],
+    ['a list', '[]', {}, 400],
+    ['an empty object', '{}', {}, 400],
+    ['a form', 'a=1', { 'content-type': 'application/x-www-form-urlencoded' }, 400],
+    ['too much', JSON.stringify({ messages: ['x'.repeat(300)] }), {}, 413],
+  ] as const) {
+    test(`refuses ${name}, and asks nobody`, async () => {
+      const before = asked.length
+      assert.equal((await ask(`/small${chat}`, body, headers)).status, status)
+      assert.equal(asked.length, before)
+    })
+  }
+
+  test('refuses a format that the provider does not take', async () => {
+    const answered = await ask('/plain/v1/messages')
+    assert.equal(answered.status, 400)
+    assert.match(answered.text, /provider openai does not support anthropic-messages protocol/)
+  })
+
+  test('passes on no answer that is too large', async () => {
+    assert.equal((await ask(`/small${chat}`)).status, 502)
+  })
+})
+
+suite('ai-proxy-multi', () => {
+  test('asks the next instance while one fails', async () => {
+    const before = asked.length
+    const answered = await ask(`/multi${chat}`)
+    assert.equal(answered.status, 200)
+    assert.deepEqual(
+      asked.slice(before).map(({ url }) => url.split('/')[1]),
+      ['busy', 'gone', 'ok'],
+    )
+  })
+
+  test('asks one alone without a strategy', async () => {
+    assert.equal((await ask(`/alone${chat}`)).status, 429)
+  })
+
+  test('gives turns by weight', async () => {
+    const before = asked.length
+    for (let i = 0; i < 6; i++) await ask(`/turns${chat}`)
+    const turns = asked.slice(before).map(({ url }) => url.split('/')[1])
+    assert.deepEqual(turns.sort(), ['x', 'x', 'x', 'x', 'y', 'y'])
+  })
+})
+
+suite('ai-rate-limiting', () => {
+  test('counts what answers cost, streamed or not, and rejects beyond the limit', async () => {
+    const first = await ask(`/limited${chat}`)
+    assert.equal(first.headers.get('x-ai-ratelimit-limit-ai-proxy-openai'), '15')
+    assert.equal(first.headers.get('x-ai-ratelimit-remaining-ai-proxy-openai'), '14')
+    const second = await ask(`/limited${chat}`, { ...hello, stream: true })
+    assert.equal(second.headers.get('x-ai-ratelimit-remaining-ai-proxy-openai'), '4')
+    const before = asked.length
+    const third = await ask(`/limited${chat}`)
+    assert.deepEqual([third.status, JSON.parse(third.text)], [429, { error_msg: 'enough' }])
+    assert.equal(asked.length, before)
+  })
+
+  test('an instance that has no tokens left is passed over', async () => {
+    const before = asked.length
+    for (let i = 0; i < 3; i++) await ask(`/rates${chat}`)
+    const turns = asked.slice(before).map(({ url }) => url.split('/')[1])
+    assert.deepEqual(turns, ['x', 'y', 'y'])
+  })
+})
+
+test('prompts are decorated and guarded before the service is asked', async () => {
+  await ask(`/decorated${chat}`)
+  assert.deepEqual(asked.at(-1)!.body.messages, [{ role: 'system', content: 'Be brief.' }, ...hello.messages])
+  const before = asked.length
+  const denied = await ask(`/decorated${chat}`, { messages: [{ role: 'user', content: 'secret' }] })
+  assert.deepEqual([denied.status, asked.length], [400, before])
+})
