@@ -147,10 +147,8 @@ test('validate names what is wrong by section and index, and changes nothing', a
 
 const adcMain = process.env.ADC_MAIN
 
-for (const backend of ['apisix', 'apisix-standalone', 'api7ee']) {
-  test(`the real ADC, backend ${backend}`, {
-    skip: adcMain === undefined && 'ADC_MAIN is not set',
-  }, async (t) => {
+for (const backend of adcMain === undefined ? [] : ['apisix', 'apisix-standalone', 'api7ee']) {
+  test(`the real ADC, backend ${backend}`, async (t) => {
     const { api, admin } = await startAdminGateway(t)
     const folder = await mkdtemp(join(tmpdir(), 'sluice-adc-'))
     t.after(() => rm(folder, { recursive: true, force: true }))
