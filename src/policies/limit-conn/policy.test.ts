@@ -107,6 +107,8 @@ test('a wrong value of each field is a finding', () => {
     [{ conn: undefined }, /'conn', 'burst' and 'key' are needed/],
     [{ rejected_code: 600 }, /rejected_code/],
     [{ policy: 'redis-sentinel' }, /policy/],
+    [{ conn: 'many' }, /'conn' must be a whole number from 1 on/],
+    [{ burst: '-1' }, /'burst' must be a whole number from 0 on/],
   ]
   for (const [fields, finding] of wrong)
     assert.throws(() => bindPolicy(policy, { config: { ...config, ...fields } as never }), finding)

@@ -6,6 +6,7 @@ import {
   compileQuantity,
   counterPrefix,
   quantity,
+  quantityFinding,
   redisFields,
   redisFinding,
   redisInApisix,
@@ -105,6 +106,10 @@ export default definePolicy({
     const single = [conn, burst, key].filter((value) => value !== undefined).length
     if (rules === undefined && single < 3) return "'conn', 'burst' and 'key' are needed, or 'rules'"
     if (rules !== undefined && single === 3) return "'rules' stands in place of 'conn', 'burst' and 'key'"
+    for (const rule of rules ?? [config]) {
+      const finding = quantityFinding('conn', rule.conn) ?? quantityFinding('burst', rule.burst, 0)
+      if (finding !== undefined) return finding
+    }
     return redisFinding(config)
   },
   create(config, host) {

@@ -239,6 +239,10 @@ test('a wrong value of each field is a finding', () => {
     [{ ...redis, lease: 10, sync_interval: 1 }, /exclude each other/],
     [{ ...redis, sync_interval: 0.01 }, /sync_interval should not be smaller than 0.1/],
     [{ ...redis, sync_interval: 60 }, /sync_interval should be smaller than time_window/],
+    [{ ...valid, count: 'many' }, /'count' must be a whole number from 1 on/],
+    [{ ...valid, count: '0' }, /'count' must be a whole number from 1 on/],
+    [{ ...valid, time_window: '1.5' }, /'time_window' must be a whole number from 1 on/],
+    [{ rules: [{ key: 'a', count: 'many', time_window: 1 }] }, /'count' must be a whole number from 1 on/],
   ]
   for (const [config, finding] of wrong)
     assert.throws(() => bindPolicy(policy, { config: config as never }), finding, JSON.stringify(config))

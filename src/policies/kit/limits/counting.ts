@@ -4,7 +4,7 @@ import type { Exchange, Verdict } from '../../../proxy/exchange.ts'
 import type { LimitState, LimitWindow, PolicyHost } from '../host.ts'
 import type { Counted } from './counter-store.ts'
 import { compileCombination, compileKey, counterPrefix } from './key.ts'
-import { compileQuantity, quantity } from './quantity.ts'
+import { compileQuantity, quantity, quantityFinding } from './quantity.ts'
 import {
   compileQuota,
   isFieldNamePart,
@@ -126,6 +126,10 @@ export function countingFinding(config: CountingConfig): string | undefined {
     return "'count' and 'time_window' are needed, or 'rules'"
   if (rules !== undefined && group !== undefined)
     return 'group and rules cannot be specified at the same time'
+  for (const rule of rules ?? [{ count, time_window: window }]) {
+    const finding = quantityFinding('count', rule.count) ?? quantityFinding('time_window', rule.time_window)
+    if (finding !== undefined) return finding
+  }
   const keys = new Set<string>()
   for (const { key, header_prefix: prefix } of rules ?? []) {
     if (keys.has(key)) return `duplicate key '${key}' in rules`

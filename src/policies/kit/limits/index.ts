@@ -1,6 +1,6 @@
 /** What policies that limit share. Apart from `kit/index.ts`, so that others do not load it. */
 export { compileCombination, compileKey, counterPrefix } from './key.ts'
-export { compileQuantity, quantity } from './quantity.ts'
+export { compileQuantity, quantity, quantityFinding } from './quantity.ts'
 export { redisFields, redisFinding, redisInApisix } from './redis-target.ts'
 export { rejection, rejectionFields, setRetryAfter } from './rejection.ts'
 export { absentStore, sharedDecisions } from './shared-decisions.ts'

@@ -10,6 +10,16 @@ export function quantity(description: string, range: { minimum: number } | { exc
   })
 }
 
+/** What is wrong with a text that has no variables, and so is the same number for every request; undefined: nothing. */
+export function quantityFinding(
+  name: string,
+  value: number | string | undefined,
+  least = 1,
+): string | undefined {
+  if (typeof value !== 'string' || value.includes('$') || isQuantity(Number(value), least)) return undefined
+  return `'${name}' must be a whole number from ${least} on, or a text with variables`
+}
+
 /** A whole number from `least` on that doubles hold exactly; what is none becomes NaN. */
 export function compileQuantity(
   value: number | string,
@@ -21,6 +31,10 @@ export function compileQuantity(
   return (exchange) => {
     const found = text(exchange)
     const number = found === '' ? Number.NaN : Number(found)
-    return Number.isSafeInteger(number) && number >= least ? number : Number.NaN
+    return isQuantity(number, least) ? number : Number.NaN
   }
+}
+
+function isQuantity(number: number, least: number): boolean {
+  return Number.isSafeInteger(number) && number >= least
 }
