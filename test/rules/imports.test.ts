@@ -42,9 +42,34 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   ],
   'policies/<name>': ['policies/kit'],
   'policies/index.ts': ['policies/kit', 'policies/<name>', 'config/lazy-map.ts'],
-  cli: ['config', 'telemetry', 'proxy', 'secrets', 'admin', 'policies/kit', 'policies/index.ts', 'src'],
+  'config-sync': ['config', 'types:telemetry', 'config-sync/protocol'],
+  // What both sides of the connection share; a control plane has no need of the rest.
+  'config-sync/protocol': ['config'],
+  cli: [
+    'config',
+    'config-sync',
+    'config-sync/protocol',
+    'telemetry',
+    'proxy',
+    'secrets',
+    'admin',
+    'policies/kit',
+    'policies/index.ts',
+    'src',
+  ],
   // The files at the top of src/ put the rooms together.
-  src: ['config', 'telemetry', 'proxy', 'secrets', 'admin', 'policies/kit', 'policies/index.ts', 'cli'],
+  src: [
+    'config',
+    'config-sync',
+    'config-sync/protocol',
+    'telemetry',
+    'proxy',
+    'secrets',
+    'admin',
+    'policies/kit',
+    'policies/index.ts',
+    'cli',
+  ],
 }
 
 interface Import {
@@ -202,6 +227,7 @@ function targetOf(found: Import): string {
 function roomOf(file: string): string {
   const [, first, second, third] = file.split('/')
   if (second === undefined) return 'src'
+  if (first === 'config-sync' && second === 'protocol') return 'config-sync/protocol'
   if (first !== 'policies') return first!
   if (third === undefined) return 'policies/index.ts'
   return second === 'kit' ? 'policies/kit' : 'policies/<name>'

@@ -1,11 +1,11 @@
 /** GET, PUT, POST, PATCH and DELETE of resources, with the answers of APISIX. */
 import type { Configuration } from '../../config/configuration.ts'
+import { applyJsonPatch, PatchProblem } from '../../config/json-patch.ts'
 import type { LiveConfiguration, Transaction } from '../live-configuration.ts'
 import { type Answer, failure, JsonText, keyNotFound } from './answer.ts'
 import type { StoredResource } from './disk.ts'
 import type { Expiry } from './expiry.ts'
 import { hold, remove } from './holding.ts'
-import { applyJsonPatch, PatchProblem } from './json-patch.ts'
 import type { Verb } from './kinds.ts'
 import { fileResource, folderOf, keyOf, listResources, maskedKeys, resourceText } from './lists.ts'
 import { mergePatch, setAtPath } from './patch.ts'

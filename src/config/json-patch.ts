@@ -1,5 +1,5 @@
 /** JSON Patch (RFC 6902), as API7 takes it. */
-import { copy, equal } from '../../config/copy.ts'
+import { copy, equal } from './copy.ts'
 
 export class PatchProblem extends Error {}
 
