@@ -43,6 +43,7 @@ const names = [
   'hmac-auth',
   'http-logger',
   'ip-restriction',
+  'json-threat-protection',
   'jwe-decrypt',
   'jwt-auth',
   'key-auth',
@@ -85,6 +86,7 @@ const names = [
   'udp-logger',
   'uri-blocker',
   'workflow',
+  'xml-threat-protection',
   'zipkin',
 ]
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
 import { after, suite, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { request } from 'undici'
@@ -29,6 +30,8 @@ routes:
   - { id: valid, uri: /valid, upstream_id: u, plugins: { request-validation: { body_schema: { type: object, required: [name], properties: { name: { type: string } } }, max_req_body_size: 100 } } }
   - { id: graphql, uri: /person, upstream_id: u, plugins: { degraphql: { query: "query ($name: String) { person(name: $name) { id } }", variables: [name] } } }
   - { id: masked, uri: /masked, upstream_id: u, plugins: { data-mask: { request: [{ type: header, name: x-card, action: regex, regex: "\\\\d+$", value: "****" }, { type: body, body_format: json, name: "$.pin", action: remove }] }, file-logger: { path: ${log}, include_req_body: true } } }
+  - { id: json, uri: /json, upstream_id: u, plugins: { json-threat-protection: { max_container_depth: 2 } } }
+  - { id: xml, uri: /xml, upstream_id: u, plugins: { xml-threat-protection: { max_node_depth: 2 } } }
   - { id: described, uri: /described/*, upstream_id: u, plugins: { oas-validator: { spec: ${JSON.stringify(description)} } } }
   - { id: mirror, uri: /mirrored, upstream_id: u, plugins: { proxy-mirror: { host: "http://127.0.0.1:${upstreamPort}", path: /copy } } }
 `,
@@ -116,6 +119,47 @@ suite('request-validation', () => {
       assert.deepEqual([status, seen], [400, undefined])
     }
     assert.equal((await post('{}')).text, 'property "name" is required')
+  })
+})
+
+suite('threat protection', () => {
+  const post = (path: string, type: string, body: string) =>
+    send(path, { method: 'POST', headers: { 'content-type': type }, body })
+
+  test('what is within the limits reaches the upstream byte for byte', async () => {
+    assert.equal(
+      (await post('/json', 'application/json', '{"a" : [1.10]}')).seen?.body.toString(),
+      '{"a" : [1.10]}',
+    )
+    assert.equal((await post('/xml', 'text/xml', '<a >\n<b/></a>')).seen?.body.toString(), '<a >\n<b/></a>')
+  })
+
+  test('what is not reaches nobody, however it is sent', async () => {
+    const bodies = ['[[[]]]', '{"a":1,"a":2}', '{', '\ufeff{}', '['.repeat(100_000)]
+    for (const body of bodies) {
+      const { status, seen } = await post('/json', 'application/json', body)
+      assert.deepEqual([status, seen], [400, undefined])
+    }
+    for (const body of ['<a><b><c/></b></a>', '<!DOCTYPE a><a/>', '<a>&b;</a>', '<a>']) {
+      const { status, seen, text } = await post('/xml', 'application/soap+xml', body)
+      assert.deepEqual([status, seen], [400, undefined])
+      assert.match(text, /^\{"message":"The body was refused: it .*"\}\n$/)
+    }
+  })
+
+  test('a chunked body is read whole before the upstream gets any of it', async () => {
+    async function* pieces() {
+      for (const piece of ['[[', '"a', '"],', '[']) yield piece
+    }
+    const before = gateway.received.length
+    const url = `http://127.0.0.1:${gateway.port}/json`
+    const answered = await request(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: Readable.from(pieces()),
+    })
+    await answered.body.dump()
+    assert.deepEqual([answered.statusCode, gateway.received.length], [400, before])
   })
 })
 

@@ -36,6 +36,7 @@ export {
   serviceUrlProblem,
 } from './calls.ts'
 export { conditionFinding } from './condition.ts'
+export { contentTypeOf } from './content-type.ts'
 export type { FoundCredential } from './credentials.ts'
 export { fieldNamesFinding, operationsOf } from './field-operations.ts'
 export { anonymousConsumer, inlineUpstream, openInApisix, realm, upstreamId } from './fields.ts'

@@ -1,11 +1,4 @@
-import {
-  definePolicy,
-  type Exchange,
-  type ExchangeRequest,
-  openInApisix,
-  Type,
-  type Verdict,
-} from '../kit/index.ts'
+import { contentTypeOf, definePolicy, type Exchange, openInApisix, Type, type Verdict } from '../kit/index.ts'
 import { compileJsonSchema, type JsonSchema } from '../kit/json-schema.ts'
 import { type Reading, readForm, readJson } from './body.ts'
 import { headersFor, namesIn } from './headers.ts'
@@ -68,7 +61,7 @@ export default definePolicy({
     }
 
     async function checkBody({ request }: Exchange, schema: JsonSchema): Promise<Verdict | undefined> {
-      const type = contentType(request)
+      const type = contentTypeOf(request)
       const body = type === null ? null : await request.readBody(limit)
       if (body === null || body === '') return reject(undefined)
       const isForm = type?.startsWith('application/x-www-form-urlencoded') === true
@@ -89,12 +82,3 @@ export default definePolicy({
     }
   },
 })
-
-/** In lower case; null when there are two, of which others could take the other. */
-function contentType({ headers }: ExchangeRequest): string | undefined | null {
-  let found: string | undefined | null
-  headers.forEach((name, value) => {
-    if (name.toLowerCase() === 'content-type') found = found === undefined ? value.toLowerCase() : null
-  })
-  return found
-}
