@@ -11,6 +11,7 @@ import { LiveConfiguration } from './admin/live-configuration.ts'
 import { metricsEndpoints } from './admin/metrics.ts'
 import { AdminServer, type AdminServerOptions, type Endpoints } from './admin/server.ts'
 import { statusEndpoints } from './admin/status.ts'
+import { zonePlaces } from './config/cache-zones.ts'
 import type { Catalogue, CheckResult } from './config/check.ts'
 import type { Configuration } from './config/configuration.ts'
 import type { Loaded, SourceDocument } from './config/load.ts'
@@ -110,6 +111,7 @@ export class Gateway {
     this.#secrets = new SecretBook({
       reader: options.secretReader ?? readerOf({ env: process.env, cwd: process.cwd() }),
       catalogue,
+      zones: zonePlaces(plan.settings.cache.zones),
       settings: plan.settings.secrets,
       clock: systemClock,
       log,
@@ -330,6 +332,7 @@ export class Gateway {
       settings,
       live: this.#live,
       catalogue: this.#catalogue,
+      zones: zonePlaces(this.#supervisor.plan.settings.cache.zones),
       log: this.#log,
       version,
     })

@@ -17,16 +17,8 @@ export const defaultZones = [
   { name: 'memory_cache', size: '50MiB' },
 ]
 
-let places: ReadonlyMap<string, 'memory' | 'disk'> = new Map(
-  defaultZones.map(({ name, path }) => [name, path === undefined ? 'memory' : 'disk']),
-)
+/** Where each zone is, by its name. */
+export type ZonePlaces = ReadonlyMap<string, 'memory' | 'disk'>
 
-/** The zones of the configuration that is checked from now on, in this thread. */
-export function setCacheZones(zones: readonly CacheZone[]): void {
-  places = new Map(zones.map(({ name, path }) => [name, path === undefined ? 'memory' : 'disk']))
-}
-
-/** Where the zone of that name is; undefined: there is none. */
-export function placeOfZone(name: string): 'memory' | 'disk' | undefined {
-  return places.get(name)
-}
+export const zonePlaces = (zones: readonly Pick<CacheZone, 'name' | 'path'>[]): ZonePlaces =>
+  new Map(zones.map(({ name, path }) => [name, path === undefined ? 'memory' : 'disk']))

@@ -2,7 +2,7 @@
  * Documents -> a plan, or everything that is wrong with them. Nothing stops at the first finding: what is missing or
  * broken is left out of the checks that would need it, so that one mistake gives one finding.
  */
-import { setCacheZones } from './cache-zones.ts'
+import { defaultZones, type ZonePlaces, zonePlaces } from './cache-zones.ts'
 import { Configuration } from './configuration.ts'
 import { type Declarations, type Declared, readDeclarations } from './declarations.ts'
 import { checkDiscovery } from './discovery-check.ts'
@@ -81,16 +81,13 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   const report = new Report(loaded.findings)
   const sections = readSections(loaded.documents, report)
   const settings = readSettings(sections, sourcesOf(loaded, options.gatewayVersion), report)
-  if (settings !== undefined) {
-    setCacheZones(settings.cache.zones)
-    settings.policies = loaded.policies ?? []
-  }
+  if (settings !== undefined) settings.policies = loaded.policies ?? []
   const { held } = options
   if (held !== undefined) {
     report.tolerate(held, tolerated)
     addSections(held, sections, report)
   }
-  const policies = new PolicyCheck(catalogue, report)
+  const policies = new PolicyCheck(catalogue, zonePlaces(settings?.cache.zones ?? defaultZones), report)
   const declarations = readDeclarations(sections, policies, report)
   checkReferences(declarations, policies, catalogue, report)
   checkDiscovery(declarations, policies.upstreams, settings, report)
@@ -160,12 +157,13 @@ const tolerated: readonly FindingCode[] = [
 
 /**
  * One resource on its own, by the rules for what the gateway holds: what is sound here is sound at every start. `item`
- * carries its id; the path of a finding begins at the resource.
+ * carries its id; the path of a finding begins at the resource. `zones` are those of the running gateway.
  */
 export function checkHeld(
   kind: ResourceKind,
   item: Record<string, unknown>,
   catalogue: Catalogue,
+  zones: ZonePlaces,
 ): { input?: object } | { finding: Finding } {
   const document: SourceDocument = {
     file: '',
@@ -175,7 +173,7 @@ export function checkHeld(
   const report = new Report([])
   report.tolerate(document, tolerated)
   const sections = readSections([document], report)
-  const policies = new PolicyCheck(catalogue, report)
+  const policies = new PolicyCheck(catalogue, zones, report)
   const declarations = readDeclarations(sections, policies, report)
   checkReferences(declarations, policies, catalogue, report)
   const finding = report.finish().find(({ severity }) => severity === 'error')

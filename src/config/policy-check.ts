@@ -1,6 +1,7 @@
 /** The `plugins` of any resource against the catalogue: every policy known, its configuration right and filled in. */
 import type { TObject } from 'typebox'
 import { annotatedValues } from './annotated-values.ts'
+import type { ZonePlaces } from './cache-zones.ts'
 import { equal } from './copy.ts'
 import { checkExpression } from './expression-check.ts'
 import { luaPolicies } from './lua.ts'
@@ -30,8 +31,11 @@ export interface PolicySchema {
   readonly identify: boolean
   /** Whether it answers in place of the route's upstream, or chooses another; for a configuration that fits the schema. */
   answers?(config: PluginConfig): boolean
-  /** What the schema cannot say, for a configuration that fits it: the finding in one sentence. */
-  validate?(config: PluginConfig): string | undefined
+  /**
+   * What the schema cannot say, for a configuration that fits it: the finding in one sentence. `zones` are those of the
+   * gateway that it is for.
+   */
+  validate?(config: PluginConfig, zones: ZonePlaces): string | undefined
   /** The same for what a consumer carries. */
   validateCredential?(credential: PluginConfig): string | undefined
   /** Configurations with the same answer share one state and have to be equal. */
@@ -99,6 +103,7 @@ export function resolvedProblem(
   policy: PolicySchema,
   part: PolicyPart,
   config: PluginConfig,
+  zones: ZonePlaces,
 ): string | undefined {
   const { _meta: _, ...own } = config
   const schema =
@@ -110,7 +115,7 @@ export function resolvedProblem(
   const [problem] = schema === undefined ? [] : checkSchema(schema, own)
   if (problem !== undefined) return `it ${problem.message}`
   // What a policy says itself about its configuration may quote it.
-  const sound = part !== 'binding' || policy.validate?.(own) === undefined
+  const sound = part !== 'binding' || policy.validate?.(own, zones) === undefined
   return sound ? undefined : 'the policy does not take it'
 }
 
@@ -123,12 +128,15 @@ export class PolicyCheck {
   readonly upstreams: UpstreamUse[] = []
   readonly #catalogue: Catalogue
   readonly #report: Report
+  readonly #zones: ZonePlaces
   readonly #credentials = new Map<string, { owner: string; place: Place }>()
   readonly #shared = new Map<string, { config: PluginConfig; place: Place }>()
 
-  constructor(catalogue: Catalogue, report: Report) {
+  /** `zones`: of the same configuration. */
+  constructor(catalogue: Catalogue, zones: ZonePlaces, report: Report) {
     this.#catalogue = catalogue
     this.#report = report
+    this.#zones = zones
   }
 
   /** Checks in place: defaults are filled in. `owner` is the consumer whose credentials these are, if any. */
@@ -256,7 +264,7 @@ export class PolicyCheck {
   }
 
   #checkMeaning(policy: PolicySchema, config: PluginConfig, place: Place): void {
-    const message = policy.validate?.(config)
+    const message = policy.validate?.(config, this.#zones)
     if (message !== undefined) this.#report.add(place, { code: 'invalid-value', message })
     const state = policy.sharedState?.(config)
     if (state === undefined) return

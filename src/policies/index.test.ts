@@ -49,6 +49,6 @@ test('policies with credentials identify, and name what tells consumers apart', 
 test('schemas carry the checks of their policies', () => {
   const schema = policySchemas(catalogue).get('limit-count')!
   const config = { count: 1, time_window: 1, policy: 'redis', window_type: 'fixed', group: 'g' }
-  assert.match(schema.validate!(config)!, /needs 'redis_host'/)
+  assert.match(schema.validate!(config, new Map())!, /needs 'redis_host'/)
   assert.equal(schema.sharedState!(config), 'g')
 })

@@ -1,4 +1,5 @@
 /** Puts the values of secrets into the configuration of policies, on a copy that only data threads see. */
+import type { ZonePlaces } from '../config/cache-zones.ts'
 import { certificateOf } from '../config/certificate.ts'
 import type {
   ConsumerSpec,
@@ -65,6 +66,14 @@ export type LookUp = (text: string) => string | undefined
 /** Tells that a value does not fit: the policy, and the problem in words that hold no value. */
 export type Misfit = (policy: string, problem: string) => void
 
+export interface BindOptions {
+  lookUp: LookUp
+  catalogue: Catalogue
+  /** Where the gateway stores answers. */
+  zones: ZonePlaces
+  misfit: Misfit
+}
+
 /**
  * The resource with values in place of references. Where one is missing, or does not fit, nothing is left of the
  * configuration but its envelope, which says so: a reference must never pass for what it refers to.
@@ -72,9 +81,7 @@ export type Misfit = (policy: string, problem: string) => void
 export function bindResource<T extends Referring>(
   kind: ReferringKind,
   resource: T,
-  lookUp: LookUp,
-  catalogue: Catalogue,
-  misfit: Misfit,
+  { lookUp, catalogue, zones, misfit }: BindOptions,
 ): T {
   if (resource.pairs !== undefined) return bindCertificate(resource, lookUp, misfit)
   const bind = (plugins: Plugins, part: (name: string) => PolicyPart): Plugins => {
@@ -83,7 +90,7 @@ export function bindResource<T extends Referring>(
       bound[name] = concerns(config)
         ? bindConfig(config, lookUp, (resolved) => {
             const policy = catalogue.get(name)
-            const problem = policy && resolvedProblem(policy, part(name), resolved)
+            const problem = policy && resolvedProblem(policy, part(name), resolved, zones)
             if (problem !== undefined) misfit(name, problem)
             return problem === undefined
           })

@@ -112,6 +112,7 @@ function setUp(values: Record<string, string | SecretFailure>) {
   const book = new SecretBook({
     reader: reader as unknown as SecretReader,
     catalogue,
+    zones: new Map(),
     settings: { ttl: 300, failure_ttl: 60, timeout: 5, unresolved: 'deny' },
     clock,
     log: { info: note('info'), warn: note('warn'), error: note('error') },

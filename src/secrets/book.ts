@@ -3,6 +3,7 @@
  * comes, and tells when one has changed. While a manager cannot say, the last value stays.
  */
 
+import type { ZonePlaces } from '../config/cache-zones.ts'
 import { equal } from '../config/copy.ts'
 import type { PlanChanges, PlanDelta } from '../config/plan.ts'
 import type { Catalogue } from '../config/policy-check.ts'
@@ -27,6 +28,8 @@ export interface SecretLog {
 export interface SecretBookOptions {
   reader: SecretReader
   catalogue: Catalogue
+  /** Where the gateway stores answers. */
+  zones: ZonePlaces
   settings: SecretSettings
   clock: Clock
   log: SecretLog
@@ -299,18 +302,19 @@ export class SecretBook {
   #bound<T extends Referring>(kind: ReferringKind, resource: T): T {
     const name = nameOf(kind, resource)
     if (!this.#users.has(name)) return resource
-    const { catalogue, log } = this.#options
+    const { catalogue, zones, log } = this.#options
     const lookUp = (text: string) => {
       const resolution = this.#entries.get(text)?.resolution
       return resolution !== undefined && 'value' in resolution ? resolution.value : undefined
     }
-    return bindResource(kind, resource, lookUp, catalogue, (policy, problem) => {
+    const misfit = (policy: string, problem: string) => {
       const what = policy === '' ? 'no handshake with this certificate succeeds' : 'the policy denies'
       log.error(
         { resource: name, ...(policy !== '' && { policy }), problem },
         `a secret does not fit: ${what}`,
       )
-    })
+    }
+    return bindResource(kind, resource, { lookUp, catalogue, zones, misfit })
   }
 }
 

@@ -1,4 +1,5 @@
 /** A configuration that was checked, against what its secrets really are: further findings, before it is put to work. */
+import { type ZonePlaces, zonePlaces } from '../config/cache-zones.ts'
 import { certificateError } from '../config/certificate.ts'
 import type { CheckResult } from '../config/check.ts'
 import type { PluginConfig } from '../config/plan.ts'
@@ -22,6 +23,7 @@ export async function verifySecrets(result: CheckResult, reader: SecretReader): 
     resolutions.set(text, resolution),
   )
   const report = new Report([])
+  const zones = zonePlaces(plan.settings.cache.zones)
   if (held !== undefined) report.tolerate(held, ['unresolved-secret'])
   for (const { text, place } of uses) {
     const resolution = resolutions.get(text)!
@@ -33,7 +35,7 @@ export async function verifySecrets(result: CheckResult, reader: SecretReader): 
     })
   }
   for (const [config, [first]] of Map.groupBy(uses, (use) => use.config)) {
-    const problem = misfit(config, first!, resolutions)
+    const problem = misfit(config, first!, resolutions, zones)
     if (problem !== undefined) {
       report.add(first!.place, {
         code: 'unresolved-secret',
@@ -58,6 +60,7 @@ function misfit(
   config: PluginConfig,
   { policy, part }: SecretUse,
   resolutions: ReadonlyMap<string, Resolution>,
+  zones: ZonePlaces,
 ): string | undefined {
   let complete = true
   const resolved = replaceSecretReferences(config, (text) => {
@@ -68,5 +71,5 @@ function misfit(
   }) as PluginConfig
   if (!complete) return undefined
   if (policy === undefined || part === undefined) return certificateError(resolved as SslInput)
-  return resolvedProblem(policy, part, resolved)
+  return resolvedProblem(policy, part, resolved, zones)
 }

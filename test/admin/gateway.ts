@@ -1,8 +1,10 @@
 /** A gateway with an Admin API, and a client of it. */
 import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { freePort, startGateway } from '../harness/gateway.ts'
 
 export const adminKey = 'key-of-the-admin-tests'
@@ -24,6 +26,8 @@ export interface AdminGateway {
   /** `path` follows `/apisix/admin`. A body that is no string goes out as JSON. */
   admin(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<AdminAnswer>
   output(): string
+  /** Changes its configuration, has it read again, and waits for that line of the log. */
+  reload(change: (text: string) => string, line: string): Promise<void>
   /** Ends the process at once. */
   kill(): void
   stop(): Promise<void>
@@ -64,6 +68,12 @@ ${dataFolder}${more}`,
       return { status: response.status, headers: response.headers, text, body: parsed(text) }
     },
     output: gateway.output,
+    async reload(change, line) {
+      const known = gateway.output().length
+      await writeFile(gateway.file, change(await readFile(gateway.file, 'utf8')))
+      process.kill(gateway.pid, 'SIGHUP')
+      while (!gateway.output().slice(known).includes(line)) await setTimeout(20)
+    },
     kill: () => process.kill(gateway.pid, 'SIGKILL'),
     stop: gateway.stop,
   }

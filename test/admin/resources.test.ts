@@ -162,3 +162,30 @@ test('what would not be sound at the next start is refused now', async (t) => {
     t.assert.match(refused.body.error_msg, message)
   }
 })
+
+test('a configuration that is refused leaves no trace: the zones of answers are those that the gateway has', async (t) => {
+  const zones = '  cache: { zones: [{ name: here }] }\n'
+  const { admin, reload } = await startAdminGateway(t, zones)
+  const cached = (zone: string) => {
+    const plugins = { 'proxy-cache': { cache_strategy: 'memory', cache_zone: zone } }
+    return admin('PUT', '/routes/1', { uri: '/a', plugins })
+  }
+  t.assert.equal((await cached('here')).status, 201)
+  await reload(
+    (text) => `${text.replace('name: here', 'name: there')}routes: [{ id: x, colour: green }]`,
+    'NEW CONFIGURATION REFUSED',
+  )
+  t.assert.equal((await cached('here')).status, 200)
+  const { status, body } = await cached('there')
+  t.assert.deepEqual(
+    [status, body.error_msg],
+    [400, 'failed to check the configuration of plugin proxy-cache err: cache_zone there not found'],
+  )
+  // Sound, and in force at the next start.
+  await admin('DELETE', '/routes/1')
+  await reload(
+    (text) => text.replace('colour: green', 'uri: /x, upstream: { nodes: { "127.0.0.1:1": 1 } }'),
+    'take effect at the next start',
+  )
+  t.assert.equal((await cached('here')).status, 201)
+})

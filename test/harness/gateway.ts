@@ -10,6 +10,8 @@ export interface RunningGateway {
   /** Of the traffic listener. */
   port: number
   pid: number
+  /** Its configuration. */
+  file: string
   /** What it has written to stdout and stderr so far. */
   output(): string
   stop(): Promise<void>
@@ -26,7 +28,8 @@ export async function startGateway(
 ): Promise<RunningGateway> {
   const port = await freePort()
   const folder = await mkdtemp(join(tmpdir(), 'sluice-test-'))
-  await writeFile(join(folder, 'sluice.yaml'), configure(port))
+  const file = join(folder, 'sluice.yaml')
+  await writeFile(file, configure(port))
   const main = new URL('../../bin/sluice.js', import.meta.url).pathname
   const child = spawn(process.execPath, [main, 'start', '-c', folder], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -49,7 +52,7 @@ export async function startGateway(
     await stop()
     throw new Error(`the gateway did not start: ${(error as Error).message}\n${output}`)
   }
-  return { port, pid: child.pid!, output: () => output, stop }
+  return { port, pid: child.pid!, file, output: () => output, stop }
 }
 
 /** A port that was free a moment ago. */

@@ -1,5 +1,6 @@
 /** The Admin API: from a request to its answer. */
 import type { IncomingMessage } from 'node:http'
+import type { ZonePlaces } from '../../config/cache-zones.ts'
 import type { Catalogue } from '../../config/policy-check.ts'
 import type { AdminSettings } from '../../config/settings.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -24,6 +25,8 @@ export interface AdminApiOptions {
   settings: AdminSettings
   live: LiveConfiguration
   catalogue: Catalogue
+  /** Where the gateway stores answers. */
+  zones: ZonePlaces
   log: Log
   /** Of the gateway. */
   version: string
@@ -49,13 +52,13 @@ export class AdminApi {
   readonly #expiry: Expiry
   readonly #log: Log
 
-  constructor({ settings, live, catalogue, log, version, now = Date.now }: AdminApiOptions) {
+  constructor({ settings, live, catalogue, zones, log, version, now = Date.now }: AdminApiOptions) {
     this.#admission = new Admission(settings, now)
     this.#crossOrigin = settings.cors
     this.#audit = new AuditLog(settings.audit_log, log)
     this.#log = log
     this.#expiry = new Expiry(live, log, now)
-    const check = new ResourceCheck(catalogue)
+    const check = new ResourceCheck({ catalogue, zones })
     const seconds = () => Math.floor(now() / 1000)
     this.#resources = new ResourceHandler(live, check, this.#expiry, seconds)
     this.#configs = new ConfigsHandler(live, check, catalogue, seconds)

@@ -1,4 +1,5 @@
 /** The plugins of one resource against the catalogue, in the order and with the words of APISIX. */
+import type { ZonePlaces } from '../../config/cache-zones.ts'
 import type { CredentialOwner } from '../../config/credential-owners.ts'
 import { parseExpression } from '../../config/expression.ts'
 import type { PluginConfig, Plugins } from '../../config/plan.ts'
@@ -15,19 +16,26 @@ import { holdsSecretReference } from '../../config/secret-reference.ts'
 import type { Surroundings } from './resource-check.ts'
 import { schemaError } from './wording.ts'
 
+/** What policies are checked against. */
+export interface PolicyGround {
+  readonly catalogue: Catalogue
+  /** Of the running gateway. */
+  readonly zones: ZonePlaces
+}
+
 /** The first thing that is wrong; undefined: nothing, and every default is filled in, in place. */
 export function pluginsError(
   plugins: Record<string, unknown>,
   role: PluginsRole,
-  catalogue: Catalogue,
+  ground: PolicyGround,
 ): string | undefined {
   for (const [name, config] of Object.entries(plugins)) {
     if (typeof config !== 'object' || config === null) {
       return `invalid plugin conf ${JSON.stringify(config)} for plugin [${name}]`
     }
-    const policy = catalogue.get(name)
+    const policy = ground.catalogue.get(name)
     if (policy === undefined) return `unknown plugin [${name}]`
-    const fault = configError(policy, plugins, config as PluginConfig, role, catalogue)
+    const fault = configError(policy, plugins, config as PluginConfig, role, ground)
     if (fault !== undefined) return `failed to check the configuration of plugin ${name} err: ${fault}`
     const read = parseExpression((config as PluginConfig)._meta?.filter ?? [])
     if ('problem' in read) return `failed to validate the 'vars' expression: ${read.problem}`
@@ -40,7 +48,7 @@ function configError(
   plugins: Record<string, unknown>,
   config: PluginConfig,
   role: PluginsRole,
-  catalogue: Catalogue,
+  ground: PolicyGround,
 ): string | undefined {
   const { _meta: meta, ...own } = config
   const metaFault = meta === undefined ? undefined : schemaError(metaSchema, meta)
@@ -55,24 +63,27 @@ function configError(
   const fault = schemaError(schema, own, { references: true })
   if (fault !== undefined) return fault
   // What a configuration with references means is judged when the secrets are known.
-  const judge = credentials === undefined ? policy.validate : policy.validateCredential
-  const meaning = holdsSecretReference(own) ? undefined : judge?.(own)
+  const judged = holdsSecretReference(own) ? undefined : own
+  const meaning =
+    credentials === undefined
+      ? judged && policy.validate?.(judged, ground.zones)
+      : judged && policy.validateCredential?.(judged)
   if (meaning !== undefined) return meaning
-  const inner = credentials === undefined ? nestedError(policy, own, catalogue) : undefined
+  const inner = credentials === undefined ? nestedError(policy, own, ground) : undefined
   if (inner === undefined) plugins[policy.name] = meta === undefined ? own : { ...own, _meta: meta }
   return inner
 }
 
 /** Of policies inside the configuration of another. */
-function nestedError(policy: PolicySchema, config: PluginConfig, catalogue: Catalogue): string | undefined {
+function nestedError(policy: PolicySchema, config: PluginConfig, ground: PolicyGround): string | undefined {
   for (const { plugins, identify, wording } of policy.nested?.(config) ?? []) {
     for (const [name, inner] of Object.entries(plugins)) {
-      const known = catalogue.get(name)
+      const known = ground.catalogue.get(name)
       if (known === undefined) return `${name} plugin did not found`
       if (identify && !known.identify) return `${name} plugin is not supported`
       const isMap = typeof inner === 'object' && inner !== null
       const fault = isMap
-        ? configError(known, plugins, inner, 'binding', catalogue)
+        ? configError(known, plugins, inner, 'binding', ground)
         : schemaError(known.configSchema, inner)
       if (fault !== undefined) return wording?.(fault) ?? `plugin ${name} check schema failed: ${fault}`
     }

@@ -10,10 +10,10 @@ import { parseExpression } from '../../config/expression.ts'
 import { keptSchemas } from '../../config/kept-resources.ts'
 import { luaFieldOf } from '../../config/lua.ts'
 import type { Plugins, ResourceKind } from '../../config/plan.ts'
-import type { Catalogue, PluginsRole } from '../../config/policy-check.ts'
+import type { PluginsRole } from '../../config/policy-check.ts'
 import { type CredentialInput, credentialSchema, resourceSchemas } from '../../config/resources.ts'
 import { secretManagerKind, secretManagerSchemas } from '../../config/secret-managers.ts'
-import { duplicateCredential, pluginsError } from './plugins-check.ts'
+import { duplicateCredential, type PolicyGround, pluginsError } from './plugins-check.ts'
 import type { Target } from './target.ts'
 import { upstreamError } from './upstream-check.ts'
 import { schemaError } from './wording.ts'
@@ -65,10 +65,10 @@ function varsError(vars: unknown): string | undefined {
 }
 
 export class ResourceCheck {
-  readonly #catalogue: Catalogue
+  readonly #ground: PolicyGround
 
-  constructor(catalogue: Catalogue) {
-    this.#catalogue = catalogue
+  constructor(ground: PolicyGround) {
+    this.#ground = ground
   }
 
   /** `value` carries its id, and is left as it is. */
@@ -83,7 +83,7 @@ export class ResourceCheck {
     const section = consumer === undefined ? kind.plan : 'consumers'
     if (section === undefined) return { input }
     const item = consumer === undefined ? value : { ...value, id: `${consumer}/credentials/${id}` }
-    const checked = checkHeld(section, item, this.#catalogue)
+    const checked = checkHeld(section, item, this.#ground.catalogue, this.#ground.zones)
     if (!('finding' in checked)) return { input: checked.input ?? input }
     const { path, message } = checked.finding
     return {
@@ -194,10 +194,10 @@ export class ResourceCheck {
     const { username, plugins } = input as Inputs['consumers']
     if (id !== undefined && id !== username) return 'wrong username'
     if (plugins === undefined) return references(input, ['group_id'], around)
-    const pluginFault = pluginsError(plugins, 'consumer', this.#catalogue)
+    const pluginFault = pluginsError(plugins, 'consumer', this.#ground)
     if (pluginFault !== undefined) return `invalid plugins configuration: ${pluginFault}`
     return (
-      duplicateCredential(plugins, { username }, around, this.#catalogue) ??
+      duplicateCredential(plugins, { username }, around, this.#ground.catalogue) ??
       references(input, ['group_id'], around)
     )
   }
@@ -206,20 +206,20 @@ export class ResourceCheck {
     const fault = invalid(schemaError(credentialSchema, input))
     if (fault !== undefined) return fault
     const { plugins } = input as unknown as CredentialInput
-    const pluginFault = pluginsError(plugins, 'credential', this.#catalogue)
+    const pluginFault = pluginsError(plugins, 'credential', this.#ground)
     if (pluginFault !== undefined) return `invalid plugins configuration: ${pluginFault}`
     for (const name of Object.keys(plugins)) {
-      if (this.#catalogue.get(name)?.credentialSchema === undefined) {
+      if (this.#ground.catalogue.get(name)?.credentialSchema === undefined) {
         return 'only supports auth type plugins in consumer credential'
       }
     }
     const owner = { username: consumer!, credential: id! }
-    return duplicateCredential(plugins, owner, around, this.#catalogue)
+    return duplicateCredential(plugins, owner, around, this.#ground.catalogue)
   }
 
   #metadataError(name: string | undefined, input: Value): string | undefined {
     if (name === undefined) return 'missing plugin name'
-    const policy = this.#catalogue.get(name)
+    const policy = this.#ground.catalogue.get(name)
     if (policy === undefined) return 'invalid plugin name'
     const { id: _, ...metadata } = input
     const fault =
@@ -229,7 +229,7 @@ export class ResourceCheck {
   }
 
   #plugins({ plugins }: Value, role: PluginsRole = 'binding'): string | undefined {
-    return isMap(plugins) ? pluginsError(plugins as Plugins, role, this.#catalogue) : undefined
+    return isMap(plugins) ? pluginsError(plugins as Plugins, role, this.#ground) : undefined
   }
 }
 

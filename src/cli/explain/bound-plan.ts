@@ -1,4 +1,5 @@
 /** A plan with secrets in the place of references, as data threads get it. */
+import { zonePlaces } from '../../config/cache-zones.ts'
 import type { Plan } from '../../config/plan.ts'
 import type { Catalogue, SecretUse } from '../../config/policy-check.ts'
 import { bindResource, type Referring, referringKinds } from '../../secrets/binding.ts'
@@ -21,16 +22,16 @@ export async function bindSecrets(
   await reader.resolveAll(references, asksManagers ? plan.secrets : new Map(), ({ text }, resolution) => {
     if ('value' in resolution) values.set(text, resolution.value)
   })
+  const zones = zonePlaces(plan.settings.cache.zones)
   const bound = referringKinds.map((kind) => {
     const resources = [...(plan[kind] as ReadonlyMap<string, Referring>)].map(([id, resource]) => [
       id,
-      bindResource(
-        kind,
-        resource,
-        (text) => values.get(text),
+      bindResource(kind, resource, {
+        lookUp: (text) => values.get(text),
         catalogue,
-        () => {},
-      ),
+        zones,
+        misfit: () => {},
+      }),
     ])
     return [kind, new Map(resources as [string, Referring][])]
   })

@@ -1,4 +1,5 @@
 import type { Static, TObject } from 'typebox'
+import type { ZonePlaces } from '../../config/cache-zones.ts'
 import type { PluginConfig } from '../../config/plan.ts'
 import type { NestedPlugins } from '../../config/policy-check.ts'
 import type { PolicyHandlers, Stage } from '../../proxy/exchange.ts'
@@ -32,8 +33,11 @@ export interface PolicyDefinition<
   readonly credentialKey?: keyof Static<Credential> & string
   /** Schema of `plugin_metadata` for this policy. */
   readonly metadata?: Metadata
-  /** What a schema cannot say: the finding in one sentence, or undefined when all is well. Runs before any traffic. */
-  validate?(config: Static<Config>): string | undefined
+  /**
+   * What a schema cannot say: the finding in one sentence, or undefined when all is well. Runs before any traffic.
+   * `zones`: the places where answers can be stored, of the same configuration.
+   */
+  validate?(config: Static<Config>, zones: ZonePlaces): string | undefined
   /** The same for what a consumer carries. */
   validateCredential?(credential: Static<Credential>): string | undefined
   /**
@@ -70,7 +74,7 @@ export interface AnyPolicy {
   readonly credential?: TObject
   readonly credentialKey?: string
   readonly metadata?: TObject
-  validate?(config: PluginConfig): string | undefined
+  validate?(config: PluginConfig, zones: ZonePlaces): string | undefined
   validateCredential?(credential: PluginConfig): string | undefined
   sharedState?(config: PluginConfig): string | undefined
   nested?(config: PluginConfig): readonly NestedPlugins[]

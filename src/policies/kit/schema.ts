@@ -1,4 +1,5 @@
 import type { TObject } from 'typebox'
+import type { ZonePlaces } from '../../config/cache-zones.ts'
 import type { PluginConfig } from '../../config/plan.ts'
 import type { NestedPlugins } from '../../config/policy-check.ts'
 import type { AnyPolicy } from './policy.ts'
@@ -18,7 +19,7 @@ export interface PolicySchema {
   /** Whether it answers in place of the route's upstream, or chooses another. */
   answers?(config: PluginConfig): boolean
   /** Beyond the schema, for a configuration that fits it: the finding in one sentence. */
-  validate?(config: PluginConfig): string | undefined
+  validate?(config: PluginConfig, zones: ZonePlaces): string | undefined
   /** The same for what a consumer carries. */
   validateCredential?(credential: PluginConfig): string | undefined
   /** Configurations with the same answer have to be equal. */
@@ -39,7 +40,7 @@ export function policySchema(policy: AnyPolicy): PolicySchema {
     ...(policy.metadata && { metadataSchema: policy.metadata }),
     identify: policy.stage === 'identify',
     ...(answers && { answers: (config) => answers(config) }),
-    ...(validate && { validate: (config) => validate(config) }),
+    ...(validate && { validate: (config, zones) => validate(config, zones) }),
     ...(validateCredential && { validateCredential: (credential) => validateCredential(credential) }),
     ...(sharedState && { sharedState: (config) => sharedState(config) }),
     ...(nested && { nested: (config) => nested(config) }),

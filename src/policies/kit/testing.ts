@@ -4,6 +4,7 @@
  */
 
 import type { Static, TObject } from 'typebox'
+import { defaultZones, zonePlaces } from '../../config/cache-zones.ts'
 import type { ConsumerSpec, ContractSpec, CredentialSpec, PluginConfig, Plugins } from '../../config/plan.ts'
 import { type PrometheusInput, prometheusSettings } from '../../config/prometheus-settings.ts'
 import { checkSchema } from '../../config/schema.ts'
@@ -139,7 +140,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
   options: BindOptions<Static<Config>, Static<Metadata>> = {},
 ): BoundPolicy {
   const config = checked(policy.config, options.config ?? {})
-  const finding = (policy as AnyPolicy).validate?.(config)
+  const finding = (policy as AnyPolicy).validate?.(config, zonePlaces(defaultZones))
   if (finding !== undefined) throw new Error(finding)
   const metadata =
     options.metadata && policy.metadata ? checked(policy.metadata, options.metadata) : undefined

@@ -96,9 +96,9 @@ export default definePolicy({
     },
     openInApisix,
   ),
-  validate({ cache_key, cache_zone, cache_strategy }) {
+  validate({ cache_key, cache_zone, cache_strategy }, zones) {
     if (cache_key.includes('$request_method')) return 'cache_key variable $request_method unsupported'
-    return cacheZoneFinding(cache_zone, cache_strategy)
+    return cacheZoneFinding(cache_zone, cache_strategy, zones)
   },
   create(config, host) {
     const zone = host.cache(config.cache_zone)

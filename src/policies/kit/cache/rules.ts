@@ -1,11 +1,15 @@
 /** What policies that store answers share of their configuration. */
-import { placeOfZone } from '../../../config/cache-zones.ts'
+import type { ZonePlaces } from '../../../config/cache-zones.ts'
 import type { Exchange } from '../../../proxy/exchange.ts'
 import type { PolicyHost } from '../host.ts'
 
 /** What is wrong with the zone that a configuration names; in the words of APISIX. */
-export function cacheZoneFinding(zone: string, strategy: 'memory' | 'disk'): string | undefined {
-  const place = placeOfZone(zone)
+export function cacheZoneFinding(
+  zone: string,
+  strategy: 'memory' | 'disk',
+  zones: ZonePlaces,
+): string | undefined {
+  const place = zones.get(zone)
   if (place === undefined) return `cache_zone ${zone} not found`
   return place === strategy ? undefined : `invalid or empty cache_zone for cache_strategy: ${strategy}`
 }
