@@ -13,7 +13,7 @@ import type { AnyPolicy } from './policies/kit/policy.ts'
 import { PolicyCalls } from './policy-calls.ts'
 import { dryServices } from './policy-dry-run.ts'
 import { PolicyResources } from './policy-resources.ts'
-import { buildPolicies, type PolicyServices, ResourceIndices } from './policy-runtime.ts'
+import { buildPolicies, type PolicyServices, publicApiOf, ResourceIndices } from './policy-runtime.ts'
 import { clock } from './proxy/clock.ts'
 import { Delays } from './proxy/delays.ts'
 import type { Exchange, PolicyFactory, Verdict } from './proxy/exchange.ts'
@@ -109,7 +109,6 @@ class DataThread {
       close: async () => {},
     }
     this.#sinks = new LineSinks({ stdout, metrics, log: this.#log })
-    this.#publicApis = new Map([[settings.prometheus.path, (exchange) => this.#showMetrics(exchange)]])
     this.#counterStores = new CounterStores(this.#log)
     const turns = new TurnCounters(memory.turns, threadId)
     const calls = new PolicyCalls(metrics)
@@ -129,6 +128,7 @@ class DataThread {
       metrics,
       prometheus: settings.prometheus,
       publicApi: (path) => this.#publicApis.get(path),
+      subrequest: (exchange, head) => this.#worker.subrequest(exchange, head),
       calls: (binding, options) => calls.open(binding, options),
       mayAsk: true,
       batches: this.#batches,
@@ -148,6 +148,13 @@ class DataThread {
     }
     const indices = new ResourceIndices(services)
     const policies = buildPolicies(catalogue, services, indices)
+    this.#publicApis = new Map([
+      [settings.prometheus.path, (exchange) => this.#showMetrics(exchange)],
+      [
+        settings.batch_requests.path,
+        (exchange) => publicApiOf(catalogue.get('batch-requests')!, services, indices)(exchange),
+      ],
+    ])
     this.#dryPolicies = buildPolicies(catalogue, dryServices(services), indices)
     this.#worker = new Worker({
       settings,

@@ -19,6 +19,7 @@ export function dryServices(services: PolicyServices): PolicyServices {
     delays: { wait: () => Promise.resolve(), release() {} },
     metrics: { gauge: () => nothing, counter: () => nothing, histogram: () => nothing },
     publicApi: (path) => services.publicApi(path) && (async () => ({ status: 200 })),
+    subrequest: async () => 'closed',
     calls: () => ({
       call: () => Promise.reject(new CallError('dry_run', 'no other service is asked to explain a request')),
     }),

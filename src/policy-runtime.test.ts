@@ -33,6 +33,7 @@ function services() {
   const offered: PolicyServices = {
     limiter: { key: unused, acquire: unused, slide: unused, leak: unused, enter: unused },
     circuits: { isBroken: unused, failed: unused, succeeded: unused },
+    subrequest: unused,
     takeTurn: unused,
     lookAtTurn: unused,
     delays: { wait: unused, release: unused },

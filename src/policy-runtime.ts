@@ -41,6 +41,7 @@ export interface PolicyServices {
   readonly metrics: Metrics
   readonly prometheus: PrometheusSettings
   publicApi(path: string): PublicApi | undefined
+  subrequest: PolicyHost['subrequest']
   calls(binding: PolicyBindingContext, options: CallOptions): CallClient
   readonly mayAsk: boolean
   readonly batches: Pick<Batches, 'open'>
@@ -71,6 +72,20 @@ export function buildPolicies(
     factoryOf(policy, services, indices, factories),
   )
   return factories
+}
+
+/** What a policy shows of the gateway through `public-api`. */
+export function publicApiOf(
+  policy: AnyPolicy,
+  services: PolicyServices,
+  indices: ResourceIndices,
+): PublicApi {
+  const binding = { policy: policy.name, routeId: '', serviceId: '', owner: `public_api:${policy.name}` }
+  return (exchange) =>
+    policy.publicApi!(
+      exchange,
+      hostOf(policy, binding, services, indices, () => {}),
+    )
 }
 
 function factoryOf(
@@ -135,6 +150,7 @@ function hostOf(
     metrics: services.metrics,
     prometheus: services.prometheus,
     publicApi: (path) => services.publicApi(path),
+    subrequest: (exchange, head) => services.subrequest(exchange, head),
     calls: (options) => services.calls(binding, options),
     mayAsk: services.mayAsk,
     batches: (settings, maxPending, send) => services.batches.open(policy.name, settings, maxPending, send),

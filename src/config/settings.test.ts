@@ -71,6 +71,7 @@ suite('settings', () => {
         extra_labels: {},
         expire: {},
       },
+      batch_requests: { path: '/apisix/batch-requests' },
       status: { host: '127.0.0.1', port: 7085, enabled: false },
       admin: {
         host: '127.0.0.1',

@@ -108,6 +108,8 @@ export interface Settings {
   control: AddressSettings
   metrics: AddressSettings
   prometheus: PrometheusSettings
+  /** Where `public-api` finds the endpoint of the policy `batch-requests`. */
+  batch_requests: { path: string }
   status: AddressSettings
   admin: AdminSettings
   /** Where policies store answers, and for how many milliseconds those on disk that do not say it themselves. */
@@ -510,6 +512,21 @@ export const gatewaySchema = Type.Object(
     control: address('The control endpoints (`/v1/...`).', 9090),
     metrics: address('Metrics and health.', 9091),
     prometheus: Type.Optional(prometheusSchema),
+    batch_requests: Type.Optional(
+      Type.Object(
+        {
+          path: Type.Optional(
+            Type.String({
+              pattern: '^/[!-~]*$',
+              default: '/apisix/batch-requests',
+              description: 'Path of the endpoint that a route shows to clients with the policy `public-api`.',
+              'x-form': 'a path',
+            }),
+          ),
+        },
+        { default: {}, description: 'Several requests in one, see the policy `batch-requests`.' },
+      ),
+    ),
     status: address('`/status` and `/status/ready`, as APISIX has them.', 7085, false),
     admin: Type.Optional(
       Type.Object(
@@ -741,6 +758,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     control: gateway.control,
     metrics: gateway.metrics,
     prometheus: prometheusSettings(input.prometheus ?? {}),
+    batch_requests: gateway.batch_requests,
     status: gateway.status,
     admin: adminSettings(gateway.admin, input.admin),
     cache: {

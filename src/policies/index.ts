@@ -20,6 +20,7 @@ const names = [
   'attach-consumer-label',
   'bandwidth-limit',
   'basic-auth',
+  'batch-requests',
   'brotli',
   'clickhouse-logger',
   'client-control',

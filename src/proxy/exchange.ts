@@ -144,6 +144,8 @@ export interface ClientInfo {
   readonly listener: string
   /** Null: the connection is not encrypted. */
   readonly tls: TlsInfo | null
+  /** The request came out of another one of this client. Nothing that it says of its origin is believed. */
+  readonly isSubrequest: boolean
 }
 
 /** TLS with the client. */
@@ -240,6 +242,8 @@ export interface Exchange {
   filterDecisions: FilterDecision[] | null
   /** Policies that have no further turn at this request; null: none. */
   skippedPolicies: string[] | null
+  /** The one that was made for it and is under way; it ends with the exchange. The engine's own. */
+  subrequest: { abort(): void } | null
   /** Puts another id in place of the one that the gateway gave. */
   setId(id: string): void
   /** The client is another than the peer: whoever comes later, and the upstream, is told that address. */
@@ -283,6 +287,34 @@ export interface Relay {
   /** Once: after the end, or when nobody wants the rest. */
   close(): void
 }
+
+/** A request that a policy makes to the gateway itself, in the name of a client. */
+export interface SubrequestHead {
+  readonly method: string
+  /** Path and query, of visible characters; one character a byte. */
+  readonly target: string
+  readonly version: '1.0' | '1.1'
+  /** Made by `fieldLines`; without fields that frame the message. */
+  readonly lines: string
+  readonly body: Buffer
+  /** Milliseconds until the answer has to be complete. */
+  readonly timeout: number
+  /** Bytes of the body of the answer. */
+  readonly largestBody: number
+}
+
+export interface SubrequestAnswer {
+  readonly status: number
+  readonly reason: string
+  /** Names as they were written. */
+  readonly fields: readonly (readonly [name: string, value: string])[]
+  readonly body: Buffer
+  /** False: the body broke off. */
+  readonly isComplete: boolean
+}
+
+/** Why there is no answer; `closed`: there was none, or who asked has gone. */
+export type SubrequestFailure = 'timeout' | 'too_large' | 'closed'
 
 /** Sees the body of an upstream's answer as it came, and changes nothing. A throw ends that, not the answer. */
 export interface Tap {

@@ -96,6 +96,17 @@ export class NumberFields {
   }
 }
 
+/** Field lines with names that others chose, which therefore are not remembered. @throws InvalidHeaderError */
+export function fieldLines(fields: Iterable<readonly [name: string, value: string]>): string {
+  let text = ''
+  for (const [name, value] of fields) {
+    if (!isToken(name)) throw new InvalidHeaderError(`invalid header name ${JSON.stringify(name)}`)
+    if (!isFieldValue(value)) throw new InvalidHeaderError(`invalid value for header ${name}`)
+    text += `${name}: ${value}\r\n`
+  }
+  return text
+}
+
 /** Field lines made at plan time. @throws InvalidHeaderError */
 export function headerBlock(fields: readonly (readonly [name: string, value: string])[]): HeaderBlock {
   let text = ''

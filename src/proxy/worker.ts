@@ -6,12 +6,20 @@ import type { ListenerSettings, Settings } from '../config/settings.ts'
 import { engineCounter } from '../telemetry/engine-counters.ts'
 import { clock } from './clock.ts'
 import type { Counts, Engine } from './engine.ts'
-import type { Exchange, PolicyFactory, Verdict } from './exchange.ts'
+import type {
+  Exchange,
+  PolicyFactory,
+  SubrequestAnswer,
+  SubrequestFailure,
+  SubrequestHead,
+  Verdict,
+} from './exchange.ts'
 import type { RequestDescription } from './explain/description.ts'
 import type { Explanation } from './explain/explanation.ts'
 import { setBodyLimits } from './held-body.ts'
 import { ClientConnection } from './http1/client-connection.ts'
 import { ClientFacts } from './http1/client-facts.ts'
+import { sendSubrequest } from './http1/subrequest.ts'
 import { acceptConnections, readByEvents, type SocketMaker, Wire } from './http1/wire.ts'
 import { Unavailable } from './pipeline.ts'
 import type { StateKeeper } from './run-time-state.ts'
@@ -116,6 +124,11 @@ export class Worker {
     const { explain } = await import('./explain/explain.ts')
     clock.tick()
     return explain({ engine: this.engine, policies, version }, description)
+  }
+
+  /** Asks this gateway itself in the name of the client of `outer`. */
+  subrequest(outer: Exchange, head: SubrequestHead): Promise<SubrequestAnswer | SubrequestFailure> {
+    return sendSubrequest(outer, head, this.engine)
   }
 
   get balancerState(): StateKeeper {

@@ -59,7 +59,8 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
   const presences = new Presences(createLoadTable(1, fewPresences), 1)
   const resources = new PolicyResources()
   resources.change(diffPlans(null, plan), () => {})
-  const { prometheus } = plan.settings
+  const { prometheus, batch_requests: batches } = plan.settings
+  const shown = [prometheus.path, batches.path]
   const upstreams = new Set(planUpstreams(plan).map(({ key }) => key))
   const services: PolicyServices = {
     mayAsk: false,
@@ -76,7 +77,8 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
     delays: new Delays(),
     metrics: { gauge: () => nothing, counter: () => nothing, histogram: () => nothing },
     prometheus,
-    publicApi: (path) => (path === prometheus.path ? async () => ({ status: 200 }) : undefined),
+    publicApi: (path) => (shown.includes(path) ? async () => ({ status: 200 }) : undefined),
+    subrequest: async () => 'closed',
     counterStore: () => unusedStore,
     calls: () => ({ call: () => Promise.reject(new Error('offline')) }),
     cache: () => undefined,

@@ -151,6 +151,7 @@ const translations: Readonly<Record<string, Translation>> = {
   'apisix.control.port': into('control', 'port', isNumber),
   'apisix.status.ip': into('status', 'host', isString, undefined, { enabled: true }),
   'apisix.status.port': into('status', 'port', isNumber, undefined, { enabled: true }),
+  'plugin_attr.batch-requests.uri': into('batch_requests', 'path', isString),
   'plugin_attr.redirect.https_port': to('https_port', isNumber),
   'plugin_attr.prometheus.enable_export_server': into('metrics', 'enabled', isBoolean),
   'plugin_attr.prometheus.export_addr.ip': into('metrics', 'host', isString),

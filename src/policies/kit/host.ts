@@ -7,6 +7,9 @@ import type {
   Exchange,
   PolicyBindingContext,
   PolicyHandlers,
+  SubrequestAnswer,
+  SubrequestFailure,
+  SubrequestHead,
   UpstreamHandle,
   Verdict,
 } from '../../proxy/exchange.ts'
@@ -94,6 +97,11 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
   bind(policy: string, config: PluginConfig, part?: string): PolicyHandlers
   /** Calls to another service, over connections that belong to this binding. */
   calls(options: CallOptions): CallClient
+  /**
+   * Asks this gateway itself in the name of the client of `exchange`, as if that client had sent it: it is routed, judged,
+   * counted and logged as any other request. One at a time for each exchange, with which it ends.
+   */
+  subrequest(exchange: Exchange, head: SubrequestHead): Promise<SubrequestAnswer | SubrequestFailure>
   /** Whether other services may be asked by other means than `calls`: not while a request is only explained. */
   readonly mayAsk: boolean
   /** The port at which clients reach this gateway with https. */

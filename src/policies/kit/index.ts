@@ -16,6 +16,9 @@ export type {
   PhaseResult,
   PolicyHandlers,
   Stage,
+  SubrequestAnswer,
+  SubrequestFailure,
+  SubrequestHead,
   UpstreamHandle,
   Verdict,
 } from '../../proxy/exchange.ts'
@@ -24,7 +27,14 @@ export {
   type GraphqlSelection,
   readGraphqlDocument,
 } from '../../proxy/graphql.ts'
-export { headerBlock, headerName, InvalidHeaderError, NumberFields, nameHash } from '../../proxy/headers.ts'
+export {
+  fieldLines,
+  headerBlock,
+  headerName,
+  InvalidHeaderError,
+  NumberFields,
+  nameHash,
+} from '../../proxy/headers.ts'
 export { type BasicCredentials, readBasicCredentials } from './basic-credentials.ts'
 export {
   type Call,

@@ -2,7 +2,7 @@ import type { Static, TObject } from 'typebox'
 import type { ZonePlaces } from '../../config/cache-zones.ts'
 import type { PluginConfig } from '../../config/plan.ts'
 import type { NestedPlugins } from '../../config/policy-check.ts'
-import type { PolicyHandlers, Stage } from '../../proxy/exchange.ts'
+import type { Exchange, PolicyHandlers, Stage, Verdict } from '../../proxy/exchange.ts'
 import type { PolicyHost } from './host.ts'
 
 /** What an author writes; the types of `config`, credentials and metadata follow from the schemas. */
@@ -48,6 +48,14 @@ export interface PolicyDefinition<
   /** Policies that this one runs itself, by `host.bind`: they are checked as if they stood there by themselves. */
   nested?(config: Static<Config>): readonly NestedPlugins[]
   /**
+   * What the policy `public-api` lets clients reach at the path that the settings give to this policy. Called with each
+   * such request, with services of that moment.
+   */
+  publicApi?(
+    exchange: Exchange,
+    host: Omit<PolicyHost<Static<Credential>, Static<Metadata>>, 'bind'>,
+  ): Promise<Verdict>
+  /**
    * Once for each binding: whatever does not depend on a request is computed or opened here. A configuration that
    * `validate` let pass must not make it throw.
    */
@@ -78,6 +86,7 @@ export interface AnyPolicy {
   validateCredential?(credential: PluginConfig): string | undefined
   sharedState?(config: PluginConfig): string | undefined
   nested?(config: PluginConfig): readonly NestedPlugins[]
+  publicApi?(exchange: Exchange, host: Omit<PolicyHost, 'bind'>): Promise<Verdict>
   create(config: PluginConfig, host: PolicyHost): PolicyHandlers
 }
 

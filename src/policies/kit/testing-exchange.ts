@@ -31,6 +31,8 @@ export interface FakeRequest {
   body?: string
   /** Address of the client. Default 203.0.113.7. */
   address?: string
+  /** It came out of another request of this client. */
+  isSubrequest?: boolean
   /** Who an earlier policy said is calling. */
   consumer?: string
   /** The labels of that consumer. */
@@ -88,6 +90,7 @@ export class FakeExchange implements Exchange {
   errorCode = ''
   filterDecisions = null
   skippedPolicies: string[] | null = null
+  readonly subrequest = null
   /** The upstream that the policy chose; null: that of the route. */
   sentTo: UpstreamHandle | null = null
   readonly #request: FakeRequestView
@@ -111,6 +114,7 @@ export class FakeExchange implements Exchange {
       scheme: 'http',
       listener: 'http',
       tls: null,
+      isSubrequest: request.isSubrequest ?? false,
     }
     const duration = response.duration ?? 5
     const upstreamStart = response.notProxied ? 0 : 1000 + duration - (response.upstreamDuration ?? duration)

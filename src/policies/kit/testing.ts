@@ -8,7 +8,15 @@ import { defaultZones, zonePlaces } from '../../config/cache-zones.ts'
 import type { ConsumerSpec, ContractSpec, CredentialSpec, PluginConfig, Plugins } from '../../config/plan.ts'
 import { type PrometheusInput, prometheusSettings } from '../../config/prometheus-settings.ts'
 import { checkSchema } from '../../config/schema.ts'
-import type { BindingInfo, Exchange, PolicyHandlers, Verdict } from '../../proxy/exchange.ts'
+import type {
+  BindingInfo,
+  Exchange,
+  PolicyHandlers,
+  SubrequestAnswer,
+  SubrequestFailure,
+  SubrequestHead,
+  Verdict,
+} from '../../proxy/exchange.ts'
 import { compileCondition } from '../../proxy/expression.ts'
 import { Circuits } from '../../proxy/shared/circuits.ts'
 import { createRecordTable } from '../../proxy/shared/records.ts'
@@ -61,6 +69,11 @@ export interface BindOptions<Config, Metadata> {
   missingUpstreams?: readonly string[]
   /** Stands for every service that the policy calls. What it throws is what the policy gets. */
   service?: (call: Call) => FakeAnswer | Promise<FakeAnswer>
+  /** Stands for the gateway itself, where the policy asks it. */
+  subrequest?: (
+    head: SubrequestHead,
+    exchange: Exchange,
+  ) => SubrequestAnswer | SubrequestFailure | Promise<SubrequestAnswer | SubrequestFailure>
   /** Default: true. */
   mayAsk?: boolean
   /** Zones for stored answers; by default there is none. */
@@ -107,6 +120,8 @@ export interface BoundPolicy {
   run(request?: FakeRequest, response?: FakeResponse): Promise<Run>
   /** The same for a request that ends when the test says so. */
   begin(request?: FakeRequest): BegunRun
+  /** What clients reach of the policy through `public-api`. */
+  publicApi(request?: FakeRequest): Promise<Verdict>
   /** Lets that much time pass; who waits for less goes on. */
   advance(ms: number): void
   /** Puts other consumers in place of all there were, as a reload does. */
@@ -192,6 +207,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     metrics,
     prometheus: prometheusSettings(options.prometheus ?? {}),
     publicApi: (path) => options.publicApis?.[path],
+    subrequest: async (exchange, head) => options.subrequest?.(head, exchange) ?? 'closed',
     mayAsk: options.mayAsk ?? true,
     calls: () => ({
       async call(call) {
@@ -251,6 +267,8 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
         },
       }
     },
+    publicApi: (request) =>
+      (policy as AnyPolicy).publicApi!(new FakeExchange(binding, request ?? {}, {}, clock.now), host),
     advance: (ms) => clock.advance(ms),
     setConsumers(changed) {
       consumers = consumersByName(changed)

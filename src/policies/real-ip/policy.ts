@@ -62,7 +62,9 @@ export default definePolicy({
 
     return {
       request(exchange) {
-        if (trusted && !trusted.has(exchange.client.peerAddress)) return
+        const { client } = exchange
+        // The fields of a subrequest are its client's own, whoever delivered the request that it came out of.
+        if (trusted && (client.isSubrequest || !trusted.has(client.peerAddress))) return
         const found = readAddress(addressOf(exchange) ?? '')
         if (found !== undefined) exchange.setClientAddress(found.address, found.port)
       },

@@ -390,13 +390,17 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
   }
 
   private heldMore(held: HeldBody, bytes: number): void {
-    const { engine } = this
-    this.heldBytes += bytes
-    engine.heldBytes += bytes
-    if (engine.heldBytes > engine.settings.limits.held_bodies) {
+    if (!this.holds(bytes)) {
       this.keepAlive = false
       this.fail(errors.tooManyHeldBodies)
     } else if (this.early.length > held.wanted && !this.body.done) this.endHolding(held)
+  }
+
+  holds(bytes: number): boolean {
+    const { engine } = this
+    this.heldBytes += bytes
+    engine.heldBytes += bytes
+    return engine.heldBytes <= engine.settings.limits.held_bodies
   }
 
   private endHolding(held: HeldBody): void {
@@ -950,6 +954,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
     const { exchange } = this
     exchange.outcome = outcome
     exchange.end = clock.now
+    exchange.subrequest?.abort()
     this.early = ''
     if (this.heldBytes > 0) {
       this.engine.heldBytes -= this.heldBytes

@@ -3,9 +3,11 @@
 import type { Settings } from '../../config/settings.ts'
 import type { ClientInfo } from '../exchange.ts'
 import type { ClientTls } from '../tls/client-tls.ts'
-import type { TrustedAddresses } from '../trust.ts'
+import { TrustedAddresses } from '../trust.ts'
 import type { Http1Exchange } from './http1-exchange.ts'
 import { Field } from './known-fields.ts'
+
+const nobody = new TrustedAddresses([])
 
 export class ClientFacts implements ClientInfo {
   address: string
@@ -17,6 +19,7 @@ export class ClientFacts implements ClientInfo {
   readonly scheme: 'http' | 'https'
   readonly listener: string
   readonly tls: ClientTls | null
+  readonly isSubrequest: boolean
   /** The peer's X-Forwarded-* fields are believed. */
   readonly isTrusted: boolean
   private readonly trust: TrustedAddresses
@@ -33,6 +36,8 @@ export class ClientFacts implements ClientInfo {
     trust: TrustedAddresses,
     forwarding: Settings['forwarding'],
     tls: ClientTls | null = null,
+    /** Of the request that this one came out of; undefined: it came by itself. */
+    outerScheme?: 'http' | 'https',
   ) {
     this.peerAddress = withoutMapping(peerAddress)
     this.address = this.peerAddress
@@ -42,11 +47,20 @@ export class ClientFacts implements ClientInfo {
     this.localPort = localPort
     this.listener = listener
     this.tls = tls
-    this.scheme = tls === null ? 'http' : 'https'
+    this.isSubrequest = outerScheme !== undefined
+    this.scheme = outerScheme ?? (tls === null ? 'http' : 'https')
     this.trust = trust
     this.isTrusted = trust.includes(this.peerAddress)
     this.forwarding = forwarding
     this.fixedLines = this.linesFor(this.peerAddress)
+  }
+
+  /** The same client, as far as it was found out, on a connection of its own; from there on nobody is believed. */
+  static ofSubrequest({ client, headers }: Http1Exchange, forwarding: Settings['forwarding']): ClientFacts {
+    const { address, port, localAddress, localPort, listener, tls, isTrusted } = client as ClientFacts
+    const isSecure = client.scheme === 'https' || (isTrusted && headers.get('x-forwarded-proto') === 'https')
+    const scheme = isSecure ? 'https' : 'http'
+    return new ClientFacts(address, port, localAddress, localPort, listener, nobody, forwarding, tls, scheme)
   }
 
   private linesFor(address: string): string {

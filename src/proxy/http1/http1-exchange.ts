@@ -61,6 +61,8 @@ function identityOf(consumer: Consumer, credentialId: string): HeaderBlock {
 export interface BodySource {
   /** Resolves with the whole body, or with null when it is larger than wanted; never, when the client goes away. */
   holdFor(held: HeldBody): Promise<string | null>
+  /** Counts bytes that are held for the request until it ends. @returns false when the thread holds too much */
+  holds(bytes: number): boolean
 }
 
 export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
@@ -103,6 +105,7 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   errorCode = ''
   filterDecisions: FilterDecision[] | null = null
   skippedPolicies: string[] | null = null
+  subrequest: { abort(): void } | null = null
 
   start: number
   upstreamStart = 0
@@ -127,7 +130,7 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   private uuid = ''
   private viewsClosed = false
 
-  private readonly source: BodySource | null
+  readonly source: BodySource | null
 
   constructor(
     client: ClientInfo,

@@ -93,7 +93,7 @@ export class Wire implements Deadline {
       take: (length) => this.take(length),
     })
     this.socket = socket
-    this.isDirect = internalsAreKnown && !('encrypted' in socket)
+    this.isDirect = internalsAreKnown && socket instanceof net.Socket && !('encrypted' in socket)
     socket.on('end', () => {
       clock.tick()
       if (!this.closed) this.owner.onEnd()
