@@ -1,13 +1,10 @@
 /** A real LDAP server (slapd of OpenLDAP) on a free port, with its entries in a folder of its own. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { freePort } from './gateway.ts'
+import { freePort, listening, stopProcess } from './process.ts'
 
 // Servers live in /usr/sbin, which an ordinary user's PATH may lack.
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` }
@@ -60,30 +57,14 @@ export class LdapServer {
     const port = await freePort()
     const args = ['-f', config, '-h', `ldap://127.0.0.1:${port}`, '-d', '0']
     const child = spawn('slapd', args, { env, stdio: 'ignore' })
-    while (!(await accepts(port))) {
-      if (child.exitCode !== null) throw new Error(`slapd ended with ${child.exitCode}`)
-      await sleep(10)
-    }
+    await listening(port, child)
     return new LdapServer(port, folder, child)
   }
 
   async stop(): Promise<void> {
-    const ended = once(this.#child, 'exit')
-    this.#child.kill()
-    await ended
+    await stopProcess(this.#child)
     await rm(this.#folder, { recursive: true, force: true })
   }
 }
 
 const base64 = (text: string) => Buffer.from(text).toString('base64')
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect({ port, host: '127.0.0.1' })
-    socket.on('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
-  })
-}

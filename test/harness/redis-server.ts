@@ -1,14 +1,12 @@
 /** Real Redis servers on free ports, with their data in memory: alone, as a cluster, and watched by sentinels. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
-import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { freePort } from './gateway.ts'
+import { freePort, listening, stopProcess } from './process.ts'
 
 /** Why tests with Redis are skipped; false: it is there. */
 export const withoutRedis = isInstalled() ? false : 'redis-server is not installed'
@@ -63,16 +61,14 @@ export class RedisServer {
     const alone = ['--port', `${this.port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
     const args = this.#args.includes('--sentinel') ? this.#args : [...alone, ...this.#args]
     this.#child = spawn('redis-server', args, { cwd: this.#folder, stdio: 'ignore' })
-    while (!(await accepts(this.port))) await sleep(10)
+    await listening(this.port, this.#child)
   }
 
   async kill(): Promise<void> {
     const child = this.#child
     if (child === undefined) return
     this.#child = undefined
-    const ended = once(child, 'exit')
-    child.kill('SIGKILL')
-    await ended
+    await stopProcess(child, 'SIGKILL')
   }
 
   /** It keeps its connections and answers nothing. */
@@ -112,15 +108,4 @@ export async function startCluster(): Promise<RedisServer[]> {
   for (const node of nodes)
     while (!String(await node.command('CLUSTER', 'INFO')).includes('cluster_state:ok')) await sleep(20)
   return nodes
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect({ port, host: '127.0.0.1' })
-    socket.on('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
-  })
 }

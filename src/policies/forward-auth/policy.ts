@@ -1,6 +1,8 @@
 import {
   type CallAnswer,
   CallError,
+  callFields,
+  callOptions,
   definePolicy,
   type Exchange,
   headerBlock,
@@ -54,7 +56,6 @@ export default definePolicy({
         default: 403,
         description: 'Status when the service does not answer.',
       }),
-      ssl_verify: Type.Boolean({ default: true, description: 'Check the certificate of the service.' }),
       request_method: Type.Enum(['GET', 'POST'], {
         default: 'GET',
         description: 'Method that it is asked with.',
@@ -75,19 +76,7 @@ export default definePolicy({
       ),
       upstream_headers: names('Fields of its answer that the upstream gets.'),
       client_headers: names('Fields of its answer that the client gets with a rejection.'),
-      timeout: Type.Integer({
-        minimum: 1,
-        maximum: 60_000,
-        default: 3000,
-        description: 'Milliseconds for its answer.',
-      }),
-      keepalive: Type.Boolean({ default: true, description: 'Keep connections to it open.' }),
-      keepalive_timeout: Type.Integer({
-        minimum: 1000,
-        default: 60_000,
-        description: 'Milliseconds that they are kept for.',
-      }),
-      keepalive_pool: Type.Integer({ minimum: 1, default: 5, description: 'Has no effect.' }),
+      ...callFields(),
     },
     openInApisix,
   ),
@@ -111,12 +100,7 @@ export default definePolicy({
     return undefined
   },
   create(config, host) {
-    const service = host.calls({
-      timeout: config.timeout,
-      verify: config.ssl_verify,
-      keepAlive: config.keepalive,
-      keepAliveTimeout: config.keepalive_timeout,
-    })
+    const service = host.calls(callOptions(config))
     const uri = host.variable('request_uri')
     const extra = Object.entries(config.extra_headers ?? {}).map(([name, value]) => ({
       name,

@@ -1,4 +1,5 @@
 import { createDecipheriv } from 'node:crypto'
+import { objectOf, partsOf } from '../kit/index.ts'
 
 /** A token of RFC 7516 in its compact form, taken apart and not yet believed. */
 export interface EncryptedToken {
@@ -10,17 +11,14 @@ export interface EncryptedToken {
   readonly tag: Buffer
 }
 
-/** More than any token that a head has room for. */
-const longest = 64 * 1024
 const base64url = /^[A-Za-z0-9_-]*$/
 
 /** Undefined: not five parts of base64url with a JSON object in the first. */
 export function readToken(text: string): EncryptedToken | undefined {
-  if (text.length > longest) return undefined
-  const parts = text.split('.')
-  if (parts.length !== 5 || !parts.every((part) => base64url.test(part))) return undefined
+  const parts = partsOf(text, 5)
+  if (!parts?.every((part) => base64url.test(part))) return undefined
   const [protectedHeader, , iv, ciphertext, tag] = parts as [string, string, string, string, string]
-  const header = readObject(protectedHeader)
+  const header = objectOf(protectedHeader)
   if (header === undefined) return undefined
   const bytes = (part: string) => Buffer.from(part, 'base64url')
   return { header, protectedHeader, iv: bytes(iv), ciphertext: bytes(ciphertext), tag: bytes(tag) }
@@ -41,17 +39,6 @@ function open({ iv, ciphertext, tag }: EncryptedToken, key: Buffer, also: Buffer
     const cipher = createDecipheriv('aes-256-gcm', key, iv, { authTagLength: 16 })
     cipher.setAAD(also).setAuthTag(tag)
     return Buffer.concat([cipher.update(ciphertext), cipher.final()]).toString('latin1')
-  } catch {
-    return undefined
-  }
-}
-
-function readObject(part: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString())
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined
   } catch {
     return undefined
   }

@@ -36,6 +36,7 @@ export {
   nameHash,
 } from '../../proxy/headers.ts'
 export { type BasicCredentials, readBasicCredentials } from './basic-credentials.ts'
+export { callFields, callOptions, callTimeout, keepAliveFields } from './call-fields.ts'
 export {
   type Call,
   type CallAnswer,
@@ -75,6 +76,7 @@ export type {
 } from './host.ts'
 export { compileJsonPath, compileJsonPlaces, type JsonQuery } from './json-path.ts'
 export { isTimely, type TimeClaim } from './jwt/claims.ts'
+export { objectOf, partsOf } from './jwt/compact.ts'
 export { type FoundKey, KeySet, readKeySet } from './jwt/key-set.ts'
 export { readToken, type Token } from './jwt/token.ts'
 export {

@@ -1,4 +1,4 @@
-import { definePolicy, openInApisix, Type } from '../kit/index.ts'
+import { callTimeout, definePolicy, keepAliveFields, openInApisix, Type } from '../kit/index.ts'
 import {
   addressFinding,
   batchedLogger,
@@ -55,26 +55,8 @@ export default definePolicy({
         default: false,
         description: 'Whether the certificate of the server is verified.',
       }),
-      timeout: Type.Integer({
-        minimum: 1,
-        maximum: 60_000,
-        default: 3000,
-        description: 'Milliseconds that the server may take.',
-      }),
-      keepalive: Type.Boolean({
-        default: true,
-        description: 'Whether connections are kept between batches.',
-      }),
-      keepalive_timeout: Type.Integer({
-        minimum: 1000,
-        default: 60_000,
-        description: 'Milliseconds that an idle connection is kept.',
-      }),
-      keepalive_pool: Type.Integer({
-        minimum: 1,
-        default: 5,
-        description: 'Has no effect: four are kept at most.',
-      }),
+      timeout: callTimeout({ maximum: 60_000 }),
+      ...keepAliveFields(5),
       ...formatFields,
       ...bodyFields,
       ...batchFields('loki logger'),

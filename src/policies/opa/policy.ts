@@ -1,5 +1,7 @@
 import {
   CallError,
+  callFields,
+  callOptions,
   definePolicy,
   type Exchange,
   headerBlock,
@@ -38,27 +40,14 @@ export default definePolicy({
   config: Type.Object(
     {
       host: Type.String({ description: 'URL of the agent.' }),
-      ssl_verify: Type.Boolean({ default: true, description: 'Check its certificate.' }),
       policy: Type.String({ description: 'Path of the decision, such as `example1`.' }),
-      timeout: Type.Integer({
-        minimum: 1,
-        maximum: 60_000,
-        default: 3000,
-        description: 'Milliseconds for its answer.',
-      }),
-      keepalive: Type.Boolean({ default: true, description: 'Keep connections to it open.' }),
+      ...callFields(),
       send_headers_upstream: Type.Optional(
         Type.Array(Type.String(), {
           minItems: 1,
           description: 'Fields of the decision that the upstream gets.',
         }),
       ),
-      keepalive_timeout: Type.Integer({
-        minimum: 1000,
-        default: 60_000,
-        description: 'Milliseconds that they are kept for.',
-      }),
-      keepalive_pool: Type.Integer({ minimum: 1, default: 5, description: 'Has no effect.' }),
       with_route: Type.Boolean({ default: false, description: 'Tell it of the route.' }),
       with_service: Type.Boolean({ default: false, description: 'Tell it of the service.' }),
       with_consumer: Type.Boolean({ default: false, description: 'Tell it of the consumer.' }),
@@ -75,12 +64,7 @@ export default definePolicy({
     return undefined
   },
   create(config, host) {
-    const agent = host.calls({
-      timeout: config.timeout,
-      verify: config.ssl_verify,
-      keepAlive: config.keepalive,
-      keepAliveTimeout: config.keepalive_timeout,
-    })
+    const agent = host.calls(callOptions(config))
     const url = `${config.host}/v1/data/${config.policy}`
     const headers = { 'Content-Type': 'application/json' }
     const inputOf = compileInput(

@@ -1,5 +1,6 @@
 /** Settings that policies share which ask language models. */
 import { type Static, Type } from '../../../config/type.ts'
+import { keepAliveFields } from '../call-fields.ts'
 import { openInApisix } from '../fields.ts'
 import { type ProviderName, providers } from './providers.ts'
 
@@ -76,17 +77,7 @@ export const asking = {
   max_response_bytes: Type.Optional(
     Type.Integer({ minimum: 1, description: 'Bytes after which an answer is broken off.' }),
   ),
-  keepalive: Type.Boolean({ default: true, description: 'Keep connections for further requests.' }),
-  keepalive_timeout: Type.Integer({
-    minimum: 1000,
-    default: 60_000,
-    description: 'Milliseconds they are kept.',
-  }),
-  keepalive_pool: Type.Integer({
-    minimum: 1,
-    default: 30,
-    description: 'Known because APISIX has it; see below.',
-  }),
+  ...keepAliveFields(30),
   streaming_flush_interval_ms: Type.Integer({
     minimum: 0,
     default: 10,

@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer'
+import { objectOf, partsOf } from './compact.ts'
 
 /** A token of RFC 7519 in its compact form, taken apart and not yet believed. */
 export interface Token {
@@ -9,19 +9,15 @@ export interface Token {
   readonly signature: Buffer
 }
 
-/** More than any token that a head has room for. */
-const longest = 64 * 1024
-
 /**
  * Undefined: not three parts of base64url with a JSON object in the first and the second (RFC 7515 5.2), or a header that
  * names extensions which have to be understood (4.1.11): none is.
  */
 export function readToken(text: string): Token | undefined {
-  if (text.length > longest) return undefined
-  const parts = text.split('.')
-  if (parts.length !== 3 || !parts.every(isBase64url)) return undefined
+  const parts = partsOf(text, 3)
+  if (!parts?.every(isBase64url)) return undefined
   const [header, payload, signature] = parts as [string, string, string]
-  const [head, body] = [readObject(header), readObject(payload)]
+  const [head, body] = [objectOf(header), objectOf(payload)]
   if (head === undefined || body === undefined || Object.hasOwn(head, 'crit')) return undefined
   return {
     header: head,
@@ -34,15 +30,4 @@ export function readToken(text: string): Token | undefined {
 /** In the one way in which its bytes are written (RFC 4648 3.5): a token that was changed is another token. */
 export function isBase64url(part: string): boolean {
   return part !== '' && Buffer.from(part, 'base64url').toString('base64url') === part
-}
-
-function readObject(part: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString())
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined
-  } catch {
-    return undefined
-  }
 }
