@@ -18,6 +18,7 @@ const names = [
   'ai-rate-limiting',
   'api-breaker',
   'attach-consumer-label',
+  'authz-keycloak',
   'bandwidth-limit',
   'basic-auth',
   'batch-requests',
