@@ -6,7 +6,6 @@ import type { PlanDelta } from './config/plan.ts'
 import type { PolicyModule } from './config/settings.ts'
 import { collectGarbage } from './garbage.ts'
 import { catalogue } from './policies/index.ts'
-import type { PublicApi } from './policies/kit/host.ts'
 import { CounterStores } from './policies/kit/limits/counter-stores.ts'
 import { Batches } from './policies/kit/logging/batch-processor.ts'
 import type { AnyPolicy } from './policies/kit/policy.ts'
@@ -42,6 +41,7 @@ import { HealthRegister } from './proxy/upstream/health/health-register.ts'
 import type { UpstreamSlots } from './proxy/upstream/health/slots.ts'
 import { compileTemplate, compileVariable } from './proxy/variables.ts'
 import { Worker } from './proxy/worker.ts'
+import { publicApiAt } from './public-apis.ts'
 import { EngineCounters } from './telemetry/engine-counters.ts'
 import type { MetricsText } from './telemetry/exposition.ts'
 import { LineSinks } from './telemetry/line-sinks.ts'
@@ -90,7 +90,7 @@ class DataThread {
     'collect-garbage': collectGarbage,
   }
   readonly #sharedMetrics = new SharedMetrics(() => this.#post({ type: 'want-metrics' }))
-  readonly #publicApis: ReadonlyMap<string, PublicApi>
+  readonly #publicApi: PolicyServices['publicApi']
   readonly #dryPolicies: ReadonlyMap<string, PolicyFactory>
   #version = 0
   #httpsPort: number
@@ -127,7 +127,8 @@ class DataThread {
       },
       metrics,
       prometheus: settings.prometheus,
-      publicApi: (path) => this.#publicApis.get(path),
+      publicApi: (path) => this.#publicApi(path),
+      configOf: (policy, routeId) => this.#worker.configOf(policy, routeId),
       subrequest: (exchange, head) => this.#worker.subrequest(exchange, head),
       calls: (binding, options) => calls.open(binding, options),
       mayAsk: true,
@@ -148,13 +149,12 @@ class DataThread {
     }
     const indices = new ResourceIndices(services)
     const policies = buildPolicies(catalogue, services, indices)
-    this.#publicApis = new Map([
-      [settings.prometheus.path, (exchange) => this.#showMetrics(exchange)],
-      [
-        settings.batch_requests.path,
-        (exchange) => publicApiOf(catalogue.get('batch-requests')!, services, indices)(exchange),
-      ],
-    ])
+    this.#publicApi = (path) => {
+      const owner = publicApiAt(path, settings)
+      if (owner === undefined) return undefined
+      if (owner === 'metrics') return (exchange) => this.#showMetrics(exchange)
+      return publicApiOf(catalogue.get(owner)!, path, services, indices)
+    }
     this.#dryPolicies = buildPolicies(catalogue, dryServices(services), indices)
     this.#worker = new Worker({
       settings,

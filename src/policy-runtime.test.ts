@@ -34,6 +34,7 @@ function services() {
     limiter: { key: unused, acquire: unused, slide: unused, leak: unused, enter: unused },
     circuits: { isBroken: unused, failed: unused, succeeded: unused },
     subrequest: unused,
+    configOf: unused,
     takeTurn: unused,
     lookAtTurn: unused,
     delays: { wait: unused, release: unused },

@@ -41,6 +41,7 @@ export interface PolicyServices {
   readonly metrics: Metrics
   readonly prometheus: PrometheusSettings
   publicApi(path: string): PublicApi | undefined
+  configOf(policy: string, routeId: string): PluginConfig | undefined
   subrequest: PolicyHost['subrequest']
   calls(binding: PolicyBindingContext, options: CallOptions): CallClient
   readonly mayAsk: boolean
@@ -77,15 +78,15 @@ export function buildPolicies(
 /** What a policy shows of the gateway through `public-api`. */
 export function publicApiOf(
   policy: AnyPolicy,
+  path: string,
   services: PolicyServices,
   indices: ResourceIndices,
 ): PublicApi {
   const binding = { policy: policy.name, routeId: '', serviceId: '', owner: `public_api:${policy.name}` }
-  return (exchange) =>
-    policy.publicApi!(
-      exchange,
-      hostOf(policy, binding, services, indices, () => {}),
-    )
+  return (exchange) => {
+    const host = hostOf(policy, binding, services, indices, () => {})
+    return policy.publicApi!(exchange, host, path)
+  }
 }
 
 function factoryOf(
@@ -150,6 +151,7 @@ function hostOf(
     metrics: services.metrics,
     prometheus: services.prometheus,
     publicApi: (path) => services.publicApi(path),
+    configOf: (routeId) => services.configOf(policy.name, routeId),
     subrequest: (exchange, head) => services.subrequest(exchange, head),
     calls: (options) => services.calls(binding, options),
     mayAsk: services.mayAsk,

@@ -1,7 +1,7 @@
 /** A data thread's proxy: listeners, connections, and the runtime of the current plan. */
 import { randomBytes } from 'node:crypto'
 import net from 'node:net'
-import type { PlanDelta } from '../config/plan.ts'
+import type { PlanDelta, PluginConfig } from '../config/plan.ts'
 import type { ListenerSettings, Settings } from '../config/settings.ts'
 import { engineCounter } from '../telemetry/engine-counters.ts'
 import { clock } from './clock.ts'
@@ -21,6 +21,7 @@ import { ClientConnection } from './http1/client-connection.ts'
 import { ClientFacts } from './http1/client-facts.ts'
 import { sendSubrequest } from './http1/subrequest.ts'
 import { acceptConnections, readByEvents, type SocketMaker, Wire } from './http1/wire.ts'
+import { isOff, mergePolicies, routeContributions } from './merging.ts'
 import { Unavailable } from './pipeline.ts'
 import type { StateKeeper } from './run-time-state.ts'
 import { Runtime } from './runtime.ts'
@@ -129,6 +130,15 @@ export class Worker {
   /** Asks this gateway itself in the name of the client of `outer`. */
   subrequest(outer: Exchange, head: SubrequestHead): Promise<SubrequestAnswer | SubrequestFailure> {
     return sendSubrequest(outer, head, this.engine)
+  }
+
+  /** The configuration of a policy on a route, whichever resource it comes from. */
+  configOf(policy: string, routeId: string): PluginConfig | undefined {
+    const { resources } = this.engine.runtime
+    const route = resources.routes.get(routeId)
+    if (route === undefined) return undefined
+    const found = mergePolicies(routeContributions(route, resources)).get(policy)
+    return found === undefined || isOff(found) ? undefined : found.config
   }
 
   get balancerState(): StateKeeper {

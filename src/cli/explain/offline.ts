@@ -28,6 +28,7 @@ import { TrustedAddresses } from '../../proxy/trust.ts'
 import { HealthRegister } from '../../proxy/upstream/health/health-register.ts'
 import { createHealthTable } from '../../proxy/upstream/health/table.ts'
 import { compileTemplate, compileVariable } from '../../proxy/variables.ts'
+import { publicApiAt } from '../../public-apis.ts'
 
 /** As for the first request of a gateway that has just started. */
 export async function explainOffline(
@@ -59,8 +60,7 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
   const presences = new Presences(createLoadTable(1, fewPresences), 1)
   const resources = new PolicyResources()
   resources.change(diffPlans(null, plan), () => {})
-  const { prometheus, batch_requests: batches } = plan.settings
-  const shown = [prometheus.path, batches.path]
+  const { prometheus } = plan.settings
   const upstreams = new Set(planUpstreams(plan).map(({ key }) => key))
   const services: PolicyServices = {
     mayAsk: false,
@@ -77,7 +77,9 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
     delays: new Delays(),
     metrics: { gauge: () => nothing, counter: () => nothing, histogram: () => nothing },
     prometheus,
-    publicApi: (path) => (shown.includes(path) ? async () => ({ status: 200 }) : undefined),
+    publicApi: (path) =>
+      publicApiAt(path, plan.settings) === undefined ? undefined : async () => ({ status: 200 }),
+    configOf: () => undefined,
     subrequest: async () => 'closed',
     counterStore: () => unusedStore,
     calls: () => ({ call: () => Promise.reject(new Error('offline')) }),

@@ -1,9 +1,9 @@
 import {
   definePolicy,
   type GraphqlOperation,
+  type GraphqlRequest,
   headerName,
-  parseTolerantJson,
-  readGraphqlDocument,
+  postedGraphql,
   Type,
   type Verdict,
 } from '../kit/index.ts'
@@ -20,9 +20,6 @@ const costField = headerName('X-Graphql-Query-Cost')
 
 const refusal = (message: string): Verdict => ({ status: 400, body: { message } })
 const notPost: Verdict = { status: 405 }
-const noBody = refusal("Invalid graphql request: can't get graphql request body")
-const noQuery = refusal('invalid graphql request, json body[query] is nil')
-const notGraphql = refusal('Invalid graphql request: failed to parse graphql query')
 const emptyQuery = refusal('Invalid graphql request: empty graphql query')
 const cyclic = refusal('Invalid graphql request: fragment spreads must not form cycles')
 
@@ -94,10 +91,8 @@ export default definePolicy({
       request(exchange) {
         const { request } = exchange
         if (request.method !== 'POST') return notPost
-        const weighed = weigh(
-          request.heldBody(Number.MAX_SAFE_INTEGER),
-          request.headers.get('content-type') ?? '',
-        )
+        const asked = postedGraphql(request.heldBody(Number.MAX_SAFE_INTEGER), request)
+        const weighed = 'status' in asked ? asked : weigh(asked)
         if (typeof weighed === 'object') return weighed
         const cost = Math.max(1, Math.ceil(weighed * config.score_factor))
         if (config.show_limit_quota_header) exchange.answer.set(costField, cost)
@@ -109,21 +104,7 @@ export default definePolicy({
   },
 })
 
-/** @param body one character a byte */
-function weigh(body: string | null, contentType: string): number | Verdict {
-  if (body === null || body === '') return noBody
-  let document = Buffer.from(body, 'latin1').toString()
-  let chosen: unknown
-  if (contentType.startsWith('application/json')) {
-    const query = queryOf(document)
-    if ('status' in query) return query
-    document = query.text
-    chosen = query.operationName
-  } else if (!contentType.startsWith('application/graphql')) {
-    return refusal(`invalid graphql request, error content-type: ${contentType}`)
-  }
-  const definitions = readGraphqlDocument(document)
-  if (definitions === undefined) return notGraphql
+function weigh({ definitions, chosen }: GraphqlRequest): number | Verdict {
   const fragments = new Map<string, GraphqlOperation>()
   const operations: GraphqlOperation[] = []
   for (const definition of definitions) {
@@ -134,18 +115,4 @@ function weigh(body: string | null, contentType: string): number | Verdict {
   // Of several operations only the one that is named runs; without a name, the dearest is charged.
   const named = operations.find(({ name }) => name !== '' && name === chosen)
   return depthOf(named ? [named] : operations, fragments) ?? cyclic
-}
-
-function queryOf(text: string): { text: string; operationName: unknown } | Verdict {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    // What is wrong, in the words of APISIX's parser; what that one lets pass is refused all the same.
-    const read = parseTolerantJson(text)
-    return refusal(`invalid graphql request, ${'error' in read ? read.error : 'the body is not JSON'}`)
-  }
-  const { query, operationName } = (value ?? {}) as { query?: unknown; operationName?: unknown }
-  if (query === undefined || query === null) return noQuery
-  return typeof query === 'string' ? { text: query, operationName } : notGraphql
 }

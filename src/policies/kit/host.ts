@@ -61,6 +61,8 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
   readonly prometheus: PrometheusSettings
   /** What the gateway shows of itself to clients, by its path; undefined: nothing stands there. */
   publicApi(path: string): PublicApi | undefined
+  /** This policy's configuration on a route, wherever it is bound; undefined: it is not, or there is no such route. */
+  configOf(routeId: string): PluginConfig | undefined
   /**
    * Opens a batch processor: what is pushed goes to `send` in batches, and is counted whatever becomes of it.
    * @param maxPending entries that all batches of this policy on this thread may hold

@@ -51,6 +51,7 @@ export { contentTypeOf } from './content-type.ts'
 export type { FoundCredential } from './credentials.ts'
 export { fieldNamesFinding, operationsOf } from './field-operations.ts'
 export { anonymousConsumer, inlineUpstream, openInApisix, realm, upstreamId } from './fields.ts'
+export { type GraphqlRequest, postedGraphql, queriedGraphql } from './graphql-request.ts'
 export { headerNameProblem } from './header-name-problem.ts'
 export type {
   CircuitRule,

@@ -48,12 +48,13 @@ export interface PolicyDefinition<
   /** Policies that this one runs itself, by `host.bind`: they are checked as if they stood there by themselves. */
   nested?(config: Static<Config>): readonly NestedPlugins[]
   /**
-   * What the policy `public-api` lets clients reach at the path that the settings give to this policy. Called with each
-   * such request, with services of that moment.
+   * What the policy `public-api` lets clients reach at the paths of this policy. Called with each such request, with
+   * services of that moment.
    */
   publicApi?(
     exchange: Exchange,
     host: Omit<PolicyHost<Static<Credential>, Static<Metadata>>, 'bind'>,
+    path: string,
   ): Promise<Verdict>
   /**
    * Once for each binding: whatever does not depend on a request is computed or opened here. A configuration that
@@ -86,7 +87,7 @@ export interface AnyPolicy {
   validateCredential?(credential: PluginConfig): string | undefined
   sharedState?(config: PluginConfig): string | undefined
   nested?(config: PluginConfig): readonly NestedPlugins[]
-  publicApi?(exchange: Exchange, host: Omit<PolicyHost, 'bind'>): Promise<Verdict>
+  publicApi?(exchange: Exchange, host: Omit<PolicyHost, 'bind'>, path: string): Promise<Verdict>
   create(config: PluginConfig, host: PolicyHost): PolicyHandlers
 }
 

@@ -63,6 +63,8 @@ export interface BindOptions<Config, Metadata> {
   /** What the operator's settings say of metrics. */
   prometheus?: PrometheusInput
   publicApis?: Readonly<Record<string, PublicApi>>
+  /** Configurations of the policy on other routes, by id. */
+  configs?: Readonly<Record<string, PluginConfig>>
   /** In place of one that counts in this test alone. */
   counterStore?: CounterStore
   /** Ids of upstreams that there are not. */
@@ -207,6 +209,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     metrics,
     prometheus: prometheusSettings(options.prometheus ?? {}),
     publicApi: (path) => options.publicApis?.[path],
+    configOf: (routeId) => options.configs?.[routeId],
     subrequest: async (exchange, head) => options.subrequest?.(head, exchange) ?? 'closed',
     mayAsk: options.mayAsk ?? true,
     calls: () => ({
@@ -268,7 +271,11 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
       }
     },
     publicApi: (request) =>
-      (policy as AnyPolicy).publicApi!(new FakeExchange(binding, request ?? {}, {}, clock.now), host),
+      (policy as AnyPolicy).publicApi!(
+        new FakeExchange(binding, request ?? {}, {}, clock.now),
+        host,
+        request?.target ?? '/',
+      ),
     advance: (ms) => clock.advance(ms),
     setConsumers(changed) {
       consumers = consumersByName(changed)

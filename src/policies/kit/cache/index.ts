@@ -1,3 +1,3 @@
 export { Cache, type CacheRules } from './cache.ts'
-export { identityOf, placeOf } from './key.ts'
+export { digestOf, identityOf, placeOf } from './key.ts'
 export { cacheZoneFinding, compileParts } from './rules.ts'
