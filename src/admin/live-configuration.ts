@@ -29,6 +29,16 @@ export interface Transaction {
   writes(undo?: Undo): void
 }
 
+/** Thrown by a job that only tries: everything that it changed is taken back, and it is answered with this. */
+export class Tried<T> extends Error {
+  readonly result: T
+
+  constructor(result: T) {
+    super('nothing was changed')
+    this.result = result
+  }
+}
+
 /** The data threads or the disk did not take the change; nothing of it is left. */
 export class NotApplied extends Error {}
 
@@ -80,6 +90,18 @@ export class LiveConfiguration {
     this.#jobs.push({ run: job, answer })
     this.#schedule()
     return answer.promise as Promise<T>
+  }
+
+  /** What the job would return, were it run; nothing of it stays. */
+  async try<T>(job: (transaction: Transaction) => T): Promise<T> {
+    try {
+      return await this.run((transaction): T => {
+        throw new Tried(job(transaction))
+      })
+    } catch (error) {
+      if (error instanceof Tried) return error.result as T
+      throw error
+    }
   }
 
   /** Reads everything anew, with what the store holds at that moment, and puts it to work. */

@@ -1,8 +1,9 @@
 /**
- * The kinds of resource that the Admin API takes and keeps, and that no traffic asks for yet: definitions of gRPC
- * messages, and routes for TCP and UDP. As Apache APISIX 3.18 has them.
+ * The kinds of resource that the Admin API takes and that are not part of a plan themselves: definitions of gRPC messages
+ * and routes for TCP and UDP, which no traffic asks for yet, as Apache APISIX 3.18 has them; and API7's certificates.
  */
 import { bookkeeping, desc, host, id, inlineUpstream, labels, name, ownId, plugins } from './resources.ts'
+import { caCertificateSchema, certificateSchema, sniSchema } from './sni-resources.ts'
 import { Type } from './type.ts'
 
 export const protoSchema = Type.Object(
@@ -59,4 +60,7 @@ export const streamRouteSchema = Type.Object(
 export const keptSchemas = {
   protos: protoSchema,
   stream_routes: streamRouteSchema,
+  certificates: certificateSchema,
+  ca_certificates: caCertificateSchema,
+  snis: sniSchema,
 } as const

@@ -125,8 +125,9 @@ const nodeSchema = Type.Object({
 const limitOf = (description: string) =>
   Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description }))
 
-const certificate = (description: string) => Type.String({ minLength: 128, maxLength: 65_536, description })
-const privateKey = (description: string) =>
+export const certificate = (description: string) =>
+  Type.String({ minLength: 128, maxLength: 65_536, description })
+export const privateKey = (description: string) =>
   Type.String({ minLength: 64, maxLength: 65_536, description, 'x-secret': true })
 
 export const upstreamSchema = Type.Object(
@@ -536,7 +537,7 @@ export const pluginMetadataSchema = Type.Object(
   },
 )
 
-const serverName = (description: string) =>
+export const serverName = (description: string) =>
   Type.String({
     pattern: '^(\\*|\\*?[0-9a-zA-Z-._\\[\\]:]+)$',
     maxLength: 255,

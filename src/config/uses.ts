@@ -12,6 +12,9 @@ interface Referring {
   plugins?: Plugins
   protocol?: { superior_id?: unknown }
   tls?: { client_cert_id?: unknown }
+  /** Of a name. */
+  certificates?: unknown
+  mtls?: { ca_certificates?: unknown }
   upstream?: { tls?: { client_cert_id?: unknown } }
 }
 
@@ -32,6 +35,10 @@ export function usesOf(resource: object): { direct: ResourceName[]; plugins: Res
   if (isId(referring.protocol?.superior_id)) direct.push(`stream_routes/${referring.protocol.superior_id}`)
   for (const { tls } of [referring, referring.upstream ?? {}]) {
     if (isId(tls?.client_cert_id)) direct.push(`ssls/${tls.client_cert_id}`)
+  }
+  if (referring.certificates !== undefined) {
+    for (const id of ids(referring.certificates)) direct.push(`certificates/${id}`)
+    for (const id of ids(referring.mtls?.ca_certificates)) direct.push(`ca_certificates/${id}`)
   }
   return { direct, plugins: referring.plugins === undefined ? [] : usesOfPlugins(referring.plugins) }
 }
@@ -58,5 +65,7 @@ function usesOfPlugins(plugins: Plugins): ResourceName[] {
 
 const isId = (value: unknown): value is string | number =>
   typeof value === 'string' || typeof value === 'number'
+
+const ids = (value: unknown) => (Array.isArray(value) ? value.filter(isId) : [])
 
 const list = (value: unknown): Record<string, unknown>[] => (Array.isArray(value) ? value : [])

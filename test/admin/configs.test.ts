@@ -108,3 +108,74 @@ test('YAML goes in and out', async (t) => {
   const head = await admin('HEAD', '/configs', undefined, { 'x-api-key': adminKey })
   t.assert.deepEqual([head.status, head.headers.get('x-digest')], [200, 'y'])
 })
+
+test('further upstreams of a service stand inside of it, and go with it', async (t) => {
+  const { admin, traffic } = await startAdminGateway(t)
+  const [one, two] = [await startNamed(t, 'one'), await startNamed(t, 'two')]
+  const upstream = (port: number) => ({ nodes: { [`127.0.0.1:${port}`]: 1 } })
+  const weighted = { weighted_upstreams: [{ upstream_id: 'canary', weight: 1 }] }
+  const document = {
+    services: [{ id: 's', upstream: upstream(one), upstreams: [{ id: 'canary', ...upstream(two) }] }],
+    routes: [
+      { id: 'r', uri: '/main', service_id: 's' },
+      { id: 'c', uri: '/canary', service_id: 's', plugins: { 'traffic-split': { rules: [weighted] } } },
+    ],
+  }
+  t.assert.equal((await admin('PUT', '/configs', document, digest('one'))).status, 202)
+  const asked = async () => [
+    await (await fetch(`${traffic}/main`)).text(),
+    await (await fetch(`${traffic}/canary`)).text(),
+  ]
+  t.assert.deepEqual(await asked(), ['one', 'two'])
+  t.assert.equal((await admin('GET', '/services/s/upstreams/canary')).status, 200)
+  t.assert.equal((await admin('GET', '/upstreams')).body.total, 0)
+  t.assert.deepEqual((await admin('GET', '/configs')).body.services, document.services)
+
+  const moved = { ...document, services: [{ id: 's', upstream: upstream(two), upstreams: [] }] }
+  const other = { upstreams: [{ id: 'canary', ...upstream(one) }] }
+  t.assert.equal((await admin('PUT', '/configs', { ...moved, ...other }, digest('two'))).status, 202)
+  t.assert.deepEqual(await asked(), ['two', 'one'])
+  t.assert.equal((await admin('GET', '/services/s/upstreams/canary')).status, 404)
+
+  const nameless = { services: [{ id: 's', upstream: upstream(one), upstreams: [upstream(two)] }] }
+  const { status, body } = await admin('POST', '/configs/validate', nameless)
+  t.assert.deepEqual(
+    [status, body.errors],
+    [
+      400,
+      [
+        {
+          resource_type: 'services',
+          resource_id: 's',
+          index: 0,
+          error: 'each of the upstreams needs an id or a name',
+        },
+      ],
+    ],
+  )
+})
+
+test('a dry run looks at everything and changes nothing', async (t) => {
+  const { admin, traffic } = await startAdminGateway(t)
+  const route = { uri: '/a', upstream: { nodes: { [`127.0.0.1:${await startNamed(t, 'one')}`]: 1 } } }
+  const tried = await admin('PUT', '/routes/r?dry-run=all', route)
+  t.assert.deepEqual([tried.status, tried.body.value.uri], [201, '/a'])
+  t.assert.equal((await admin('GET', '/routes/r')).status, 404)
+  t.assert.equal((await fetch(`${traffic}/a`)).status, 404)
+  const bad = await admin('PUT', '/routes/r?dry-run=all', { ...route, plugins: { 'no-such': {} } })
+  t.assert.deepEqual([bad.status, bad.body.error_msg], [400, 'unknown plugin [no-such]'])
+
+  await admin('PUT', '/routes/r', route)
+  const { modifiedIndex } = (await admin('GET', '/routes/r')).body
+  for (const [method, path, body] of [
+    ['DELETE', '/routes/r', undefined],
+    ['PATCH', '/routes/r', { uri: '/b' }],
+    ['PUT', '/configs', { routes: [] }],
+  ] as const) {
+    const { status } = await admin(method, `${path}?dry-run=all`, body, digest('try'))
+    t.assert.equal(status < 300, true, `${method} ${status}`)
+    t.assert.equal(await (await fetch(`${traffic}/a`)).text(), 'one', method)
+  }
+  t.assert.equal((await admin('GET', '/routes/r')).body.modifiedIndex, modifiedIndex)
+  t.assert.equal((await admin('GET', '/configs')).headers.get('x-digest'), null)
+})

@@ -12,7 +12,7 @@ import type { Transaction } from '../live-configuration.ts'
 import type { StoredResource } from './disk.ts'
 import { hold, remove } from './holding.ts'
 import { adminKinds } from './kinds.ts'
-import { folderOf } from './lists.ts'
+import { folderOf, holdsPrivateKeys, withoutPrivateKeys } from './lists.ts'
 import type { ResourceCheck, Surroundings } from './resource-check.ts'
 import type { Store } from './store.ts'
 import { readTarget, type Target } from './target.ts'
@@ -110,13 +110,32 @@ function readItems(document: Value, faults: DocumentFault[]): Item[] {
     }
     list.forEach((value: unknown, index) => {
       const target = isMap(value) ? itemTarget(section, value, index) : undefined
-      if (target !== undefined) items.push({ section, index, target, value: value as Value })
+      if (target !== undefined)
+        items.push(...itemsOf({ section, index, target, value: value as Value }, faults))
       else if (!isMap(value)) faults.push({ resource_type: section, index, error: 'it must be an object' })
       else {
         const error = `invalid ${section.slice(0, -1)} id: ${value.id ?? ''}`
         faults.push({ resource_type: section, resource_id: value.id ?? '', index, error })
       }
     })
+  }
+  return items
+}
+
+/** A service's further upstreams stand inside of it, as in API7, and are resources of their own. */
+function itemsOf(item: Item, faults: DocumentFault[]): Item[] {
+  const { section, index, target, value } = item
+  if (section !== 'services' || value.upstreams === undefined) return [item]
+  const { upstreams, ...service } = value
+  const fault = (error: string) =>
+    faults.push({ resource_type: section, resource_id: value.id ?? '', index, error })
+  if (!Array.isArray(upstreams)) fault('upstreams must be a list')
+  const items = [{ ...item, value: service }]
+  for (const upstream of Array.isArray(upstreams) ? (upstreams as unknown[]) : []) {
+    const id = isMap(upstream) ? (upstream.id ?? upstream.name) : undefined
+    const own = id === undefined ? undefined : readTarget(['services', target.id!, 'upstreams', String(id)])
+    if (own === undefined) fault('each of the upstreams needs an id or a name')
+    else items.push({ section, index, target: own, value: { ...(upstream as Value), id } })
   }
   return items
 }
@@ -215,16 +234,19 @@ export function applyDocument(
   store.setFact(factName, JSON.stringify(facts))
 }
 
-/** Credentials after the consumers, with which they go. */
+/** What belongs to a resource, and goes with it, before the resource. */
 function heldTargets(section: string, store: Store): Target[] {
   const targets = store.list(section).map(({ id }) => readTarget([section, ...id.split('/')])!)
-  if (section !== 'consumers') return targets
-  return [...credentialsIn(store).map(targetOfStored), ...targets]
+  return [...belongings(section, store).map(targetOfStored), ...targets]
 }
 
 const targetOfStored = ({ kind, id }: StoredResource) => readTarget([...kind.split('/'), id])!
 
-const credentialsIn = (store: Store) => store.all().filter(({ kind }) => kind.endsWith('/credentials'))
+/** Credentials of consumers, and upstreams of services. */
+function belongings(section: string, store: Store): StoredResource[] {
+  if (section !== 'consumers' && section !== 'services') return []
+  return store.all().filter(({ kind }) => kind.startsWith(`${section}/`))
+}
 
 /** The document as it would be written. Without `secrets`, private keys are left out. */
 export function writeDocument(store: Store, secrets: boolean): Value {
@@ -240,15 +262,17 @@ export function writeDocument(store: Store, secrets: boolean): Value {
 }
 
 function sectionValues(section: string, store: Store, secrets: boolean): Value[] {
-  const stored = [...store.list(section), ...(section === 'consumers' ? credentialsIn(store) : [])]
+  const owned = belongings(section, store)
+  const stored = [...store.list(section), ...(section === 'consumers' ? owned : [])]
   stored.sort((a, b) => a.created - b.created)
+  const upstreams = section === 'services' ? Map.groupBy(owned, ({ kind }) => kind.split('/')[1]!) : undefined
   return stored.map(({ kind, id, value }) => {
     const resource = JSON.parse(value) as Value
+    const own = upstreams?.get(id)?.map((upstream) => JSON.parse(upstream.value) as Value)
+    if (own !== undefined) return { ...resource, upstreams: own }
     if (section === 'plugin_metadata') return withoutModifiedIndex(resource)
     if (kind !== section) return { ...resource, id: `${kind.split('/')[1]}/credentials/${id}` }
-    if (section !== 'ssls' || secrets) return resource
-    const { key: _key, keys: _keys, ...shown } = resource
-    return shown
+    return secrets || !holdsPrivateKeys(section) ? resource : withoutPrivateKeys(resource)
   })
 }
 

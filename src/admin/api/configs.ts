@@ -9,6 +9,7 @@ import { parseJsonBody } from './json-body.ts'
 import type { Caller } from './keys.ts'
 import type { ApiRequest } from './request.ts'
 import type { ResourceCheck } from './resource-check.ts'
+import { isTrial } from './resources.ts'
 
 type Value = Record<string, unknown>
 
@@ -64,7 +65,7 @@ export class ConfigsHandler {
     const read = readBody(request)
     if ('problem' in read) return failure(400, `invalid request body: ${read.problem}`)
     const { document } = read
-    return this.#live.run((transaction) => {
+    const job = (transaction: Transaction): Answer => {
       const before = readFacts(transaction.store)
       if (before?.digest === digest) return { status: 204 }
       const { faults, items } = this.#checked(document, transaction)
@@ -79,7 +80,8 @@ export class ConfigsHandler {
       }
       applyDocument(items, facts, transaction)
       return { status: 202, headers: headersOf(facts) }
-    })
+    }
+    return isTrial(request.query) ? this.#live.try(job) : this.#live.run(job)
   }
 
   #checked(document: Value, transaction: Transaction) {

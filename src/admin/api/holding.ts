@@ -3,6 +3,7 @@ import type { Configuration, Undo } from '../../config/configuration.ts'
 import type { Inputs } from '../../config/declarations.ts'
 import type { ResourceKind } from '../../config/plan.ts'
 import type { CredentialInput } from '../../config/resources.ts'
+import { sslIdOf, sslOfSni } from '../../config/sni-resources.ts'
 import type { Transaction } from '../live-configuration.ts'
 import type { StoredResource } from './disk.ts'
 import { folderOf } from './lists.ts'
@@ -24,13 +25,16 @@ export function hold(
 ): StoredResource {
   const { store, writes, configuration } = transaction
   writes(setInput(target, input, configuration))
+  followCertificates(target, transaction)
   return store.put(folderOf(target), target.id!, JSON.stringify(value), expires)
 }
 
 /** A consumer's credentials go with it, and a service's further upstreams. */
-export function remove(target: Target, { store, writes, configuration }: Transaction): void {
+export function remove(target: Target, transaction: Transaction): void {
+  const { store, writes, configuration } = transaction
   const id = target.id!
   writes(setInput(target, undefined, configuration))
+  followCertificates(target, transaction)
   store.remove(folderOf(target), id)
   if (target.kind.name === 'services') {
     const upstreams = `services/${id}/upstreams`
@@ -44,6 +48,22 @@ export function remove(target: Target, { store, writes, configuration }: Transac
   for (const credential of store.list(folder)) {
     writes(configuration.setCredential(id, credential.id, undefined))
     store.remove(folder, credential.id)
+  }
+}
+
+/** Names show other certificates when one of theirs has changed, or they themselves. */
+function followCertificates({ kind, id }: Target, { configuration, writes }: Transaction): void {
+  if (kind.name === 'snis') follow(id!)
+  else if (kind.name === 'certificates' || kind.name === 'ca_certificates') {
+    for (const user of [...configuration.usersOf(`${kind.name}/${id}`)]) {
+      if (user.startsWith('snis/')) follow(user.slice('snis/'.length))
+    }
+  }
+
+  function follow(name: string): void {
+    const sni = configuration.kept('snis', name)
+    const ssl = sni && sslOfSni(sni, (kind, id) => configuration.kept(kind, id))
+    writes(configuration.set('ssls', sslIdOf(name), ssl))
   }
 }
 

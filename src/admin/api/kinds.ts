@@ -8,7 +8,7 @@ export interface AdminKind {
   name: string
   /** In messages. */
   noun: string
-  /** The kind of the plan that it becomes; absent: it is kept, and not in force yet. */
+  /** The kind of the plan that it becomes; absent: it is kept, and what comes of it is not a resource of its own. */
   plan?: ResourceKind
   /** What identifies it: an id, or a field of its own that is the id. */
   identity: 'id' | 'username' | 'plugin'
@@ -38,6 +38,9 @@ export const adminKinds: ReadonlyMap<string, AdminKind> = new Map(
     kind('consumer_groups', 'consumer group', ['post'], { plan: 'consumer_groups' }),
     kind('secrets', 'secret', ['post'], { plan: 'secrets' }),
     kind('ssls', 'ssl', [], { plan: 'ssls' }),
+    kind('certificates', 'certificate'),
+    kind('ca_certificates', 'ca certificate'),
+    kind('snis', 'sni'),
     kind('protos', 'proto', ['patch']),
     kind('stream_routes', 'stream route', ['patch']),
     kind('contracts', 'contract', [], { plan: 'contracts' }),

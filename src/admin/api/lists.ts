@@ -83,23 +83,35 @@ export const fileResource = (kind: AdminKind, id: string, value: Value) => ({
 })
 
 export function resourceText({ kind, id, value, created, modified }: StoredResource): string {
-  const shown = kind === 'ssls' ? JSON.stringify(withoutPrivateKeys(JSON.parse(value))) : value
+  const shown = holdsPrivateKeys(kind) ? JSON.stringify(withoutPrivateKeys(JSON.parse(value))) : value
   const key = JSON.stringify(keyOf(`${kind}/${id}`))
   return `{"key":${key},"value":${shown},"createdIndex":${created},"modifiedIndex":${modified}}`
 }
 
 /** The private keys of certificates go in and do not come out: what was written is answered with masks in their place. */
 export function maskedKeys({ name }: AdminKind, value: Value): Value {
-  if (name !== 'ssls') return value
-  const masked = { ...value }
-  if (typeof value.key === 'string') masked.key = maskOf(value.key)
-  if (Array.isArray(value.keys)) masked.keys = value.keys.map(maskOf)
-  return masked
+  return holdsPrivateKeys(name) ? masked(value) : value
 }
+
+function masked(value: Value): Value {
+  const shown = { ...value }
+  if (typeof value.key === 'string') shown.key = maskOf(value.key)
+  if (Array.isArray(value.keys)) shown.keys = value.keys.map(maskOf)
+  if (Array.isArray(value.certificates)) shown.certificates = eachPair(value.certificates, masked)
+  return shown
+}
+
+export const holdsPrivateKeys = (kind: string) =>
+  kind === 'ssls' || kind === 'certificates' || kind === 'snis'
+
+/** Names have ids of certificates, and certificates themselves. */
+const eachPair = (list: readonly unknown[], work: (pair: Value) => Value) =>
+  list.map((one) => (typeof one === 'object' && one !== null ? work(one as Value) : one))
 
 /** A reference says where a key is kept, not what it is. */
 const maskOf = (key: unknown) => (typeof key === 'string' && isSecretReference(key) ? key : '******')
 
-function withoutPrivateKeys({ key: _key, keys: _keys, ...value }: Value): Value {
-  return value
+export function withoutPrivateKeys({ key: _key, keys: _keys, ...value }: Value): Value {
+  if (!Array.isArray(value.certificates)) return value
+  return { ...value, certificates: eachPair(value.certificates, withoutPrivateKeys) }
 }

@@ -1,6 +1,6 @@
 /** One resource, as a client of the Admin API wrote it -> what the configuration holds, or APISIX's words for why not. */
 
-import { certificateError } from '../../config/certificate.ts'
+import { certificateError, pairError } from '../../config/certificate.ts'
 import { checkHeld } from '../../config/check.ts'
 import type { Configuration } from '../../config/configuration.ts'
 import { copy } from '../../config/copy.ts'
@@ -13,14 +13,13 @@ import type { Plugins, ResourceKind } from '../../config/plan.ts'
 import type { PluginsRole } from '../../config/policy-check.ts'
 import { type CredentialInput, credentialSchema, resourceSchemas } from '../../config/resources.ts'
 import { secretManagerKind, secretManagerSchemas } from '../../config/secret-managers.ts'
+import { caCertificateError, sniError, sslOfSni } from '../../config/sni-resources.ts'
 import { duplicateCredential, type PolicyGround, pluginsError } from './plugins-check.ts'
 import type { Target } from './target.ts'
 import { upstreamError } from './upstream-check.ts'
 import { schemaError } from './wording.ts'
 
 type Value = Record<string, unknown>
-
-const { protos: protoSchema, stream_routes: streamRouteSchema } = keptSchemas
 
 /** `input` has the defaults filled in. */
 export type Checked = { input: object } | { error: unknown }
@@ -75,16 +74,15 @@ export class ResourceCheck {
   check(target: Target, value: Value, around: Surroundings): Checked {
     const input = copy(value)
     const error = this.#errorOf(target, input, around) ?? this.#sharedStateError(input, around)
-    return error === undefined ? this.#secondOpinion(target, value, input) : { error }
+    return error === undefined ? this.#secondOpinion(target, value, input, around) : { error }
   }
 
   /** By the rules that hold at every start, in our own words. What they make of the value is what is put to work. */
-  #secondOpinion({ kind, consumer, id }: Target, value: Value, input: Value): Checked {
-    const section = consumer === undefined ? kind.plan : 'consumers'
+  #secondOpinion(target: Target, value: Value, input: Value, around: Surroundings): Checked {
+    const { section, item } = heldAs(target, value, around)
     if (section === undefined) return { input }
-    const item = consumer === undefined ? value : { ...value, id: `${consumer}/credentials/${id}` }
     const checked = checkHeld(section, item, this.#ground.catalogue, this.#ground.zones)
-    if (!('finding' in checked)) return { input: checked.input ?? input }
+    if (!('finding' in checked)) return { input: kindOfPlan(target) ? (checked.input ?? input) : input }
     const { path, message } = checked.finding
     return {
       error: `invalid configuration: ${path === '' ? '' : `property "${path}" validation failed: `}${message}`,
@@ -142,8 +140,19 @@ export class ResourceCheck {
         return (
           invalid(schemaError(resourceSchemas.ssls, input, { references: true })) ?? certificateError(input)
         )
+      case 'certificates':
+        return (
+          invalid(schemaError(keptSchemas.certificates, input, { references: true })) ??
+          pairError(input.cert as string, input.key as string)
+        )
+      case 'ca_certificates':
+        return invalid(schemaError(keptSchemas.ca_certificates, input)) ?? caCertificateError(input)
+      case 'snis':
+        return (
+          invalid(schemaError(keptSchemas.snis, input, { references: true })) ?? sniError(input, around.kept)
+        )
       case 'protos':
-        return invalid(schemaError(protoSchema, input))
+        return invalid(schemaError(keptSchemas.protos, input))
       case 'stream_routes':
         return this.#streamRouteError(target, input, around)
       default:
@@ -154,7 +163,7 @@ export class ResourceCheck {
   #streamRouteError({ id }: Target, input: Value, around: Surroundings): string | undefined {
     const { upstream, protocol, plugins } = input as { upstream?: unknown; protocol?: Value; plugins?: Value }
     const fault =
-      invalid(schemaError(streamRouteSchema, input)) ??
+      invalid(schemaError(keptSchemas.stream_routes, input)) ??
       references(input, ['upstream_id', 'service_id'], around)
     if (fault !== undefined) return fault
     const superior = protocol?.superior_id
@@ -232,6 +241,19 @@ export class ResourceCheck {
     return isMap(plugins) ? pluginsError(plugins as Plugins, role, this.#ground) : undefined
   }
 }
+
+/** As what a resource is checked at a start; without a section: as nothing. */
+function heldAs({ kind, consumer, id }: Target, value: Value, { kept }: Surroundings) {
+  if (consumer !== undefined) {
+    return { section: 'consumers', item: { ...value, id: `${consumer}/credentials/${id}` } } as const
+  }
+  const ssl = kind.name === 'snis' ? sslOfSni(value, kept) : undefined
+  return ssl === undefined
+    ? { section: kind.plan, item: value }
+    : ({ section: 'ssls', item: { ...ssl } } as const)
+}
+
+const kindOfPlan = ({ kind, consumer }: Target) => consumer !== undefined || kind.plan !== undefined
 
 /** What APISIX has for TCP and UDP; they are not checked further as long as none of them runs. */
 const streamPlugins = new Set([

@@ -1,6 +1,7 @@
 /** GET, PUT, POST, PATCH and DELETE of resources, with the answers of APISIX. */
 import type { Configuration } from '../../config/configuration.ts'
 import { applyJsonPatch, PatchProblem } from '../../config/json-patch.ts'
+import { sslIdOf } from '../../config/sni-resources.ts'
 import type { LiveConfiguration, Transaction } from '../live-configuration.ts'
 import { type Answer, failure, JsonText, keyNotFound } from './answer.ts'
 import type { StoredResource } from './disk.ts'
@@ -47,7 +48,8 @@ export class ResourceHandler {
       return failure(405, `not supported \`${verb.toUpperCase()}\` method for ${target.kind.noun}`)
     }
     const work = this[verb]
-    return this.#live.run((transaction) => work.call(this, request, transaction))
+    const job = (transaction: Transaction) => work.call(this, request, transaction)
+    return isTrial(request.query) ? this.#live.try(job) : this.#live.run(job)
   }
 
   get({ target, query }: ResourceRequest, transaction: Transaction): Answer {
@@ -140,7 +142,7 @@ export class ResourceHandler {
     const ttl = query.get('ttl')
     const expires = ttl === null ? null : Math.ceil(this.#now() + Number(ttl))
     hold(target, { value, input: checked.input, expires }, transaction)
-    if (expires !== null) this.#expiry.expect(expires)
+    if (expires !== null && !isTrial(query)) this.#expiry.expect(expires)
     const created = before === undefined
     return {
       status: created ? 201 : 200,
@@ -161,6 +163,9 @@ export class ResourceHandler {
   }
 }
 
+/** `dry-run=all`: everything is looked at and answered, and nothing is changed. */
+export const isTrial = (query: URLSearchParams): boolean => query.get('dry-run') === 'all'
+
 /** Those that can be: what stands in a file stays, and keeps its service. */
 function removeRoutes(service: string, transaction: Transaction): void {
   const { store, configuration } = transaction
@@ -171,15 +176,16 @@ function removeRoutes(service: string, transaction: Transaction): void {
   }
 }
 
-/** An upstream belongs to one service, or to none. */
+/** An upstream belongs to one service, or to none; and an entry of `ssls` may come of a name. */
 function ownerConflict(target: Target, { store, configuration }: Transaction): Answer | undefined {
   const { kind, id, service } = target
-  if (kind.name !== 'upstreams' || !configuration.has('upstreams', id!)) {
+  const [plan, made] = kind.name === 'snis' ? (['ssls', sslIdOf(id!)] as const) : [kind.plan, id!]
+  if (plan === undefined || !configuration.has(plan, made)) {
     if (service === undefined || configuration.has('services', service)) return undefined
     return failure(404, 'service not found')
   }
-  if (store.get(folderOf(target), id!) !== undefined) return undefined
-  return failure(409, `there is another upstream [${id}] already`)
+  if (target.consumer !== undefined || store.get(folderOf(target), id!) !== undefined) return undefined
+  return failure(409, `there is another ${plan.slice(0, -1)} [${made}] already`)
 }
 
 /** The target with the id that path or body give; or what is wrong with it. */

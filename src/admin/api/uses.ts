@@ -31,6 +31,8 @@ const wordings: Readonly<Record<string, Wording>> = {
   },
   plugin_configs: { what: 'plugin config', users: [['routes', 'route']] },
   consumer_groups: { what: 'consumer group', users: [['consumers', 'consumer']] },
+  certificates: { what: 'certificate', users: [['snis', 'sni']] },
+  ca_certificates: { what: 'ca certificate', users: [['snis', 'sni']] },
   protos: {
     what: 'proto',
     users: [
