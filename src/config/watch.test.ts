@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
@@ -98,6 +98,20 @@ suite('a watcher', () => {
     await writeFile(join(path, 'b.yaml'), 'b: 1')
     await watcher.changes(1)
     t.assert.equal(watcher.count(), 1)
+  })
+
+  test('tells a change also where something else is written all the time', async (t) => {
+    const path = await folder(t)
+    await writeFile(join(path, 'a.yaml'), 'a: 1')
+    const watcher = await watching(t, [join(path, 'a.yaml')], { debounce: 20 })
+    let told = false
+    const writing = (async () => {
+      while (!told) await appendFile(join(path, 'access.log'), 'GET / 200\n')
+    })()
+    await writeFile(join(path, 'a.yaml'), 'a: 2')
+    await watcher.changes(1)
+    told = true
+    await writing
   })
 
   test('does not call again before a slow call has ended', async (t) => {

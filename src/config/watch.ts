@@ -10,7 +10,7 @@ import { dirname, resolve } from 'node:path'
 import { sourceFiles } from './load.ts'
 
 export interface WatchOptions {
-  /** Quiet time after the last event before the files are read, in ms. Default: 100. */
+  /** The files are read once they stayed the same for this long after an event, in ms. Default: 100. */
   debounce?: number
   /** Time between two looks at sizes and times, in ms; 0 for none. Default: 2000. */
   poll?: number
@@ -38,52 +38,54 @@ export function watchConfig(
   let poller: NodeJS.Timeout | undefined
   let closed = false
   let busy = false
-  let again = false
   let text = ''
+  /** Of the files when `text` was read. */
   let stamps = ''
+  /** Of the last look. */
+  let last = ''
 
   const schedule = () => {
-    if (closed) return
-    clearTimeout(timer)
-    timer = setTimeout(compare, debounce)
+    if (!closed) timer ??= setTimeout(look, debounce)
   }
 
-  const compare = async () => {
-    if (busy) {
-      again = true
-      return
-    }
+  // Anything may be written beside the files, a log for instance, so that an event alone is no reason to read them.
+  const look = async () => {
+    timer = undefined
+    if (busy) return schedule()
     busy = true
     try {
-      const now = await digest(sources, cwd)
-      if (!closed && now !== text) {
-        text = now
-        await changed()
-      }
+      const now = await stampsOf(sources, cwd)
+      if (now === stamps || closed) return
+      const settled = now === last
+      last = now
+      if (settled) await compare(now)
+      else schedule()
     } finally {
       busy = false
-      if (again) {
-        again = false
-        schedule()
-      }
     }
   }
 
-  const look = async () => {
-    const now = await stampsOf(sources, cwd)
-    if (now !== stamps) {
-      stamps = now
-      schedule()
-    }
-    if (!closed) poller = setTimeout(look, poll).unref()
+  const compare = async (now: string) => {
+    const read = await digest(sources, cwd)
+    stamps = now
+    if (closed || read === text) return
+    text = read
+    await changed()
+  }
+
+  const again = () => {
+    schedule()
+    if (!closed) poller = setTimeout(again, poll).unref()
   }
 
   const start = async () => {
-    text = await digest(sources, cwd)
+    // Stamps first: a change in between is then seen by the next look.
     stamps = await stampsOf(sources, cwd)
+    text = await digest(sources, cwd)
     if (closed) return
     if (events) for (const folder of await folders(sources, cwd)) watchFolder(folder, watchers, schedule)
-    if (poll > 0) poller = setTimeout(look, poll).unref()
+    if (poll > 0) poller = setTimeout(again, poll).unref()
+    schedule()
   }
 
   return {
@@ -136,8 +138,8 @@ async function digest(sources: readonly string[], cwd: string): Promise<string> 
 async function stampsOf(sources: readonly string[], cwd: string): Promise<string> {
   const stamps: string[] = []
   for (const file of await allFiles(sources, cwd)) {
-    const entry = await stat(resolve(cwd, file)).catch(() => undefined)
-    stamps.push(`${file} ${entry?.ino} ${entry?.size} ${entry?.mtimeMs}`)
+    const entry = await stat(resolve(cwd, file), { bigint: true }).catch(() => undefined)
+    stamps.push(`${file} ${entry?.ino} ${entry?.size} ${entry?.mtimeNs} ${entry?.ctimeNs}`)
   }
   return stamps.join('\n')
 }
