@@ -34,6 +34,14 @@ const provider = new OidcProvider(issuer, {
       redirect_uris: ['http://gateway.example/app/back'],
       post_logout_redirect_uris: ['http://gateway.example/bye'],
     },
+    {
+      client_id: 'bound',
+      client_secret: 'bound-secret',
+      grant_types: ['authorization_code'],
+      redirect_uris: ['http://gateway.example/bound/back'],
+      require_pushed_authorization_requests: true,
+      dpop_bound_access_tokens: true,
+    },
     { client_id: 'short', client_secret: 'short-secret', ...machine },
   ],
   jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: 'k1', use: 'sig', alg: 'RS256' }] },
@@ -44,6 +52,7 @@ const provider = new OidcProvider(issuer, {
   features: {
     devInteractions: { enabled: true },
     clientCredentials: { enabled: true },
+    dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 1), requireNonce: () => true },
     introspection: { enabled: true, allowedPolicy: () => true },
     revocation: { enabled: true },
     resourceIndicators: {
@@ -58,7 +67,19 @@ const provider = new OidcProvider(issuer, {
     },
   },
 })
-server.on('request', provider.callback())
+/** Fields of the requests that the provider got, by path. */
+const asked: { path: string; headers: http.IncomingHttpHeaders }[] = []
+const answer = provider.callback()
+server.on('request', (incoming: http.IncomingMessage, response: http.ServerResponse) => {
+  asked.push({ path: incoming.url!, headers: incoming.headers })
+  answer(incoming, response)
+})
+const proofKey = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+const dpop = JSON.stringify({
+  enabled: true,
+  private_key: proofKey.privateKey.export({ format: 'pem', type: 'pkcs8' }),
+  public_jwk: proofKey.publicKey.export({ format: 'jwk' }),
+})
 
 const discovery = `${issuer}/.well-known/openid-configuration`
 const client = `client_id: app, client_secret: app-secret, discovery: "${discovery}"`
@@ -75,6 +96,7 @@ routes:
   - { id: any, uri: /any, upstream_id: u, plugins: { openid-connect: { ${client}, bearer_only: true } } }
   - { id: rfc7662, uri: /rfc7662, upstream_id: u, plugins: { oauth2-introspection: { introspectionURL: "${issuer}/token/introspection", authorizationValue: "${basic('app', 'app-secret')}", exposeHeaders: true } } }
   - { id: app, uri: /app*, upstream_id: u, plugins: { openid-connect: { ${client}, logout_path: /app/logout, redirect_uri: "http://gateway.example/app/back", post_logout_redirect_uri: "http://gateway.example/bye", session: { secret: "a-secret-of-the-test" } } } }
+  - { id: bound, uri: /bound*, upstream_id: u, plugins: { openid-connect: { client_id: bound, client_secret: bound-secret, discovery: "${discovery}", redirect_uri: /bound/back, par: { enabled: true, endpoint_auth_method: client_secret_post }, dpop: ${dpop}, session: { secret: "a-secret-of-the-test" } } } }
 `,
 )
 
@@ -184,6 +206,81 @@ test('a browser logs in, is known by its cookie, and logs out', async () => {
   assert.deepEqual([anew.status, anew.location?.pathname, received.length], [302, '/auth', count])
 })
 
+test('a browser logs in with parameters that it does not carry, for a token that is bound to a key', async () => {
+  asked.length = 0
+  const browser = new Browser()
+  await browser.open('http://gateway.example/bound/page')
+  const login = browser.visited.find(({ pathname }) => pathname === '/auth')!
+  assert.deepEqual([...login.searchParams.keys()], ['client_id', 'request_uri'])
+  const { headers } = gateway.received.at(-1)!
+  assert.equal(JSON.parse(Buffer.from(String(headers['x-userinfo']), 'base64').toString()).sub, 'jack')
+  const proofs = asked.filter(({ path }) => path === '/token' || path === '/me')
+  assert.ok(proofs.every(({ headers: fields }) => fields.dpop !== undefined))
+  assert.match(String(proofs.at(-1)?.headers.authorization), /^DPoP /)
+})
+
+suite('a login that someone meddles with', () => {
+  /** A browser that is about to come back from the provider, and where to. */
+  async function about(): Promise<{ browser: Browser; back: URL }> {
+    const browser = new Browser()
+    const { location: back } = await browser.until('http://gateway.example/app/page', '/app/back')
+    return { browser, back: back! }
+  }
+  const reached = () => gateway.received.length
+
+  test('is not that of another browser', async () => {
+    const [mine, other] = [await about(), await about()]
+    const before = reached()
+    const mixed = await mine.browser.visit(other.back)
+    assert.deepEqual([mixed.status, mixed.location?.pathname], [302, '/app/page'], 'it begins anew')
+    const page = await mine.browser.visit(new URL('http://gateway.example/app/page'))
+    assert.deepEqual([page.status, page.location?.pathname, reached()], [302, '/auth', before])
+    const stranger = await new Browser().visit(other.back)
+    assert.deepEqual([stranger.status, stranger.location, reached()], [500, undefined, before])
+  })
+
+  test('is not that with the state of another login', async () => {
+    const [mine, other] = [await about(), await about()]
+    const before = reached()
+    const swapped = new URL(other.back)
+    swapped.searchParams.set('state', mine.back.searchParams.get('state')!)
+    const answer = await mine.browser.visit(swapped)
+    assert.deepEqual([answer.status, reached()], [500, before])
+    const page = await mine.browser.visit(new URL('http://gateway.example/app/page'))
+    assert.equal(page.location?.pathname, '/auth')
+  })
+
+  test('happens once with each code', async () => {
+    const { browser, back } = await about()
+    const thief = browser.copy()
+    assert.equal((await browser.visit(back)).location?.pathname, '/app/page')
+    const before = reached()
+    assert.equal((await thief.visit(back)).status, 500)
+    const page = await thief.visit(new URL('http://gateway.example/app/page'))
+    assert.deepEqual([page.location?.pathname, reached()], ['/auth', before])
+  })
+
+  test('begins anew where the state is there twice', async () => {
+    const { browser, back } = await about()
+    const answer = await browser.visit(new URL(`${back.href}&state=${back.searchParams.get('state')}`))
+    assert.deepEqual([answer.status, answer.location?.pathname], [302, '/app/page'])
+    const page = await browser.visit(new URL('http://gateway.example/app/page'))
+    assert.equal(page.location?.pathname, '/auth')
+  })
+})
+
+test('cookies that nobody sealed are those of nobody, however many there are', async () => {
+  for (const count of [1, 4, 8]) {
+    const names = Array.from({ length: count }, (_, index) =>
+      index === 0 ? 'session' : `session_${index + 1}`,
+    )
+    const cookie = names.map((name) => `${name}=${'A'.repeat(3800)}`).join('; ')
+    const { status, headers, seen } = await gateway.send('/app/page', { headers: { cookie } })
+    assert.deepEqual([count, status, seen], [count, 302, undefined])
+    assert.equal(new URL(headers.get('location')!).pathname, '/auth')
+  }
+})
+
 interface Page {
   url: URL
   status: number
@@ -196,9 +293,22 @@ class Browser {
   readonly visited: URL[] = []
   readonly #jars = new Map<string, Map<string, string>>()
 
+  /** One with the same cookies. */
+  copy(): Browser {
+    const other = new Browser()
+    for (const [host, jar] of this.#jars) other.#jars.set(host, new Map(jar))
+    return other
+  }
+
   async open(address: string): Promise<Page> {
+    return this.until(address, undefined)
+  }
+
+  /** Stops at the page that leads to this path, and does not go there. */
+  async until(address: string, path: string | undefined): Promise<Page> {
     let page = await this.visit(new URL(address))
     for (let steps = 0; steps < 20; steps++) {
+      if (path !== undefined && page.location?.pathname === path) return page
       const form = /<form[^>]* action="([^"]+)"/.exec(page.text)?.[1]
       if (page.location) page = await this.visit(page.location)
       else if (page.status === 200 && form !== undefined && page.url.origin === issuer) {

@@ -11,7 +11,8 @@ import {
   type Token,
   type Verifier,
 } from '../kit/index.ts'
-import { type Claims, type Provider, ProviderError, type Settings } from './provider.ts'
+import { type Claims, type Provider, ProviderError } from './provider.ts'
+import type { Settings } from './settings.ts'
 
 /** Why a token is not believed, as `error_description` tells it. */
 export class TokenError extends Error {}

@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Exchange, headerBlock, type PolicyHost, queryValues, type Verdict } from '../kit/index.ts'
 import { type BearerCheck, TokenError } from './bearer.ts'
-import { type Claims, type Provider, ProviderError, type Settings } from './provider.ts'
+import { type Claims, type Provider, ProviderError } from './provider.ts'
 import { SealedCookie } from './sealed-cookie.ts'
+import type { Settings } from './settings.ts'
 
 /** A login that has begun. */
 interface Pending {
@@ -128,7 +129,12 @@ export class CodeFlow {
       parameters.code_challenge = createHash('sha256').update(pending.verifier).digest('base64url')
       parameters.code_challenge_method = 'S256'
     }
-    for (const [name, value] of Object.entries(parameters)) target.searchParams.set(name, value)
+    const { possession } = this.#provider
+    if (possession !== undefined) parameters.dpop_jkt = possession.thumbprint
+    const shown = this.#settings.par?.enabled
+      ? { client_id: this.#settings.client_id, request_uri: await this.#provider.push(parameters) }
+      : parameters
+    for (const [name, value] of Object.entries(shown)) target.searchParams.set(name, value)
     const { restarts } = session
     const others = (session.pending ?? []).slice(1 - mostPending)
     this.#write(exchange, { pending: [...others, pending], ...(restarts !== undefined && { restarts }) })
@@ -148,8 +154,7 @@ export class CodeFlow {
       return this.#restart(exchange, session, session.pending?.at(-1)?.url, code !== undefined)
     if (code === undefined)
       return this.#restart(exchange, session, known.url, failure === 'temporarily_unavailable')
-    const { token_endpoint: endpoint } = await this.#provider.discovery()
-    const answer = await this.#provider.post(endpoint, this.#settings.token_endpoint_auth_method, {
+    const answer = await this.#provider.tokens({
       grant_type: 'authorization_code',
       code,
       redirect_uri: this.#redirectUri(exchange),
@@ -243,8 +248,7 @@ export class CodeFlow {
 
   async #renew(login: Login, refreshToken: string): Promise<Login | undefined> {
     try {
-      const { token_endpoint: endpoint } = await this.#provider.discovery()
-      const answer = await this.#provider.post(endpoint, this.#settings.token_endpoint_auth_method, {
+      const answer = await this.#provider.tokens({
         grant_type: 'refresh_token',
         refresh_token: refreshToken,
         scope: this.#settings.scope,

@@ -333,10 +333,12 @@ suite('the configuration', () => {
     [{ bearer_only: true, claim_schema: { type: 'x' } }, /claim_schema/],
     [{ bearer_only: true, introspection_addon_headers: [] }, /introspection_addon_headers/],
     [{ bearer_only: true, required_scopes: 'a' }, /required_scopes/],
-    [{ bearer_only: true, dpop: {} }, /proofs of possession/],
+    [{ bearer_only: true, dpop: { enabled: true } }, /private_key/],
+    [{ bearer_only: true, dpop: { signing_alg: 'HS256' } }, /signing_alg/],
+    [{ bearer_only: true, dpop: { public_jwk: { kty: 'EC', d: 'x' } } }, /public_jwk/],
+    [{ bearer_only: true, par: { endpoint_auth_method: 'x' } }, /endpoint_auth_method/],
+    [{ bearer_only: true, par: { use: true } }, /use/],
     [{ bearer_only: true, proxy_opts: {} }, /a proxy to the provider/],
-    [{ bearer_only: true, use_par: true }, /pushed authorization requests/],
-    [{ bearer_only: true, use_dpop: true }, /proofs of possession/],
   ]
   for (const [config, finding] of wrong) {
     test(`${JSON.stringify(config)} is refused`, () => {

@@ -1,8 +1,9 @@
 import { definePolicy, type Exchange, headerBlock, schemaTest, type Verdict } from '../kit/index.ts'
 import { BearerCheck, TokenError } from './bearer.ts'
 import { CodeFlow, type Login } from './code-flow.ts'
-import { type Claims, Provider, type Settings } from './provider.ts'
-import { settings } from './settings.ts'
+import { keyFinding } from './key-findings.ts'
+import { type Claims, Provider } from './provider.ts'
+import { type Settings, settings } from './settings.ts'
 
 /** What only this policy says to the upstream. */
 const ownFields = ['X-Access-Token', 'X-Userinfo', 'X-ID-Token', 'X-Refresh-Token', 'X-Raw-ID-Token']
@@ -19,7 +20,7 @@ export default definePolicy({
     'a challenge that says why, missing scopes and a wrong audience are 403. A provider that does not answer is 500 in ' +
     'a login, 503 in a logout.\n\nUnlike in APISIX, which algorithms a signature may have follows from the key: ' +
     '`accept_none_alg` and `accept_unsupported_alg` have no effect. There always is a nonce, and PKCE where the ' +
-    'provider knows it. What the provider says of a token is kept only with `introspection_interval`. Sessions are ' +
+    'provider knows it. With `dpop`, a token that is not bound to the key is refused. What the provider says of a token is kept only with `introspection_interval`. Sessions are ' +
     'kept in cookies only.',
   stage: 'identify',
   priority: 2599,
@@ -40,7 +41,7 @@ export default definePolicy({
       const test = schemaTest(config.claim_schema)
       if ('problem' in test) return `check claim_schema failed: ${test.problem}`
     }
-    return undefined
+    return keyFinding(config)
   },
   create(config, host) {
     const milliseconds = config.timeout >= 1000 && config.timeout % 1000 === 0

@@ -1,4 +1,5 @@
-import { openInApisix, Type } from '../kit/index.ts'
+import { openInApisix, type Static, Type } from '../kit/index.ts'
+import { reservedNames } from './key-findings.ts'
 
 const text = (description: string, options: object = {}) =>
   Type.Optional(Type.String({ description, ...options }))
@@ -51,6 +52,59 @@ const session = Type.Optional(
       then: { required: ['redis'] },
     },
   ),
+)
+
+const par = Type.Optional(
+  Type.Object(
+    {
+      enabled: flag(false, 'Use them.'),
+      endpoint: text('Where they go. Default: the endpoint of the discovery document.'),
+      endpoint_auth_method: Type.Optional(
+        Type.Enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'client_secret_jwt'], {
+          description: 'How the client identifies itself there. Default: `token_endpoint_auth_method`.',
+        }),
+      ),
+    },
+    {
+      description: 'Pushed authorization requests (RFC 9126): the browser carries no parameters of a login.',
+    },
+  ),
+)
+
+const dpop = Type.Optional(
+  Type.Object(
+    {
+      enabled: flag(false, 'Use it.'),
+      signing_alg: Type.Enum(['ES256', 'RS256', 'PS256'], {
+        default: 'ES256',
+        description: 'Algorithm of proofs.',
+      }),
+      private_key: text('Key in PEM that signs them.', { 'x-secret': true }),
+      public_jwk: Type.Optional(
+        Type.Unsafe<Record<string, unknown>>({
+          type: 'object',
+          not: {
+            anyOf: ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'].map((name) => ({ required: [name] })),
+          },
+          description: 'Its public half, as a JWK.',
+        }),
+      ),
+    },
+    {
+      if: { required: ['enabled'], properties: { enabled: { const: true } } },
+      // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+      then: { required: ['private_key', 'public_jwk'] },
+      description: 'Proof of possession (RFC 9449): tokens that are good with this key only.',
+    },
+  ),
+)
+
+/** Known so that they are refused with the name that they have here, also where unknown fields are let pass. */
+const reserved = Object.fromEntries(
+  Object.entries(reservedNames).map(([name, owner]) => [
+    name,
+    Type.Optional(Type.Unsafe<never>({ description: `Not allowed: it is \`${owner}\`.` })),
+  ]),
 )
 
 const claimValidator = Type.Optional(
@@ -126,6 +180,8 @@ export const settings = Type.Object(
     use_jwks: flag(false, 'Verify tokens with the keys of the provider.'),
     token_signing_alg_values_expected: text('The only algorithm of signatures.'),
     use_pkce: flag(false, 'Use PKCE, also when the provider does not say that it knows it.'),
+    par,
+    dpop,
     set_access_token_header: flag(true, 'Tell the upstream the access token.'),
     access_token_in_authorization_header: flag(false, 'In `Authorization`, not in `X-Access-Token`.'),
     set_id_token_header: flag(true, 'Tell it the claims of the ID token, as `X-ID-Token`.'),
@@ -188,21 +244,17 @@ export const settings = Type.Object(
     claim_schema: Type.Optional(
       Type.Unsafe<object>({ type: 'object', description: 'JSON Schema that the claims have to fit.' }),
     ),
+    ...reserved,
   },
   {
-    ...openInApisix,
+    'x-apisix': {
+      ...openInApisix['x-apisix'],
+      properties: Object.fromEntries(Object.keys(reserved).map((name) => [name, undefined])),
+    },
     'x-unsupported': {
-      par: 'pushed authorization requests (RFC 9126)',
-      dpop: 'proofs of possession (RFC 9449)',
-      // Names of the library below APISIX's policy, which APISIX refuses too.
-      use_par: 'pushed authorization requests (RFC 9126)',
-      pushed_authorization_request_endpoint: 'pushed authorization requests (RFC 9126)',
-      pushed_authorization_request_endpoint_auth_method: 'pushed authorization requests (RFC 9126)',
-      use_dpop: 'proofs of possession (RFC 9449)',
-      dpop_signing_alg: 'proofs of possession (RFC 9449)',
-      dpop_private_key: 'proofs of possession (RFC 9449)',
-      dpop_public_jwk: 'proofs of possession (RFC 9449)',
       proxy_opts: 'a proxy to the provider',
     },
   },
 )
+
+export type Settings = Static<typeof settings>
