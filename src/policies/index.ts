@@ -22,6 +22,7 @@ const names = [
   'bandwidth-limit',
   'basic-auth',
   'batch-requests',
+  'body-transformer',
   'brotli',
   'clickhouse-logger',
   'client-control',

@@ -30,6 +30,7 @@ routes:
   - { id: valid, uri: /valid, upstream_id: u, plugins: { request-validation: { body_schema: { type: object, required: [name], properties: { name: { type: string } } }, max_req_body_size: 100 } } }
   - { id: graphql, uri: /person, upstream_id: u, plugins: { degraphql: { query: "query ($name: String) { person(name: $name) { id } }", variables: [name] } } }
   - { id: masked, uri: /masked, upstream_id: u, plugins: { data-mask: { request: [{ type: header, name: x-card, action: regex, regex: "\\\\d+$", value: "****" }, { type: body, body_format: json, name: "$.pin", action: remove }] }, file-logger: { path: ${log}, include_req_body: true } } }
+  - { id: made, uri: /made, upstream_id: u, plugins: { body-transformer: { request: { template: '<n>{{_escape_xml(name)}}</n>{% for _, t in ipairs(tags) do %}<t>{*t*}</t>{% end %}', input_format: json }, response: { template: '{"got":{*_escape_json(_body)*},"status":{{_ctx.var.status}}}', input_format: plain } } } }
   - { id: json, uri: /json, upstream_id: u, plugins: { json-threat-protection: { max_container_depth: 2 } } }
   - { id: xml, uri: /xml, upstream_id: u, plugins: { xml-threat-protection: { max_node_depth: 2 } } }
   - { id: described, uri: /described/*, upstream_id: u, plugins: { oas-validator: { spec: ${JSON.stringify(description)} } } }
@@ -160,6 +161,29 @@ suite('threat protection', () => {
     })
     await answered.body.dump()
     assert.deepEqual([answered.statusCode, gateway.received.length], [400, before])
+  })
+})
+
+suite('body-transformer', () => {
+  const post = (body: string) => send('/made', { method: 'POST', body })
+
+  test('the upstream gets the body that the template makes, and the client the answer', async () => {
+    const { seen, text, headers } = await post('{"name":"é","tags":[1,"b"]}')
+    assert.equal(seen?.body.toString(), '<n>é</n><t>1</t><t>b</t>')
+    assert.equal(seen?.headers['content-length'], String(seen?.body.length))
+    const { got, status } = JSON.parse(text) as { got: string; status: number }
+    assert.deepEqual([JSON.parse(got).method, status], ['POST', 200])
+    assert.equal(headers.get('transfer-encoding'), 'chunked')
+  })
+
+  test('a body that cannot be read reaches nobody', async () => {
+    for (const [body, expected] of [
+      ['{"name"', 400],
+      ['{"name":"a","tags":1}', 503],
+    ] as const) {
+      const { status, seen } = await post(body)
+      assert.deepEqual([status, seen], [expected, undefined])
+    }
   })
 })
 

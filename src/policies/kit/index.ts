@@ -47,6 +47,7 @@ export {
   serviceUrlProblem,
 } from './calls.ts'
 export { conditionFinding } from './condition.ts'
+export { decodeContent } from './content-coding.ts'
 export { contentTypeOf } from './content-type.ts'
 export type { FoundCredential } from './credentials.ts'
 export { fieldNamesFinding, operationsOf } from './field-operations.ts'
@@ -90,7 +91,7 @@ export {
   verifierOf,
 } from './jwt/verifier.ts'
 export { definePolicy, type Policy, type PolicyDefinition } from './policy.ts'
-export { queryValues, withoutQueryParameter } from './query.ts'
+export { type PairValue, queryValues, readPairs, withoutQueryParameter } from './query.ts'
 export { RemoteDocument } from './remote-document.ts'
 export { schemaTest } from './schema-test.ts'
 export { compileSearch, type Search } from './search.ts'

@@ -1,5 +1,7 @@
 /** Query strings as policies read them: `name=value` pairs between `&`, percent-encoded, `+` for a space. */
 
+export type PairValue = string | true | (string | true)[]
+
 /** Every value of that parameter, decoded, one character a byte. A parameter without `=` has an empty value. */
 export function queryValues(query: string, name: string): string[] {
   const values: string[] = []
@@ -9,6 +11,24 @@ export function queryValues(query: string, name: string): string[] {
     if (decode(key) === name) values.push(equals === -1 ? '' : decode(pair.slice(equals + 1)))
   })
   return values
+}
+
+/**
+ * Every parameter, decoded, one character a byte: a name that comes twice has a list, one without `=` is true.
+ * @param limit pairs that are read; what follows is left out
+ */
+export function readPairs(query: string, limit: number): Record<string, PairValue> {
+  const values = new Map<string, PairValue>()
+  let read = 0
+  forEachPair(query, (pair) => {
+    if (read++ >= limit) return
+    const equals = pair.indexOf('=')
+    const name = decode(equals === -1 ? pair : pair.slice(0, equals))
+    const value: string | true = equals === -1 ? true : decode(pair.slice(equals + 1))
+    const before = values.get(name)
+    values.set(name, before === undefined ? value : ([before, value].flat() as (string | true)[]))
+  })
+  return Object.fromEntries(values)
 }
 
 /** The query without that parameter; everything else stays byte for byte. */

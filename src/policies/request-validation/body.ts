@@ -1,4 +1,5 @@
 /** Bodies as values. Texts of bodies have one character a byte. */
+import { type PairValue, readPairs } from '../kit/index.ts'
 
 export type Reading =
   /** `text`: what says the same in one way only; absent: the body itself does. */
@@ -27,21 +28,12 @@ export function readJson(body: string): Reading {
 
 /** A name that comes twice has a list; one without `=` is true. */
 export function readForm(body: string): Reading {
-  const values = new Map<string, unknown>()
-  for (const pair of body.split('&')) {
-    if (pair === '') continue
-    const equals = pair.indexOf('=')
-    const name = decode(equals === -1 ? pair : pair.slice(0, equals))
-    const value = equals === -1 ? true : decode(pair.slice(equals + 1))
-    const before = values.get(name)
-    values.set(name, before === undefined ? value : [before, value].flat())
-  }
-  return { value: Object.fromEntries(values) }
+  const pairs = Object.entries(readPairs(body, Number.POSITIVE_INFINITY))
+  return { value: Object.fromEntries(pairs.map(([name, value]) => [text(name), inText(value)])) }
 }
 
-function decode(text: string): string {
-  const bytes = text
-    .replaceAll('+', ' ')
-    .replace(/%([0-9A-Fa-f]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
-  return Buffer.from(bytes, 'latin1').toString()
+function inText(value: PairValue): unknown {
+  return Array.isArray(value) ? value.map(inText) : value === true ? true : text(value)
 }
+
+const text = (bytes: string) => Buffer.from(bytes, 'latin1').toString()

@@ -1,9 +1,8 @@
-import { promisify } from 'node:util'
-import { brotliDecompress, gunzip } from 'node:zlib'
 import {
   type BodyFilter,
   compileSubstitution,
   conditionFinding,
+  decodeContent,
   definePolicy,
   fieldNamesFinding,
   headerName,
@@ -20,10 +19,6 @@ const set = { type: 'object', minProperties: 1, patternProperties: { '^[^:]+$': 
 
 /** Fields about a body that is no longer the one that they were about. */
 const ofTheBody = ['Content-Encoding', 'Last-Modified', 'ETag'].map((name) => headerName(name))
-
-const decoders: Readonly<
-  Record<string, (body: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>>
-> = { gzip: promisify(gunzip), br: promisify(brotliDecompress) }
 
 /** Status, fields and body of an answer; configuration and behaviour of APISIX's `response-rewrite`. */
 export default definePolicy({
@@ -128,16 +123,15 @@ export default definePolicy({
     })
 
     function filterFor(encoding: string | undefined): BodyFilter {
-      const decode = encoding === undefined ? undefined : decoders[encoding.toLowerCase()]
       return wholeBody(config.max_resp_body_size, async (whole, isCut) => {
         if (isCut && encoding !== undefined)
           throw new Error('a compressed body is larger than max_resp_body_size')
         if (isCut) host.log.warn({ limit: config.max_resp_body_size }, 'response-rewrite cut off a body')
-        if (encoding !== undefined && decode === undefined) {
+        const plain = await decodeContent(whole, encoding, config.max_resp_body_size)
+        if (plain === undefined) {
           host.log.warn({ encoding }, 'a body of this encoding cannot be read by response-rewrite')
           return whole
         }
-        const plain = decode ? await decode(whole, { maxOutputLength: config.max_resp_body_size }) : whole
         let text = plain.toString('latin1')
         for (const { substitution, every } of filters!) text = substitution.apply(text, every)
         return Buffer.from(text, 'latin1')
