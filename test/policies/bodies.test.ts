@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { after, suite, test } from 'node:test'
-import { gunzipSync } from 'node:zlib'
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { request } from 'undici'
 import { policyGateway } from '../harness/policy-gateway.ts'
 
@@ -26,6 +26,7 @@ const gateway = policyGateway(
 routes:
   - { id: gzip, uri: /gzip/*, upstream_id: u, plugins: { gzip: { vary: true } } }
   - { id: brotli, uri: /brotli, upstream_id: u, plugins: { brotli: { types: "*" } } }
+  - { id: both, uri: /both, upstream_id: u, plugins: { gzip: { types: "*", vary: true }, brotli: { types: "*", vary: true } } }
   - { id: rewritten, uri: /rewritten, upstream_id: u, plugins: { gzip: { types: "*" }, response-rewrite: { body: "${'new '.repeat(20)}" } } }
   - { id: valid, uri: /valid, upstream_id: u, plugins: { request-validation: { body_schema: { type: object, required: [name], properties: { name: { type: string } } }, max_req_body_size: 100 } } }
   - { id: graphql, uri: /person, upstream_id: u, plugins: { degraphql: { query: "query ($name: String) { person(name: $name) { id } }", variables: [name] } } }
@@ -34,6 +35,7 @@ routes:
   - { id: json, uri: /json, upstream_id: u, plugins: { json-threat-protection: { max_container_depth: 2 } } }
   - { id: xml, uri: /xml, upstream_id: u, plugins: { xml-threat-protection: { max_node_depth: 2 } } }
   - { id: described, uri: /described/*, upstream_id: u, plugins: { oas-validator: { spec: ${JSON.stringify(description)} } } }
+  - { id: changed, uri: /changed, upstream_id: u, plugins: { degraphql: { query: "query ($name: String) { person(name: $name) { id } }", variables: [name] }, proxy-mirror: { host: "http://127.0.0.1:${upstreamPort}", path: /changed-copy } } }
   - { id: mirror, uri: /mirrored, upstream_id: u, plugins: { proxy-mirror: { host: "http://127.0.0.1:${upstreamPort}", path: /copy } } }
 `,
   ({ target }, response) => {
@@ -98,6 +100,32 @@ suite('oas-validator', () => {
     assert.deepEqual([status, seen], [400, undefined])
     assert.equal(text, '{"message":"failed to validate request. "}\n')
   })
+})
+
+suite('gzip and brotli: clients get what they want more', () => {
+  const cases: [wanted: string, coding: string | null][] = [
+    ['gzip, br', 'br'],
+    ['gzip, br;q=0.5', 'gzip'],
+    ['gzip;q=0.2, br;q=0.5', 'br'],
+    ['gzip', 'gzip'],
+    ['br', 'br'],
+    ['*', 'br'],
+    ['*, br;q=0', 'gzip'],
+    ['identity', null],
+  ]
+  for (const [wanted, coding] of cases) {
+    test(wanted, async () => {
+      const answered = await request(`http://127.0.0.1:${gateway.port}/both`, {
+        headers: { 'accept-encoding': wanted },
+      })
+      const bytes = Buffer.from(await answered.body.arrayBuffer())
+      assert.equal(answered.headers['content-encoding'] ?? null, coding)
+      assert.equal(answered.headers.vary, 'Accept-Encoding')
+      const plain =
+        coding === 'br' ? brotliDecompressSync(bytes) : coding === 'gzip' ? gunzipSync(bytes) : bytes
+      assert.equal(JSON.parse(plain.toString()).target, '/both')
+    })
+  }
 })
 
 test('brotli: a compressed answer', async () => {
@@ -203,6 +231,20 @@ test('proxy-mirror: the copy arrives beside the request', async () => {
   const copy = () => gateway.received.find(({ target }) => target === '/copy?a=b')
   while (copy() === undefined) await new Promise((resolve) => setImmediate(resolve))
   assert.deepEqual([copy()!.method, copy()!.body.toString()], ['POST', 'hello'])
+})
+
+test('proxy-mirror: the copy has the body that the upstream gets', async () => {
+  const answered = await request(`http://127.0.0.1:${gateway.port}/changed`, {
+    method: 'POST',
+    body: '{"name":"jack"}',
+  })
+  await answered.body.dump()
+  const got = (path: string) => gateway.received.find(({ target }) => target === path)
+  while (got('/changed-copy') === undefined) await new Promise((resolve) => setImmediate(resolve))
+  const [original, copy] = [got('/changed')!, got('/changed-copy')!]
+  assert.deepEqual(JSON.parse(copy.body.toString()).variables, { name: 'jack' })
+  assert.equal(copy.body.toString(), original.body.toString())
+  assert.equal(copy.headers['content-length'], original.headers['content-length'])
 })
 
 /** What the gateway wrote to its log, once it has. */

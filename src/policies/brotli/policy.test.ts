@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { brotliDecompressSync, constants, createBrotliCompress } from 'node:zlib'
-import { compressingFilter } from '../kit/compression.ts'
 import { bindPolicy } from '../kit/testing.ts'
 import policy from './policy.ts'
 
@@ -17,17 +15,6 @@ test('answers are compressed for clients that accept it; weak and odd ETags', as
   assert.equal(await etag('W/"1"'), 'W/"1"')
   assert.equal(await etag('1'), undefined)
   assert.equal(await etag('"a"b"'), undefined)
-})
-
-test('pieces give the whole back', async () => {
-  const filter = compressingFilter(createBrotliCompress({ flush: constants.BROTLI_OPERATION_FLUSH }))
-  const pieces = [
-    await filter.write(Buffer.from('one ')),
-    await filter.write(Buffer.from('two')),
-    await filter.end!(),
-  ]
-  assert.ok(pieces[0]!.length > 0)
-  assert.equal(brotliDecompressSync(Buffer.concat(pieces.map((piece) => piece!))).toString(), 'one two')
 })
 
 suite('the configuration', () => {

@@ -1,5 +1,5 @@
 import { constants, createBrotliCompress } from 'node:zlib'
-import { beginCompression, compressingFilter, compressionFields } from '../kit/compression.ts'
+import { compress, compressionFields, endCompression } from '../kit/compression.ts'
 import { definePolicy, openInApisix, Type } from '../kit/index.ts'
 
 /** Still smaller answers; configuration and behaviour of APISIX's `brotli`. */
@@ -9,7 +9,7 @@ export default definePolicy({
   details:
     'As with `gzip`, each piece goes on at once, a strong `ETag` becomes a weak one, and answers that are encoded ' +
     'already, that are part of something (206) or say `no-transform` stay as they are. Where both policies are bound, ' +
-    'clients that accept gzip get that.',
+    'clients get the coding that they want more (`q`), and Brotli when they want both alike.',
   stage: 'transform',
   priority: 996,
   config: Type.Object(
@@ -47,11 +47,10 @@ export default definePolicy({
       ...(config.lgwin !== 0 && { [constants.BROTLI_PARAM_LGWIN]: config.lgwin }),
       ...(config.lgblock !== 0 && { [constants.BROTLI_PARAM_LGBLOCK]: config.lgblock }),
     }
+    const open = () => createBrotliCompress({ params, flush: constants.BROTLI_OPERATION_FLUSH })
     return {
-      respond(exchange) {
-        if (!beginCompression(exchange, 'br', config)) return undefined
-        return compressingFilter(createBrotliCompress({ params, flush: constants.BROTLI_OPERATION_FLUSH }))
-      },
+      respond: (exchange) => compress(exchange, 'br', config, open),
+      observe: endCompression,
     }
   },
 })

@@ -1,5 +1,5 @@
 import { constants, createGzip } from 'node:zlib'
-import { beginCompression, compressingFilter, compressionFields } from '../kit/compression.ts'
+import { compress, compressionFields, endCompression } from '../kit/compression.ts'
 import { definePolicy, openInApisix, Type } from '../kit/index.ts'
 
 /** Smaller answers; configuration and behaviour of APISIX's `gzip`. */
@@ -31,10 +31,11 @@ export default definePolicy({
     },
     openInApisix,
   ),
-  create: (config) => ({
-    respond(exchange) {
-      if (!beginCompression(exchange, 'gzip', config)) return undefined
-      return compressingFilter(createGzip({ level: config.comp_level, flush: constants.Z_SYNC_FLUSH }))
-    },
-  }),
+  create(config) {
+    const open = () => createGzip({ level: config.comp_level, flush: constants.Z_SYNC_FLUSH })
+    return {
+      respond: (exchange) => compress(exchange, 'gzip', config, open),
+      observe: endCompression,
+    }
+  },
 })

@@ -92,3 +92,21 @@ suite('the configuration', () => {
     )
   }
 })
+
+test('an answer waits, and no longer than its client', async () => {
+  const bound = bindPolicy(policy, { config: { response_example: 'late', delay: 2 } })
+  const begun = bound.begin()
+  let verdict: unknown
+  begun.verdict.then((result) => {
+    verdict = result
+  })
+  bound.advance(1999)
+  await Promise.resolve()
+  assert.equal(verdict, undefined)
+  bound.advance(1)
+  assert.equal((await begun.verdict)?.body, 'late')
+
+  const left = bound.begin()
+  left.end('client_abort')
+  await left.verdict
+})

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   definePolicy,
   type Exchange,
@@ -13,6 +12,9 @@ import { toXml } from './xml.ts'
 
 const types = ['application/xml', 'application/json', 'text/plain', 'text/html', 'text/xml']
 const mockedBy = headerName('x-mock-by')
+
+/** As many requests wait as may wait in a thread. */
+const tooMany: Verdict = { status: 503 }
 
 const mediaType = (contentType: string) => contentType.split(';', 1)[0]!.trim()
 
@@ -100,8 +102,11 @@ export default definePolicy({
     }
 
     return {
-      request: (exchange) =>
-        delay === 0 ? answer(exchange) : sleep(delay * 1000).then(() => answer(exchange)),
+      request(exchange) {
+        if (delay === 0) return answer(exchange)
+        return host.delays.wait(delay * 1000, exchange)?.then(() => answer(exchange)) ?? tooMany
+      },
+      ...(delay > 0 && { observe: (exchange) => host.delays.release(exchange) }),
     }
   },
 })

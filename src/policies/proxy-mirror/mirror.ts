@@ -38,8 +38,13 @@ export class Mirror {
     }
   }
 
-  /** Begins a copy of the head as it goes to the upstream. @returns undefined: there are too many already */
-  begin({ request }: Exchange, path: string): MirroredRequest | undefined {
+  /**
+   * Begins a copy of the head as it goes to the upstream.
+   *
+   * @param whole the body, one character a byte, where all of it is there; null: it comes piece by piece
+   * @returns undefined: there are too many already
+   */
+  begin({ request }: Exchange, path: string, whole: string | null): MirroredRequest | undefined {
     if (this.#underWay >= mostUnderWay) {
       this.#count('skipped')
       return undefined
@@ -48,8 +53,9 @@ export class Mirror {
     request.headers.forEach((name, value) => {
       if (!hopByHop.has(name.toLowerCase())) fields.push(name, value)
     })
-    if (request.contentLength > 0) fields.push('Content-Length', String(request.contentLength))
-    else if (request.contentLength < 0) fields.push('Transfer-Encoding', 'chunked')
+    const length = whole === null ? request.contentLength : whole.length
+    if (length > 0) fields.push('Content-Length', String(length))
+    else if (length < 0) fields.push('Transfer-Encoding', 'chunked')
     const { protocol, hostname, port, host } = this.#url
     if (!request.headers.has('host')) fields.push('Host', host)
     const copy = (protocol === 'https:' ? https : http).request({
@@ -63,7 +69,10 @@ export class Mirror {
     })
     this.#underWay++
     this.#watch(copy)
-    return copyOf(copy, request.contentLength)
+    const mirrored = copyOf(copy, length)
+    if (whole === null || whole === '') return mirrored
+    copy.end(Buffer.from(whole, 'latin1'))
+    return { write() {}, end() {} }
   }
 
   #watch(copy: ClientRequest): void {

@@ -7,7 +7,8 @@ export default definePolicy({
   summary:
     'Sends a copy of the requests, or of a share of them, to another server, whose answers are dropped.',
   details:
-    'The copy has method, fields and body of the request, and its path and query as the client sent them. Requests ' +
+    'The copy has method and fields of the request, its path and query as the client sent them, and the body that the ' +
+    'upstream gets. Requests ' +
     'that the gateway answers itself are not copied. The mirror slows nothing down: a copy is given up when more than ' +
     '1 MiB of its body waits, when 256 copies are under way in a thread, or after 30 seconds. ' +
     '`sluice_mirrored_requests_total` counts copies by what became of them. Mirrors that speak gRPC are not supported.',
@@ -53,7 +54,9 @@ export default definePolicy({
     function copyOf(exchange: Exchange): MirroredRequest | undefined {
       const known = copies.get(exchange)
       if (known !== null) return known
-      const begun = mirror.begin(exchange, targetOf(exchange.request))
+      // A body that is there already may be another one than the client's.
+      const whole = exchange.request.heldBody(Number.MAX_SAFE_INTEGER)
+      const begun = mirror.begin(exchange, targetOf(exchange.request), whole)
       copies.set(exchange, begun)
       return begun
     }
