@@ -121,6 +121,7 @@ class DataThread {
       lookAtTurn: (name) => turns.look(name),
       delays: new Delays(),
       counterStore: (target, use) => this.#counterStores.open(target, use),
+      valueStore: (target) => this.#counterStores.openValues(target),
       cache: (zone) => {
         const store = caches.open(zone)
         return store && { store, ttl: caches.ttl }

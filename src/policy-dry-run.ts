@@ -15,6 +15,10 @@ export function dryServices(services: PolicyServices): PolicyServices {
     },
     takeTurn: (name) => services.lookAtTurn(name),
     counterStore: (target) => lookingStore(services.counterStore(target)),
+    valueStore(target) {
+      const store = services.valueStore(target)
+      return { get: (key) => store.get(key), set: async () => {}, delete: async () => {} }
+    },
     cache: () => undefined,
     delays: { wait: () => Promise.resolve(), release() {} },
     metrics: { gauge: () => nothing, counter: () => nothing, histogram: () => nothing },

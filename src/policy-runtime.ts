@@ -37,6 +37,7 @@ export interface PolicyServices {
   lookAtTurn(name: string): number
   readonly delays: Delays
   counterStore: PolicyHost['counterStore']
+  valueStore: PolicyHost['valueStore']
   cache(zone: string): StoredAnswers | undefined
   readonly metrics: Metrics
   readonly prometheus: PrometheusSettings
@@ -147,6 +148,7 @@ function hostOf(
     takeTurn: (name) => services.takeTurn(name),
     delays: services.delays,
     counterStore: (target, use) => services.counterStore(target, use),
+    valueStore: (target) => services.valueStore(target),
     cache: (zone) => services.cache(zone),
     metrics: services.metrics,
     prometheus: services.prometheus,

@@ -21,6 +21,7 @@ import type { FoundCredential } from './credentials.ts'
 import type { CounterStore } from './limits/counter-store.ts'
 import type { StoreUse } from './limits/counter-stores.ts'
 import type { RedisTarget } from './limits/redis-target.ts'
+import type { ValueStore } from './limits/value-store.ts'
 import type { BatchSettings } from './logging/batch-processor.ts'
 
 /** Handed to `create` once for each binding of a policy. */
@@ -45,6 +46,8 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
   readonly limiter: Limiter
   /** Counters that nodes share; the connection is opened with the first decision. */
   counterStore(target: RedisTarget, use?: StoreUse): CounterStore
+  /** Values that nodes share; the connection is opened with the first of them. */
+  valueStore(target: RedisTarget): ValueStore
   /** What breaks after bad answers; known to all threads. */
   readonly circuits: Circuits
   /**

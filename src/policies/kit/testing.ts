@@ -38,6 +38,7 @@ import type {
   PublicApi,
 } from './host.ts'
 import type { CounterStore } from './limits/counter-store.ts'
+import type { ValueStore } from './limits/value-store.ts'
 import { Batches } from './logging/batch-processor.ts'
 import type { AnyPolicy, Policy } from './policy.ts'
 import { FakeExchange, type FakeRequest, type FakeResponse, type UpstreamCopy } from './testing-exchange.ts'
@@ -67,6 +68,8 @@ export interface BindOptions<Config, Metadata> {
   configs?: Readonly<Record<string, PluginConfig>>
   /** In place of one that counts in this test alone. */
   counterStore?: CounterStore
+  /** In place of one that keeps values in this test alone. */
+  valueStore?: ValueStore
   /** Ids of upstreams that there are not. */
   missingUpstreams?: readonly string[]
   /** Stands for every service that the policy calls. What it throws is what the policy gets. */
@@ -169,6 +172,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
   const clock = new FakeClock()
   const circuits = new Circuits(createRecordTable(16), 1)
   const turns = new TurnCounters(createRecordTable(16), 1)
+  const values = new FakeValues(clock)
   const metrics = new FakeMetrics()
   const lines: string[] = []
   const calls: Call[] = []
@@ -205,6 +209,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     takeTurn: (name) => turns.take(name, clock.second),
     delays: clock,
     counterStore: () => options.counterStore ?? new FakeStore(clock),
+    valueStore: () => options.valueStore ?? values,
     cache: options.cache ?? (() => undefined),
     metrics,
     prometheus: prometheusSettings(options.prometheus ?? {}),
@@ -372,6 +377,29 @@ class FakeClock implements Delays {
   release(exchange: Exchange): void {
     this.#waiting.get(exchange)?.go()
     this.#waiting.delete(exchange)
+  }
+}
+
+/** Values of nodes that share them, here one. */
+class FakeValues implements ValueStore {
+  readonly #clock: FakeClock
+  readonly #values = new Map<string, { value: string; until: number }>()
+
+  constructor(clock: FakeClock) {
+    this.#clock = clock
+  }
+
+  async get(key: string) {
+    const found = this.#values.get(key)
+    return found && this.#clock.now < found.until ? found.value : undefined
+  }
+
+  async set(key: string, value: string, ttlMs: number) {
+    this.#values.set(key, { value, until: this.#clock.now + ttlMs })
+  }
+
+  async delete(key: string) {
+    this.#values.delete(key)
   }
 }
 

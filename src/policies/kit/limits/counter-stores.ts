@@ -5,6 +5,7 @@ import { openRedis } from './redis-client.ts'
 import { RedisStore } from './redis-store.ts'
 import type { RedisTarget } from './redis-target.ts'
 import { SyncedStore } from './synced-store.ts'
+import { RedisValues, type ValueStore } from './value-store.ts'
 
 /** How often the store itself is asked. */
 export interface StoreUse {
@@ -20,7 +21,7 @@ export interface StoreUse {
  */
 export class CounterStores {
   readonly #log: PolicyLog
-  readonly #stores = new Map<string, WeakRef<CounterStore>>()
+  readonly #stores = new Map<string, WeakRef<CounterStore | ValueStore>>()
 
   constructor(log: PolicyLog) {
     this.#log = log
@@ -44,16 +45,23 @@ export class CounterStores {
     return this.#shared(JSON.stringify(target), open)
   }
 
+  /** Through a connection of its own. */
+  openValues(target: RedisTarget): ValueStore {
+    const open = () => new RedisValues({ target, log: this.#log, open: openRedis })
+    return this.#shared(JSON.stringify([target, 'values']), open)
+  }
+
   /** Tells every store what was counted without it. */
   async sync(): Promise<void> {
     const stores = [...this.#stores.values()].map((store) => store.deref())
     await Promise.allSettled(stores.map((store) => (store instanceof SyncedStore ? store.sync() : undefined)))
   }
 
-  #shared(key: string, make: () => CounterStore): CounterStore {
+  #shared<Store extends CounterStore | ValueStore>(key: string, make: () => Store): Store {
     for (const [key, store] of this.#stores) if (store.deref() === undefined) this.#stores.delete(key)
     const known = this.#stores.get(key)?.deref()
-    if (known) return known
+    // A key says of which kind its store is.
+    if (known) return known as Store
     const store = make()
     this.#stores.set(key, new WeakRef(store))
     return store

@@ -26,7 +26,12 @@ export async function openRedis(target: RedisTarget): Promise<RedisClient> {
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
     ...(username !== undefined && { username }),
     ...(password !== undefined && password !== '' && { password }),
-    ...(tls && { tls: { rejectUnauthorized: tls.verify } }),
+    ...(tls && {
+      tls: {
+        rejectUnauthorized: tls.verify,
+        ...(tls.serverName !== undefined && { servername: tls.serverName }),
+      },
+    }),
   }
   switch (target.kind) {
     case 'redis': {

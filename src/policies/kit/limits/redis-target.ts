@@ -4,7 +4,7 @@ import { Type } from '../../../config/type.ts'
 interface CommonTarget {
   readonly username?: string
   readonly password?: string
-  readonly tls?: { readonly verify: boolean }
+  readonly tls?: { readonly verify: boolean; readonly serverName?: string }
   /** For one decision. */
   readonly timeoutMs: number
   readonly connectTimeoutMs: number
