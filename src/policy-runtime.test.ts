@@ -42,6 +42,7 @@ function services() {
     prometheus: prometheusSettings({}),
     publicApi: unused,
     counterStore: unused,
+    valueStore: unused,
     calls: unused,
     mayAsk: true,
     cache: () => undefined,

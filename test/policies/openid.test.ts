@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { after, suite, test } from 'node:test'
 import { request } from 'undici'
 import { policyGateway } from '../harness/policy-gateway.ts'
+import { RedisServer, withoutRedis } from '../harness/redis-server.ts'
 
 interface Provider {
   callback(): http.RequestListener
@@ -31,7 +32,7 @@ const provider = new OidcProvider(issuer, {
       client_id: 'app',
       client_secret: 'app-secret',
       grant_types: ['authorization_code', 'client_credentials'],
-      redirect_uris: ['http://gateway.example/app/back'],
+      redirect_uris: ['http://gateway.example/app/back', 'http://gateway.example/kept/back'],
       post_logout_redirect_uris: ['http://gateway.example/bye'],
     },
     {
@@ -85,6 +86,8 @@ const discovery = `${issuer}/.well-known/openid-configuration`
 const client = `client_id: app, client_secret: app-secret, discovery: "${discovery}"`
 const basic = (user: string, password: string) =>
   `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+const redis = withoutRedis === false ? await RedisServer.start() : undefined
+after(() => redis?.stop())
 const gateway = policyGateway(
   () => `
 consumers:
@@ -97,6 +100,7 @@ routes:
   - { id: rfc7662, uri: /rfc7662, upstream_id: u, plugins: { oauth2-introspection: { introspectionURL: "${issuer}/token/introspection", authorizationValue: "${basic('app', 'app-secret')}", exposeHeaders: true } } }
   - { id: app, uri: /app*, upstream_id: u, plugins: { openid-connect: { ${client}, logout_path: /app/logout, redirect_uri: "http://gateway.example/app/back", post_logout_redirect_uri: "http://gateway.example/bye", session: { secret: "a-secret-of-the-test" } } } }
   - { id: bound, uri: /bound*, upstream_id: u, plugins: { openid-connect: { client_id: bound, client_secret: bound-secret, discovery: "${discovery}", redirect_uri: /bound/back, par: { enabled: true, endpoint_auth_method: client_secret_post }, dpop: ${dpop}, session: { secret: "a-secret-of-the-test" } } } }
+  - { id: kept, uri: /kept*, upstream_id: u, plugins: { openid-connect: { ${client}, logout_path: /kept/logout, redirect_uri: "http://gateway.example/kept/back", session: { secret: "a-secret-of-the-test", storage: redis, redis: { port: ${redis?.port ?? 1} } } } } }
 `,
 )
 
@@ -217,6 +221,23 @@ test('a browser logs in with parameters that it does not carry, for a token that
   const proofs = asked.filter(({ path }) => path === '/token' || path === '/me')
   assert.ok(proofs.every(({ headers: fields }) => fields.dpop !== undefined))
   assert.match(String(proofs.at(-1)?.headers.authorization), /^DPoP /)
+})
+
+test('a session in Redis ends for whoever has its cookie', { skip: withoutRedis }, async () => {
+  const browser = new Browser()
+  const page = 'http://gateway.example/kept/page'
+  assert.equal((await browser.open(page)).status, 200)
+  const thief = browser.copy()
+  assert.equal((await thief.visit(new URL(page))).status, 200)
+  await browser.visit(new URL('http://gateway.example/kept/logout'))
+  const before = gateway.received.length
+  assert.equal((await thief.visit(new URL(page))).location?.pathname, '/auth')
+
+  const next = new Browser()
+  assert.equal((await next.open(page)).status, 200)
+  await redis!.kill()
+  assert.equal((await next.visit(new URL(page))).status, 500)
+  assert.equal(gateway.received.length, before + 1)
 })
 
 suite('a login that someone meddles with', () => {

@@ -82,6 +82,7 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
     configOf: () => undefined,
     subrequest: async () => 'closed',
     counterStore: () => unusedStore,
+    valueStore: () => ({ get: async () => undefined, set: async () => {}, delete: async () => {} }),
     calls: () => ({ call: () => Promise.reject(new Error('offline')) }),
     cache: () => undefined,
     batches: { open: () => ({ push() {} }) as never },

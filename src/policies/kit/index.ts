@@ -90,6 +90,8 @@ export {
   type Verifier,
   verifierOf,
 } from './jwt/verifier.ts'
+export { StoreAbsentError } from './limits/counter-store.ts'
+export type { RedisTarget } from './limits/redis-target.ts'
 export { definePolicy, type Policy, type PolicyDefinition } from './policy.ts'
 export { type PairValue, queryValues, readPairs, withoutQueryParameter } from './query.ts'
 export { RemoteDocument } from './remote-document.ts'

@@ -2,11 +2,11 @@ import { createHash, randomBytes } from 'node:crypto'
 import { type Exchange, headerBlock, type PolicyHost, queryValues, type Verdict } from '../kit/index.ts'
 import { type BearerCheck, TokenError } from './bearer.ts'
 import { type Claims, type Provider, ProviderError } from './provider.ts'
-import { SealedCookie } from './sealed-cookie.ts'
+import { type Session, Sessions } from './sessions.ts'
 import type { Settings } from './settings.ts'
 
 /** A login that has begun. */
-interface Pending {
+export interface Pending {
   readonly state: string
   readonly nonce: string
   readonly verifier?: string
@@ -27,26 +27,16 @@ export interface Login {
   readonly scope?: string
 }
 
-interface Session {
-  login?: Login
-  pending?: readonly Pending[]
-  restarts?: number
-}
-
 const mostPending = 5
 const mostRestarts = 3
-/** Seconds after which a session that is used is sealed anew. */
-const touchAfter = 60
-const defaultIdle = 900
-const defaultLifetime = 86_400
 
-/** Logs browsers in (authorization code, OpenID Connect Core 3.1) and keeps who they are in a sealed cookie. */
+/** Logs browsers in (authorization code, OpenID Connect Core 3.1) and keeps who they are. */
 export class CodeFlow {
   readonly #settings: Settings
   readonly #provider: Provider
   readonly #check: BearerCheck
-  readonly #cookie: SealedCookie
-  readonly #host: Pick<PolicyHost, 'variable' | 'now' | 'log'>
+  readonly #sessions: Sessions
+  readonly #host: Pick<PolicyHost, 'variable' | 'now' | 'log' | 'valueStore'>
   readonly #authority: (exchange: Exchange) => string | undefined
   readonly #requestUri: (exchange: Exchange) => string | undefined
   /** Renewals that are under way, by refresh token: a provider takes each only once. */
@@ -56,7 +46,7 @@ export class CodeFlow {
     settings: Settings,
     provider: Provider,
     check: BearerCheck,
-    host: Pick<PolicyHost, 'variable' | 'now' | 'log'>,
+    host: Pick<PolicyHost, 'variable' | 'now' | 'log' | 'valueStore'>,
   ) {
     this.#settings = settings
     this.#provider = provider
@@ -64,33 +54,25 @@ export class CodeFlow {
     this.#host = host
     this.#authority = host.variable('http_host')
     this.#requestUri = host.variable('request_uri')
-    const { session } = settings
-    this.#cookie = new SealedCookie({
-      name: session?.cookie_name ?? 'session',
-      secret: session?.secret ?? '',
-      purpose: JSON.stringify([settings.discovery, settings.client_id]),
-      path: session?.cookie_path ?? '/',
-      domain: session?.cookie_domain,
-      httpOnly: session?.cookie_http_only ?? true,
-      sameSite: session?.cookie_same_site === 'Default' ? undefined : (session?.cookie_same_site ?? 'Lax'),
-    })
+    this.#sessions = new Sessions(settings, host)
   }
 
   /** A verdict, who has logged in, or null for nobody who may pass all the same. */
   async run(exchange: Exchange): Promise<{ verdict: Verdict } | { login: Login } | null> {
     const { request } = exchange
-    const session = this.#read(exchange)
     try {
+      const session = await this.#sessions.read(exchange)
       if (this.#requestUri(exchange) === this.#settings.logout_path) {
         return { verdict: await this.#logOut(exchange, session) }
       }
       if (this.#isCallback(exchange)) return { verdict: await this.#callBack(exchange, session) }
       const login = session.login && (await this.#current(session.login))
       if (login) {
-        if (login !== session.login) this.#write(exchange, { login })
-        else if (this.#seconds() - login.seen > touchAfter) {
-          this.#write(exchange, { login: { ...login, seen: this.#seconds() } })
-        }
+        const { id } = session
+        const own = id === undefined ? {} : { id }
+        if (login !== session.login) await this.#sessions.write(exchange, { ...own, login })
+        else if (this.#sessions.isStale(login))
+          await this.#sessions.write(exchange, { ...own, login: { ...login, seen: this.#seconds() } })
         return { login }
       }
       if (this.#settings.unauth_action === 'pass') return null
@@ -137,7 +119,10 @@ export class CodeFlow {
     for (const [name, value] of Object.entries(shown)) target.searchParams.set(name, value)
     const { restarts } = session
     const others = (session.pending ?? []).slice(1 - mostPending)
-    this.#write(exchange, { pending: [...others, pending], ...(restarts !== undefined && { restarts }) })
+    await this.#sessions.write(exchange, {
+      pending: [...others, pending],
+      ...(restarts !== undefined && { restarts }),
+    })
     return redirect(target.href)
   }
 
@@ -169,7 +154,8 @@ export class CodeFlow {
     if (user !== undefined && user.sub !== claims.sub)
       throw new TokenError('the user information is about someone else')
     const now = this.#seconds()
-    this.#write(exchange, {
+    await this.#sessions.forget(session)
+    await this.#sessions.write(exchange, {
       login: {
         since: now,
         seen: now,
@@ -183,17 +169,23 @@ export class CodeFlow {
   }
 
   /** Once more from the beginning, where that may help and did not fail too often. */
-  #restart(exchange: Exchange, session: Session, url: string | undefined, mayHelp: boolean): Verdict {
+  async #restart(
+    exchange: Exchange,
+    session: Session,
+    url: string | undefined,
+    mayHelp: boolean,
+  ): Promise<Verdict> {
     const { restarts = 0 } = session
     this.#host.log.warn({ restarts }, 'a login came back without what it began with')
     if (!mayHelp || url === undefined || restarts >= mostRestarts || exchange.request.method !== 'GET') {
       return { status: 500 }
     }
-    this.#write(exchange, { ...session, restarts: restarts + 1 })
+    await this.#sessions.write(exchange, { ...session, restarts: restarts + 1 })
     return redirect(url)
   }
 
-  async #logOut(exchange: Exchange, { login }: Session): Promise<Verdict> {
+  async #logOut(exchange: Exchange, session: Session): Promise<Verdict> {
+    const { login } = session
     const discovery = await this.#provider.discovery()
     if (login && this.#settings.revoke_tokens_on_logout && discovery.revocation_endpoint !== undefined) {
       for (const [hint, text] of [
@@ -208,9 +200,7 @@ export class CodeFlow {
           .catch(() => {})
       }
     }
-    for (const line of this.#cookie.gone(cookiesOf(exchange), this.#isSecure(exchange))) {
-      exchange.answer.add('Set-Cookie', line)
-    }
+    await this.#sessions.end(exchange, session)
     const after = this.#settings.post_logout_redirect_uri
     if (discovery.end_session_endpoint !== undefined) {
       const target = new URL(discovery.end_session_endpoint)
@@ -230,10 +220,7 @@ export class CodeFlow {
   /** The login with tokens that are good; undefined: it is over. */
   async #current(login: Login): Promise<Login | undefined> {
     const now = this.#seconds()
-    const { session } = this.#settings
-    const lifetime = session?.absolute_timeout ?? session?.cookie?.lifetime ?? defaultLifetime
-    const idle = session?.idling_timeout ?? defaultIdle
-    if (now - login.since > lifetime || now - login.seen > idle) return undefined
+    if (this.#sessions.secondsLeft(login) <= 0) return undefined
     if (login.expires === undefined || now < login.expires - this.#settings.access_token_expires_leeway)
       return login
     if (!this.#settings.renew_access_token_on_expiry || login.refresh_token === undefined) return undefined
@@ -300,21 +287,6 @@ export class CodeFlow {
     return `${exchange.client.scheme}://${authority}${target.startsWith('/') ? target : exchange.request.path}`
   }
 
-  #isSecure({ client }: Exchange): boolean {
-    return this.#settings.session?.cookie_secure ?? client.scheme === 'https'
-  }
-
-  #read(exchange: Exchange): Session {
-    const value = this.#cookie.read(cookiesOf(exchange))
-    return typeof value === 'object' && value !== null ? value : {}
-  }
-
-  #write(exchange: Exchange, session: Session): void {
-    const lines = this.#cookie.lines(session, this.#isSecure(exchange))
-    if (lines === undefined) throw new ProviderError('the session is too large for cookies')
-    for (const line of lines) exchange.answer.add('Set-Cookie', line)
-  }
-
   #seconds(): number {
     return Math.floor(this.#host.now() / 1000)
   }
@@ -322,7 +294,6 @@ export class CodeFlow {
 
 const token = () => randomBytes(32).toString('base64url')
 const redirect = (url: string): Verdict => ({ status: 302, headers: headerBlock([['Location', url]]) })
-const cookiesOf = ({ request }: Exchange) => request.headers.getAll('cookie')
 
 function stringsOf(parameters: Readonly<Record<string, unknown>> = {}): Record<string, string> {
   return Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, String(value)]))

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { suite, test } from 'node:test'
+import { StoreAbsentError } from '../kit/index.ts'
 import { type BindOptions, bindPolicy, type FakeAnswer, type FakeRequest } from '../kit/testing.ts'
 import policy from './policy.ts'
 
@@ -199,9 +200,14 @@ suite('a login', () => {
   const session = { secret: '0123456789abcdef' }
 
   /** Goes through a login. The provider answers with what `tokens` makes of the nonce. */
-  async function logIn(settings: object, tokens: (nonce: string) => object, user: object = { sub: 'jack' }) {
+  async function logIn(
+    settings: object,
+    tokens: (nonce: string) => object,
+    user: object = { sub: 'jack' },
+    options: Partial<Options> = {},
+  ) {
     const answers: Record<string, FakeAnswer> = { '/me': { body: user } }
-    const bound = bind({ session, ...settings }, answers)
+    const bound = bind({ session, ...settings }, answers, options)
     const first = await bound.run({ target: '//evil.example/a?b=1' })
     const login = new URL(first.answer.headers.location!)
     const cookie = cookieOf(first.answer.headers['set-cookie']!)
@@ -311,6 +317,78 @@ suite('a login', () => {
     )
   })
 
+  test('that is used goes on, however short the time without use may be', async () => {
+    const { bound, back } = await logIn({ session: { ...session, idling_timeout: 10 } }, good)
+    let cookie = cookieOf(back.answer.headers['set-cookie']!)
+    for (let uses = 0; uses < 3; uses++) {
+      bound.advance(8000)
+      const { answer } = await bound.run({ headers: { cookie } })
+      assert.equal(answer.status, 200)
+      cookie = cookieOf(answer.headers['set-cookie']!)
+    }
+    bound.advance(11_000)
+    assert.equal((await bound.run({ headers: { cookie } })).answer.status, 302)
+  })
+
+  suite('kept in Redis', () => {
+    const inRedis = { session: { ...session, storage: 'redis', redis: { prefix: 'web' } } }
+    const shared = () => {
+      const values = new Map<string, { value: string; ttlMs: number }>()
+      const valueStore = {
+        get: async (key: string) => values.get(key)?.value,
+        set: async (key: string, value: string, ttlMs: number) => void values.set(key, { value, ttlMs }),
+        delete: async (key: string) => void values.delete(key),
+      }
+      return { values, valueStore }
+    }
+
+    test('says who it is, and Redis learns nothing of it', async () => {
+      const { values, valueStore } = shared()
+      const { bound, back } = await logIn(inRedis, good, { sub: 'jack' }, { valueStore })
+      const cookie = cookieOf(back.answer.headers['set-cookie']!)
+      assert.ok(cookie.length < 200)
+      const { upstream } = await bound.run({ headers: { cookie } })
+      assert.equal(upstream?.headers['x-access-token'], 'at')
+      const [[key, { value, ttlMs }]] = [...values] as [[string, { value: string; ttlMs: number }]]
+      assert.match(key, /^web:[\w-]{43}$/)
+      assert.doesNotMatch(Buffer.from(value, 'base64url').toString('latin1'), /jack|"at"/)
+      assert.ok(ttlMs > 899_000 && ttlMs <= 901_000)
+    })
+
+    test('ends for every copy of its cookie', async () => {
+      const { values, valueStore } = shared()
+      const { bound, back } = await logIn(inRedis, good, { sub: 'jack' }, { valueStore })
+      const cookie = cookieOf(back.answer.headers['set-cookie']!)
+      const out = bind(inRedis, {}, { valueStore, variables: { request_uri: '/logout' } })
+      await out.run({ target: '/logout', headers: { cookie } })
+      assert.equal(values.size, 0)
+      assert.equal((await bound.run({ headers: { cookie } })).answer.status, 302)
+    })
+
+    test('is not that which stands under another name', async () => {
+      const { values, valueStore } = shared()
+      const mine = await logIn(inRedis, good, { sub: 'jack' }, { valueStore })
+      const other = await logIn(inRedis, good, { sub: 'jack' }, { valueStore })
+      const [one, two] = [...values.keys()] as [string, string]
+      values.set(one, values.get(two)!)
+      const answerFor = async (back: typeof mine.back) => {
+        const cookie = cookieOf(back.answer.headers['set-cookie']!)
+        return (await mine.bound.run({ headers: { cookie } })).answer.status
+      }
+      assert.deepEqual([await answerFor(mine.back), await answerFor(other.back)], [302, 200])
+    })
+
+    test('is nobody’s while Redis does not answer', async () => {
+      const { valueStore } = shared()
+      const { back } = await logIn(inRedis, good, { sub: 'jack' }, { valueStore })
+      const cookie = cookieOf(back.answer.headers['set-cookie']!)
+      const absent = () => Promise.reject(new StoreAbsentError('gone'))
+      const away = { get: absent, set: absent, delete: absent }
+      const { verdict, upstream } = await bind(inRedis, {}, { valueStore: away }).run({ headers: { cookie } })
+      assert.deepEqual([verdict, upstream], [{ status: 500 }, undefined])
+    })
+  })
+
   test('is not asked for where nobody has to log in', async () => {
     const pass = await bind({ session, unauth_action: 'pass' }).run({ headers: { 'x-userinfo': 'spoofed' } })
     assert.deepEqual(pass.upstream?.headers, {})
@@ -328,6 +406,8 @@ suite('the configuration', () => {
     [{ session: { secret: 'short' } }, /secret/],
     [{ session: { secret: '0123456789abcdef', cookie_same_site: 'x' } }, /cookie_same_site/],
     [{ session: { secret: '0123456789abcdef', other: 1 } }, /other/],
+    [{ session: { secret: '0123456789abcdef', storage: 'redis' } }, /redis/],
+    [{ session: { secret: '0123456789abcdef', storage: 'redis', redis: { port: '6379' } } }, /port/],
     [{ bearer_only: true, unauth_action: 'x' }, /unauth_action/],
     [{ bearer_only: true, timeout: 0 }, /timeout/],
     [{ bearer_only: true, claim_schema: { type: 'x' } }, /claim_schema/],

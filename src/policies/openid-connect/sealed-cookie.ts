@@ -1,10 +1,8 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import type { Seal } from './seal.ts'
 
 export interface CookieOptions {
   readonly name: string
-  readonly secret: string
-  /** What the value is for: one that was sealed for something else is not opened. */
-  readonly purpose: string
+  readonly seal: Seal
   readonly path: string
   readonly domain: string | undefined
   readonly httpOnly: boolean
@@ -15,18 +13,13 @@ export interface CookieOptions {
 const piece = 3800
 const mostPieces = 8
 
-/**
- * A value that only this gateway can read and make: AES-256-GCM under a key that is derived from the secret, bound to
- * what it is for. What is too long for one cookie goes on in `NAME_2` and so on.
- */
+/** A sealed value. What is too long for one cookie goes on in `NAME_2` and so on. */
 export class SealedCookie {
   readonly #options: CookieOptions
-  readonly #key: Buffer
   readonly #names: readonly string[]
 
   constructor(options: CookieOptions) {
     this.#options = options
-    this.#key = Buffer.from(hkdfSync('sha256', options.secret, '', 'sluice openid-connect session', 32))
     this.#names = Array.from({ length: mostPieces }, (_, index) =>
       index === 0 ? options.name : `${options.name}_${index + 1}`,
     )
@@ -47,20 +40,12 @@ export class SealedCookie {
       text += value
       if (value.length < piece) break
     }
-    return text === '' ? undefined : this.#open(Buffer.from(text, 'base64url'))
+    return text === '' ? undefined : this.#options.seal.open(text)
   }
 
   /** Lines of Set-Cookie. Undefined: the value is too long. */
   lines(value: unknown, isSecure: boolean): string[] | undefined {
-    const iv = randomBytes(12)
-    const cipher = createCipheriv('aes-256-gcm', this.#key, iv).setAAD(Buffer.from(this.#options.purpose))
-    const sealed = Buffer.concat([
-      iv,
-      cipher.update(JSON.stringify(value)),
-      cipher.final(),
-      cipher.getAuthTag(),
-    ])
-    const text = sealed.toString('base64url')
+    const text = this.#options.seal.close(value)
     if (text.length >= piece * mostPieces) return undefined
     const lines: string[] = []
     for (let at = 0; at <= text.length; at += piece) {
@@ -83,16 +68,5 @@ export class SealedCookie {
     if (sameSite !== undefined) line += `; SameSite=${sameSite}`
     if (isSecure) line += '; Secure'
     return httpOnly ? `${line}; HttpOnly` : line
-  }
-
-  #open(sealed: Buffer): unknown {
-    if (sealed.length < 28) return undefined
-    try {
-      const cipher = createDecipheriv('aes-256-gcm', this.#key, sealed.subarray(0, 12), { authTagLength: 16 })
-      cipher.setAAD(Buffer.from(this.#options.purpose)).setAuthTag(sealed.subarray(-16))
-      return JSON.parse(Buffer.concat([cipher.update(sealed.subarray(12, -16)), cipher.final()]).toString())
-    } catch {
-      return undefined
-    }
   }
 }

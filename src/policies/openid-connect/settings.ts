@@ -7,6 +7,30 @@ const flag = (fallback: boolean, description: string) => Type.Boolean({ default:
 const whole = (description: string) => Type.Optional(Type.Integer({ description }))
 const unused = 'Has no effect.'
 
+const milliseconds = (fallback: number, description: string, minimum = 1) =>
+  Type.Integer({ minimum, default: fallback, description })
+
+const redis = Type.Optional(
+  Type.Object(
+    {
+      host: Type.String({ minLength: 2, default: '127.0.0.1', description: 'Its host.' }),
+      port: Type.Integer({ minimum: 1, default: 6379, description: 'Its port.' }),
+      username: text('User.', { minLength: 1 }),
+      password: text('Password.', { 'x-secret': true }),
+      database: Type.Integer({ minimum: 0, default: 0, description: 'Number of the database.' }),
+      prefix: Type.String({ default: 'sessions', description: 'What keys begin with.' }),
+      ssl: flag(false, 'Talk TLS to it.'),
+      ssl_verify: flag(true, 'Check its certificate.'),
+      server_name: text('Name that its certificate is for. Default: `host`.'),
+      connect_timeout: milliseconds(1000, 'Milliseconds to connect.'),
+      send_timeout: milliseconds(1000, 'Milliseconds to ask.'),
+      read_timeout: milliseconds(1000, 'Milliseconds for an answer.'),
+      keepalive_timeout: milliseconds(10_000, 'Milliseconds after which an idle connection is closed.', 1000),
+    },
+    { ...openInApisix, description: 'Redis, for the `storage` of that name.' },
+  ),
+)
+
 const session = Type.Optional(
   Type.Object(
     {
@@ -37,13 +61,11 @@ const session = Type.Optional(
           { ...openInApisix, description: 'As older versions of APISIX have it.' },
         ),
       ),
-      storage: Type.Enum(['cookie'], {
+      storage: Type.Enum(['cookie', 'redis'], {
         default: 'cookie',
-        'x-unsupported': ['redis'],
-        'x-apisix': { enum: ['cookie', 'redis'] },
         description: 'Where sessions are kept.',
       }),
-      redis: Type.Optional(Type.Unsafe<object>({ type: 'object', description: unused })),
+      redis,
     },
     {
       description: 'Sessions of browsers; needed unless `bearer_only` is on.',
