@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Certificate } from './certificates.ts'
 import { freePort, listening, stopProcess } from './process.ts'
 
 // Servers live in /usr/sbin, which an ordinary user's PATH may lack.
@@ -20,17 +21,23 @@ const suffix = 'dc=example,dc=org'
 
 export class LdapServer {
   readonly port: number
+  /** Where it speaks TLS from the beginning; only with a certificate. */
+  readonly tlsPort: number
   readonly #folder: string
   readonly #child: ChildProcess
 
-  private constructor(port: number, folder: string, child: ChildProcess) {
+  private constructor(port: number, tlsPort: number, folder: string, child: ChildProcess) {
     this.port = port
+    this.tlsPort = tlsPort
     this.#folder = folder
     this.#child = child
   }
 
   /** @param users Passwords by the name of the user, as it stands in `cn=...,ou=users,dc=example,dc=org` */
-  static async start(users: Readonly<Record<string, string>>): Promise<LdapServer> {
+  static async start(
+    users: Readonly<Record<string, string>>,
+    certificate?: Certificate,
+  ): Promise<LdapServer> {
     const folder = await mkdtemp(join(tmpdir(), 'sluice-slapd-'))
     const config = join(folder, 'slapd.conf')
     const lines = [
@@ -38,6 +45,9 @@ export class LdapServer {
       'modulepath /usr/lib/ldap',
       'moduleload back_mdb',
       `pidfile ${folder}/slapd.pid`,
+      ...(certificate
+        ? [`TLSCertificateFile ${certificate.certFile}`, `TLSCertificateKeyFile ${certificate.keyFile}`]
+        : []),
       'database mdb',
       `suffix "${suffix}"`,
       `directory ${folder}`,
@@ -54,11 +64,12 @@ export class LdapServer {
     ]
     await writeFile(join(folder, 'entries.ldif'), entries.join('\n'))
     execFileSync('slapadd', ['-f', config, '-l', join(folder, 'entries.ldif')], { env, stdio: 'pipe' })
-    const port = await freePort()
-    const args = ['-f', config, '-h', `ldap://127.0.0.1:${port}`, '-d', '0']
+    const [port, tlsPort] = [await freePort(), await freePort()]
+    const addresses = `ldap://127.0.0.1:${port}${certificate ? ` ldaps://127.0.0.1:${tlsPort}` : ''}`
+    const args = ['-f', config, '-h', addresses, '-d', '0']
     const child = spawn('slapd', args, { env, stdio: 'ignore' })
     await listening(port, child)
-    return new LdapServer(port, folder, child)
+    return new LdapServer(port, tlsPort, folder, child)
   }
 
   async stop(): Promise<void> {

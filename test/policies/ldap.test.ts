@@ -1,22 +1,30 @@
 /** ldap-auth with a real LDAP server, through the wire. */
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
+import { Authority } from '../harness/certificates.ts'
 import { freePort } from '../harness/gateway.ts'
 import { LdapServer, withoutLdap } from '../harness/ldap-server.ts'
 import { policyGateway } from '../harness/policy-gateway.ts'
 
 suite('ldap-auth', { skip: withoutLdap }, () => {
   let directory: LdapServer
+  const authority = new Authority()
   let nobody: number
   before(async () => {
     nobody = await freePort()
-    directory = await LdapServer.start({
-      user01: 'password1',
-      'comma\\,user': 'p:w ü',
-      stranger: 'password2',
-    })
+    directory = await LdapServer.start(
+      {
+        user01: 'password1',
+        'comma\\,user': 'p:w ü',
+        stranger: 'password2',
+      },
+      authority.issue({ names: ['127.0.0.1'] }),
+    )
   })
-  after(() => directory?.stop())
+  after(async () => {
+    await directory?.stop()
+    authority.remove()
+  })
 
   const gateway = policyGateway(
     () => `
@@ -27,7 +35,13 @@ routes:
   - { id: r, uri: /r, upstream_id: u, plugins: { ldap-auth: { base_dn: "ou=users,dc=example,dc=org", ldap_uri: "127.0.0.1:${directory.port}" } } }
   - { id: hides, uri: /hides, upstream_id: u, plugins: { ldap-auth: { base_dn: "ou=users,dc=example,dc=org", ldap_uri: "ldap://127.0.0.1:${directory.port}", hide_credentials: true } } }
   - { id: dead, uri: /dead, upstream_id: u, plugins: { ldap-auth: { base_dn: "ou=users,dc=example,dc=org", ldap_uri: "127.0.0.1:${nobody}" } } }
+  - { id: tls, uri: /tls, upstream_id: u, plugins: { ldap-auth: { base_dn: "ou=users,dc=example,dc=org", ldap_uri: "127.0.0.1:${directory.tlsPort}", use_tls: true, tls_verify: true } } }
+  - { id: other, uri: /other, upstream_id: u, plugins: { ldap-auth: { base_dn: "ou=users,dc=example,dc=org", ldap_uri: "localhost:${directory.tlsPort}", use_tls: true, tls_verify: true } } }
+  - { id: any, uri: /any, upstream_id: u, plugins: { ldap-auth: { base_dn: "ou=users,dc=example,dc=org", ldap_uri: "ldaps://localhost:${directory.tlsPort}" } } }
+  - { id: plain, uri: /plain, upstream_id: u, plugins: { ldap-auth: { base_dn: "ou=users,dc=example,dc=org", ldap_uri: "127.0.0.1:${directory.port}", use_tls: true } } }
 `,
+    undefined,
+    { NODE_EXTRA_CA_CERTS: authority.certFile },
   )
   const send = (path: string, user: string, password: string) =>
     gateway.send(path, {
@@ -46,6 +60,14 @@ routes:
     assert.equal(odd.seen?.headers.authorization, undefined)
   })
 
+  test('the directory speaks TLS, with its own certificate where that is checked', async () => {
+    for (const path of ['/tls', '/any']) {
+      const { status, seen } = await send(path, 'user01', 'password1')
+      assert.deepEqual([path, status, seen?.headers['x-consumer-username']], [path, 200, 'one'])
+      assert.equal((await send(path, 'user01', 'password2')).status, 401)
+    }
+  })
+
   for (const [title, path, user, password] of [
     ['a wrong password', '/r', 'user01', 'password2'],
     ['an empty password', '/r', 'user01', ''],
@@ -57,6 +79,8 @@ routes:
     ['a name with a space at its end', '/r', 'user01 ', 'password1'],
     ['a name with NUL', '/r', 'user01\0', 'password1'],
     ['a directory that is not there', '/dead', 'user01', 'password1'],
+    ['a directory with the certificate of another', '/other', 'user01', 'password1'],
+    ['a directory that does not speak TLS', '/plain', 'user01', 'password1'],
   ] as const) {
     test(`${title} reaches nobody`, async () => {
       const { status, text, headers, seen } = await send(path, user, password)
