@@ -43,6 +43,8 @@ routes:
   - { id: fixed, uri: /fixed/*, upstream_id: u, plugins: { proxy-rewrite: { uri: "/other?from=$arg_name", host: api.internal:8080, method: POST, headers: { X-Kind: "$http_user_agent" } } } }
   - { id: copy, uri: /copy/*, upstream_id: u, plugins: { proxy-rewrite: { uri: "/was$uri" } } }
   - { id: regex, uri: /users/*, upstream_id: u, plugins: { proxy-rewrite: { regex_uri: ["^/users/(.*)/(.*)", "/$2/$1", "^/users/(x.*)", "/x?y=$1"], headers: { set: { X-One: "$1-$arg_q" }, add: { X-Many: [a, b] }, remove: [X-Gone] } } } }
+  - { id: forwarded, uri: /forwarded, upstream_id: u, plugins: { proxy-rewrite: { headers: { set: { X-Forwarded-Proto: https, X-Forwarded-Port: 10080, X-Forwarded-For: 192.0.2.7, X-Real-IP: 192.0.2.8 }, remove: [X-Forwarded-Host] } } } }
+  - { id: unsaid, uri: /unsaid, upstream_id: u, plugins: { proxy-rewrite: { headers: { remove: [X-Forwarded-For, X-Forwarded-Host] } } } }
   - { id: node, uri: /node, upstream_id: named, plugins: { proxy-rewrite: { host: never.seen } } }
   - { id: head, uri: /as-head, upstream_id: u, plugins: { proxy-rewrite: { method: HEAD, uri: /text } } }
   - { id: body, uri: /body, upstream_id: u, plugins: { response-rewrite: { body: "new", status_code: 201, headers: { set: { X-Server: "$balancer_port", Content-Type: text/x }, add: ["Set-Cookie: a=1", "Set-Cookie: b=2"], remove: [ETag] } } } }
@@ -105,6 +107,16 @@ suite('proxy-rewrite', () => {
   test('what the client encoded twice is decoded once', async () => {
     assert.equal((await seen('/copy/a%2541%253Fb')).target, '/was/copy/a%2541%253Fb')
     assert.equal((await seen('/users/a%2541/%253F')).target, '/%253F/a%2541')
+  })
+
+  test('what it says of the way here takes the place of what the gateway says, but for the last hop', async () => {
+    const lies = { 'x-forwarded-for': '203.0.113.1', 'x-forwarded-host': 'evil.example' }
+    const { all } = await seen('/forwarded', lies)
+    assert.deepEqual([all('x-forwarded-proto'), all('x-forwarded-port')], [['https'], ['10080']])
+    assert.deepEqual(all('x-forwarded-for'), ['192.0.2.7, 127.0.0.1'])
+    assert.deepEqual([all('x-real-ip'), all('x-forwarded-host')], [['127.0.0.1'], []])
+    const unsaid = await seen('/unsaid', lies)
+    assert.deepEqual([unsaid.all('x-forwarded-for'), unsaid.all('x-forwarded-host')], [['127.0.0.1'], []])
   })
 
   test('the host of a node stays where the upstream asks for it', async () => {

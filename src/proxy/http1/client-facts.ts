@@ -4,6 +4,7 @@ import type { Settings } from '../../config/settings.ts'
 import type { ClientInfo } from '../exchange.ts'
 import type { ClientTls } from '../tls/client-tls.ts'
 import { TrustedAddresses } from '../trust.ts'
+import type { HeaderEdits } from './header-edits.ts'
 import type { Http1Exchange } from './http1-exchange.ts'
 import { Field } from './known-fields.ts'
 
@@ -78,8 +79,14 @@ export class ClientFacts implements ClientInfo {
     return Object.assign(Object.create(ClientFacts.prototype) as ClientFacts, this, { address })
   }
 
-  /** X-Real-IP and X-Forwarded-* as APISIX sends them (reference: apisix, part c). */
+  /** X-Real-IP and X-Forwarded-* as APISIX sends them (reference: apisix, part c), with what policies made of them. */
   forwardedLines(exchange: Http1Exchange): string {
+    const lines = this.ownLines(exchange)
+    const edits = exchange.requestFields?.edits ?? null
+    return edits === null ? lines : withEdits(lines, edits)
+  }
+
+  private ownLines(exchange: Http1Exchange): string {
     if (!this.isTrusted && !this.forwarding.forwarded) {
       const { address } = exchange.client
       const lines = address === this.peerAddress ? this.fixedLines : this.linesFor(address)
@@ -116,6 +123,23 @@ export class ClientFacts implements ClientInfo {
     }
     return lines
   }
+}
+
+/** What policies say of a field takes the place of what the gateway says, but for the last hop and X-Real-IP, which it vouches for. */
+function withEdits(lines: string, edits: HeaderEdits): string {
+  edits.remove('X-Real-IP')
+  let kept = ''
+  for (const line of lines.split('\r\n').slice(0, -1)) {
+    const colon = line.indexOf(':')
+    const lower = line.slice(0, colon).toLowerCase()
+    if (!edits.speaksOf(lower)) kept += `${line}\r\n`
+    else if (lower === 'x-forwarded-for') {
+      const before = edits.values(lower)
+      edits.remove(lower)
+      kept += `X-Forwarded-For: ${[...before, line.slice(colon + 2)].join(', ')}\r\n`
+    } else if (!edits.replaces(lower) || lower === 'x-real-ip') kept += `${line}\r\n`
+  }
+  return kept
 }
 
 /** An IPv4 client of a dual-stack listener is an IPv4 client. */

@@ -93,7 +93,9 @@ export class RequestFields extends HeadFields implements RequestHeaders {
   remove(name: HeaderName | string): void {
     const field = typeof name === 'string' ? headerName(name) : name
     if (field.isReserved) return
-    this.edits?.remove(field)
+    // What the engine would add by itself has to be known to be unwanted.
+    if (field.lower.startsWith('x-forwarded-')) this.edit().remove(field)
+    else this.edits?.remove(field)
     this.dropSent(field)
   }
 
