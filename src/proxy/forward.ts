@@ -20,11 +20,12 @@ import { trailerLines } from './http1/trailers.ts'
 import { UpstreamConnection, type UpstreamUser } from './http1/upstream-connection.ts'
 import type { Wire } from './http1/wire.ts'
 import { type Chain, runHooks } from './pipeline.ts'
-import type { Binding, Timeouts } from './runtime.ts'
+import type { Binding } from './runtime.ts'
 import { serverNameOf } from './tls/upstream-tls.ts'
 import type { AttemptEnd, UpstreamFault } from './upstream/attempt.ts'
 import type { Breaker } from './upstream/breaker.ts'
 import { type Endpoint, hostPort } from './upstream/endpoint.ts'
+import type { Timeouts } from './upstream/timeouts.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
 /** What is left of an answer that nobody wants is read and forgotten up to that many bytes, so that its connection can be kept. */

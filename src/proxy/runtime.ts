@@ -3,15 +3,7 @@
  * Changed by deltas; what a delta does not name keeps its state. A request holds the binding it began with.
  */
 import { isIP } from 'node:net'
-import { equal } from '../config/copy.ts'
-import type {
-  PlanDelta,
-  PlanResources,
-  RouteSpec,
-  ServiceSpec,
-  Timeout,
-  UpstreamSpec,
-} from '../config/plan.ts'
+import type { PlanDelta, PlanResources, RouteSpec, ServiceSpec, UpstreamSpec } from '../config/plan.ts'
 import { resourceKinds } from '../config/plan.ts'
 import type { Settings } from '../config/settings.ts'
 import { PolicyChains } from './chains.ts'
@@ -22,28 +14,16 @@ import { kindsWithUpstreams, upstreamsIn } from './plan-upstreams.ts'
 import { routeCondition } from './route-condition.ts'
 import { RouteUses } from './route-uses.ts'
 import { pathParameters } from './router/pattern.ts'
-import { type Considered, Router, type RouterMode } from './router/router.ts'
+import { type Considered, type Match, Router, type RouterMode } from './router/router.ts'
 import type { StateKeeper } from './run-time-state.ts'
 import type { LoadTable } from './shared/load-table.ts'
 import { upstreamTlsOptions } from './tls/upstream-tls.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
 import type { HealthRegister } from './upstream/health/health-register.ts'
 import type { UpstreamSlots } from './upstream/health/slots.ts'
+import { inMilliseconds, type Timeouts } from './upstream/timeouts.ts'
 import { Upstream } from './upstream/upstream.ts'
 import { chosenUpstream } from './upstream-choice.ts'
-
-/** Milliseconds. */
-export interface Timeouts {
-  readonly connect: number
-  readonly send: number
-  readonly read: number
-}
-
-const inMilliseconds = ({ connect, send, read }: Timeout): Timeouts => ({
-  connect: connect * 1000,
-  send: send * 1000,
-  read: read * 1000,
-})
 
 /** What a binding needs of the runtime that it belongs to. */
 export interface BindingHome {
@@ -51,8 +31,16 @@ export interface BindingHome {
   readonly mode: RouterMode
 }
 
-/** A route at run time. */
+/** A route at run time. What every request looks at comes first, to be in few lines of the cache. */
 export class Binding implements BindingInfo {
+  private compiled: Chain | null = null
+  /** Routes with several patterns have a binding for each, made when it first matches. */
+  private readonly variants: Map<string, Binding> | null
+  readonly upstream: Upstream<UpstreamConnection> | null
+  /** Its own; null: those of the upstream. */
+  private readonly timeouts: Timeouts | null
+  readonly stripPrefix: string
+  readonly webSocket: boolean
   readonly route: RouteSpec
   readonly routeId: string
   readonly routeName: string
@@ -60,16 +48,9 @@ export class Binding implements BindingInfo {
   readonly serviceName: string
   readonly matchedUri: string
   readonly matchedHost: string
-  readonly upstream: Upstream<UpstreamConnection> | null
-  private readonly timeouts: Timeouts
-  readonly webSocket: boolean
-  readonly stripPrefix: string
-  private compiled: Chain | null = null
-  private parameters: ((path: string) => Record<string, string>) | null = null
   readonly service: ServiceSpec | undefined
+  private parameters: ((path: string) => Record<string, string>) | null = null
   private readonly runtime: BindingHome
-  /** Routes with several patterns have a binding for each, made when it first matches. */
-  private readonly variants: Map<string, Binding> | null
 
   constructor(
     route: RouteSpec,
@@ -78,29 +59,26 @@ export class Binding implements BindingInfo {
     runtime: BindingHome,
     matched?: { uri: string; host: string },
   ) {
-    this.route = route
-    this.service = service
-    this.matchedUri = matched?.uri ?? route.uris[0] ?? ''
-    this.matchedHost = matched?.host ?? route.hosts[0] ?? ''
     this.variants =
       matched === undefined && (route.uris.length > 1 || route.hosts.length > 1) ? new Map() : null
+    this.upstream = upstream
+    this.timeouts = route.timeout === undefined ? null : inMilliseconds(route.timeout)
+    this.stripPrefix = route.strip_prefix ?? ''
+    this.webSocket = route.enable_websocket
+    this.route = route
     this.routeId = route.id
     this.routeName = route.name ?? ''
     this.serviceId = route.service_id ?? ''
     this.serviceName = service?.name ?? ''
-    this.upstream = upstream
-    this.timeouts = inMilliseconds(
-      route.timeout ?? upstream?.spec.timeout ?? { connect: 60, send: 60, read: 60 },
-    )
-    this.webSocket = route.enable_websocket
-    this.stripPrefix = route.strip_prefix ?? ''
+    this.matchedUri = matched?.uri ?? route.uris[0] ?? ''
+    this.matchedHost = matched?.host ?? route.hosts[0] ?? ''
+    this.service = service
     this.runtime = runtime
   }
 
   /** Of requests to its own upstream, or to one that a policy chose. */
   timeoutsOf(upstream: Upstream): Timeouts {
-    if (upstream === this.upstream || this.route.timeout !== undefined) return this.timeouts
-    return inMilliseconds(upstream.spec.timeout)
+    return this.timeouts ?? upstream.timeouts
   }
 
   /** It refers to an upstream, which may have gone. */
@@ -109,7 +87,7 @@ export class Binding implements BindingInfo {
   }
 
   /** This binding under the host and path pattern that a request matched. */
-  matchedAs(uri: string, host: string): Binding {
+  matchedAs({ uri, host }: Match<Binding>): Binding {
     if (this.variants === null) return this
     const key = `${host} ${uri}`
     let variant = this.variants.get(key)
@@ -201,7 +179,7 @@ export class Runtime {
   match(exchange: Exchange, path: string): Binding | null {
     const { host, method } = exchange.request
     const match = this.router.match(host, path, method, exchange)
-    return match === null ? null : match.value.matchedAs(match.uri, match.host)
+    return match === null ? null : match.value.matchedAs(match)
   }
 
   /** What `match` looks at, up to what it takes, with why each other one lost. */
@@ -301,8 +279,7 @@ export class Runtime {
     for (const [key, spec] of wanted) {
       const known = this.upstreams.get(key)
       const discovered = spec.discovery && (this.nodes.get(spec.discovery.key) ?? [])
-      const boundAlike = known !== undefined && equal(known.spec.timeout, spec.timeout)
-      if (spec.id !== undefined && !boundAlike) others.push(spec.id)
+      if (spec.id !== undefined && known === undefined) others.push(spec.id)
       const upstream = known ?? new Upstream<UpstreamConnection>(spec, addressesOf, this.loads, discovered)
       if (known === undefined) this.upstreams.set(key, upstream)
       else known.update(spec, addressesOf, discovered)

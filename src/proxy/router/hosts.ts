@@ -1,9 +1,11 @@
+import { TextTable } from './text-table.ts'
+
 /** Host patterns of routes: `foo.com` exact, `*.foo.com` and `*foo.com` by suffix. Hosts are lower case throughout. */
 
 /** Values by host pattern. */
 export class HostTable<V> {
-  readonly #exact = new Map<string, V>()
-  readonly #suffixes = new Map<string, V>()
+  readonly #exact = new TextTable<V>()
+  readonly #suffixes = new TextTable<V>()
   readonly #countOfLength = new Map<number, number>()
   /** Lengths of the suffixes that there are, longest first. */
   #lengths: readonly number[] = []
@@ -18,7 +20,7 @@ export class HostTable<V> {
       return
     }
     const suffix = pattern.slice(1)
-    if (!this.#suffixes.has(suffix)) this.#count(suffix.length, 1)
+    if (this.#suffixes.get(suffix) === undefined) this.#count(suffix.length, 1)
     this.#suffixes.set(suffix, value)
   }
 
@@ -28,7 +30,9 @@ export class HostTable<V> {
       return
     }
     const suffix = pattern.slice(1)
-    if (this.#suffixes.delete(suffix)) this.#count(suffix.length, -1)
+    if (this.#suffixes.get(suffix) === undefined) return
+    this.#suffixes.delete(suffix)
+    this.#count(suffix.length, -1)
   }
 
   exact(host: string): V | undefined {

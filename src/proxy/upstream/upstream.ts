@@ -19,12 +19,14 @@ import { Endpoint, endpointIdentity, type PooledConnection } from './endpoint.ts
 import { compileHashKey } from './hash-key.ts'
 import type { UpstreamHealth } from './health/upstream-health.ts'
 import { breakerCell, cellName, tracksLoad } from './load/cells.ts'
+import { inMilliseconds, type Timeouts } from './timeouts.ts'
 
 /** What a host name leads to now. */
 type AddressesOf = (host: string) => readonly string[]
 
 export class Upstream<C extends PooledConnection = PooledConnection> {
   spec: UpstreamSpec
+  timeouts: Timeouts
   endpoints: readonly Endpoint<C>[] = []
   /** Attempts beyond the first that a request may take: configured, or one for each further endpoint with weight. */
   retries = 0
@@ -51,6 +53,7 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
     discovered?: readonly DiscoveredNode[],
   ) {
     this.spec = spec
+    this.timeouts = inMilliseconds(spec.timeout)
     this.loads = loads
     this.balancer = new RoundRobin([], () => LoadCell.alone())
     this.update(spec, addressesOf, discovered)
@@ -62,6 +65,7 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
    */
   update(spec: UpstreamSpec, addressesOf: AddressesOf, discovered?: readonly DiscoveredNode[]): void {
     this.spec = spec
+    this.timeouts = inMilliseconds(spec.timeout)
     if (discovered === undefined) this.use(spec.nodes, addressesOf)
     else this.setNodes(discovered, addressesOf)
   }
