@@ -5,6 +5,7 @@ import Ajv2019 from 'ajv/dist/2019.js'
 import Ajv2020 from 'ajv/dist/2020.js'
 import { apisixError } from '../../config/apisix-wording.ts'
 import type { TSchema } from '../../config/type.ts'
+import { changeSchemas, type SchemaMap } from './schema-walk.ts'
 
 export interface JsonSchema {
   /** What is wrong with a value, in the words of APISIX's validator; undefined when nothing is. */
@@ -29,7 +30,10 @@ const formats: Readonly<Record<string, RegExp | ((text: string) => boolean)>> = 
 export function compileJsonSchema(schema: object): JsonSchema | { problem: string } {
   const draft = String((schema as { $schema?: unknown }).$schema ?? '')
   const { $schema: _, ...plain } = schema as AnySchemaObject
-  const read = (draft.includes('draft-04') ? fromDraft4(plain) : plain) as AnySchemaObject
+  const wording = wordingOf(plain)
+  if (wording !== undefined) return { problem: wording }
+  const known = withFixedAnchors(changeSchemas(plain, withJsonTypes))
+  const read = (draft.includes('draft-04') ? fromDraft4(known) : known) as AnySchemaObject
   try {
     const fits = validatorFor(draft).compile(read)
     return {
@@ -41,6 +45,51 @@ export function compileJsonSchema(schema: object): JsonSchema | { problem: strin
   } catch (error) {
     return { problem: (error as Error).message }
   }
+}
+
+const types = ['object', 'array', 'string', 'number', 'integer', 'boolean', 'null', 'table', 'function']
+
+/** What APISIX says of a schema that is none, where it is one of the common slips. */
+function wordingOf(schema: unknown): string | undefined {
+  let found: string | undefined
+  changeSchemas(schema, (one) => {
+    for (const type of [one.type].flat()) {
+      if (typeof type === 'string' && !types.includes(type)) found ??= `invalid JSON type: ${type}`
+    }
+    for (const key of ['enum', 'required']) {
+      if (typeof one[key] === 'string') found ??= `${key}: table expected, got string`
+    }
+    return one
+  })
+  return found
+}
+
+/** APISIX's validator also knows types of Lua: its tables are maps and lists, and no message holds a function. */
+function withJsonTypes(schema: SchemaMap): SchemaMap {
+  if (schema.type === 'table') return { ...schema, type: ['object', 'array'] }
+  if (schema.type !== 'function') return schema
+  const { type: _, ...others } = schema
+  return { allOf: [others], not: {} }
+}
+
+/**
+ * Where no schema has an `$id` there is one resource, and a `$dynamicRef` has one place to lead to, as a `$ref` has
+ * (2020-12, section 8.2.3.2). Said so, it does not depend on which schemas were gone through before.
+ */
+function withFixedAnchors(schema: unknown): unknown {
+  const anchors: string[] = []
+  let hasIds = false
+  changeSchemas(schema, (one) => {
+    hasIds ||= typeof one.$id === 'string'
+    if (typeof one.$dynamicAnchor === 'string') anchors.push(one.$dynamicAnchor)
+    return one
+  })
+  if (hasIds || anchors.length === 0 || new Set(anchors).size < anchors.length) return schema
+  return changeSchemas(schema, ({ $dynamicAnchor, $dynamicRef, ...one }) => ({
+    ...one,
+    ...(typeof $dynamicAnchor === 'string' && { $anchor: $dynamicAnchor }),
+    ...(typeof $dynamicRef === 'string' && { $ref: $dynamicRef }),
+  }))
 }
 
 function validatorFor(draft: string) {

@@ -197,10 +197,21 @@ suite('a document at a URL', () => {
   }
 })
 
-test('a document with references to others is an error', async () => {
-  const paths = { '/a': { get: { parameters: [{ $ref: 'http://127.0.0.1/a.json' }] } } }
-  const { answer } = await validated({ target: '/a' }, { spec: JSON.stringify({ openapi: '3.0.0', paths }) })
-  assert.equal(answer.status, 500)
+test('a reference to what is only known dynamically leads to the one place that there is', async () => {
+  const Tags = {
+    type: 'object',
+    properties: { tags: { type: 'array', items: { $dynamicRef: '#tag' } } },
+    $defs: { tag: { $dynamicAnchor: 'tag', type: 'string' } },
+  }
+  const content = { 'application/json': { schema: { $ref: '#/components/schemas/Tags' } } }
+  const paths = { '/a': { post: { requestBody: { content } } } }
+  const document = JSON.stringify({ openapi: '3.1.0', paths, components: { schemas: { Tags } } })
+  const post = (body: string) => {
+    const headers = { 'content-type': 'application/json' }
+    return validated({ method: 'POST', target: '/a', headers, body }, { spec: document })
+  }
+  assert.ok((await post('{"tags":["a"]}')).upstream)
+  assert.equal((await post('{"tags":[1]}')).answer.status, 400)
 })
 
 suite('the configuration', () => {
@@ -208,6 +219,14 @@ suite('the configuration', () => {
     [{}, /.+/],
     [{ spec, spec_url: 'http://a/' }, /.+/],
     [{ spec: 'invalid json string' }, /invalid JSON string provided, err: Expected value/],
+    [{ spec: '{}' }, /the OpenAPI document in spec cannot be used: it has no paths/],
+    [{ spec: '{"paths":{},"swagger":"2.0"}' }, /it is not of OpenAPI 3\.0 or 3\.1/],
+    [
+      {
+        spec: '{"openapi":"3.0.0","paths":{"/a":{"get":{"parameters":[{"$ref":"http://127.0.0.1/a.json"}]}}}}',
+      },
+      /it has a reference that leads out of it/,
+    ],
     [{ spec_url: 'ftp://a/' }, /spec_url/],
     [{ spec_url: 'http://' }, /spec_url/],
     [{ spec, timeout: 1 }, /timeout/],

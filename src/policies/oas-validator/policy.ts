@@ -9,7 +9,7 @@ import {
   type Verdict,
 } from '../kit/index.ts'
 import { bodyFinding, parameterFinding } from './request.ts'
-import { compileSpecification, type Specification } from './specification.ts'
+import { compileSpecification, type Specification, specificationFinding } from './specification.ts'
 
 const largestSpecification = 16 * 1024 * 1024
 
@@ -22,8 +22,8 @@ export default definePolicy({
   details:
     'Documents are JSON of OpenAPI 3.0 or 3.1. The path of a server in it (`/api/v3`) stands before every path. Bodies of ' +
     'JSON and forms are looked into; of others only the type is. Cookies and parameters that are maps are not looked ' +
-    'at. References to other documents are not followed: the answer to every request then is 500, as with a document ' +
-    'that cannot be fetched.\n\nOf a document at a URL, the one that was read last stays in use while a newer one cannot be fetched.',
+    'at. References to other documents are not followed. A `spec` that cannot be used is a finding, where APISIX answers ' +
+    'every request with 500, as is done here with one that cannot be fetched.\n\nOf a document at a URL, the one that was read last stays in use while a newer one cannot be fetched.',
   stage: 'authorize',
   priority: 512,
   config: Type.Object(
@@ -85,6 +85,8 @@ export default definePolicy({
     if (spec !== undefined) {
       const read = parseTolerantJson(spec)
       if ('error' in read) return `invalid JSON string provided, err: ${read.error}`
+      const finding = specificationFinding(spec)
+      if (finding !== undefined) return finding
     }
     const problem = url === undefined ? undefined : serviceUrlProblem(url)
     return problem === undefined ? undefined : `spec_url ${problem}`

@@ -91,6 +91,16 @@ export function compileSpecification(text: string): Specification {
   }
 }
 
+/** Why a document is not usable, in one sentence; undefined: it is. */
+export function specificationFinding(text: string): string | undefined {
+  try {
+    compileSpecification(text)
+    return undefined
+  } catch (error) {
+    return `the OpenAPI document in spec cannot be used: ${(error as Error).message}`
+  }
+}
+
 class Compiler {
   readonly #document: Json
   readonly #schemas: unknown

@@ -104,12 +104,28 @@ test('later drafts are known by their name', async () => {
   assert.equal((await validated({ body_schema: schema }, { body: '["a",1]' })).answer.status, 400)
 })
 
+test('types of Lua: a table is a map or a list, and nothing is a function', async () => {
+  for (const [type, body, isTaken] of [
+    ['table', '{"a":1}', true],
+    ['table', '[1]', true],
+    ['table', '1', false],
+    ['function', '{}', false],
+  ] as const) {
+    const { upstream } = await validated({ body_schema: { type } }, { body })
+    assert.equal(upstream !== undefined, isTaken, `${type} ${body}`)
+  }
+  const named = { properties: { type: { type: 'string' }, enum: { type: 'string' } } }
+  assert.ok((await validated({ body_schema: named }, { body: '{"type":"x","enum":"y"}' })).upstream)
+})
+
 suite('the configuration', () => {
   const refused: [object, RegExp][] = [
     [{}, /.+/],
     [{ body_schema: 'x' }, /body_schema/],
     [{ header_schema: 1 }, /header_schema/],
-    [{ body_schema: { type: 'nothing' } }, /.+/],
+    [{ body_schema: { type: 'nothing' } }, /invalid JSON type: nothing/],
+    [{ body_schema: { properties: { a: { enum: 'x' } } } }, /enum: table expected, got string/],
+    [{ header_schema: { required: 'x' } }, /required: table expected, got string/],
     [{ header_schema: { properties: 1 } }, /.+/],
     [{ body_schema: { $ref: 'http://127.0.0.1/schema.json' } }, /.+/],
     [{ body_schema: {}, rejected_code: 199 }, /rejected_code/],
