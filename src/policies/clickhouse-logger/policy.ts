@@ -1,14 +1,13 @@
 import { definePolicy, openInApisix, Type } from '../kit/index.ts'
 import {
-  addressFinding,
+  anyServer,
   batchedLogger,
-  batchFields,
-  bodyFields,
+  entryFields,
   expressionFindings,
-  formatFields,
   HttpSink,
   loggerMetadata,
-  placed,
+  serverFields,
+  serversFinding,
   webAddress,
 } from '../kit/logging/index.ts'
 
@@ -26,13 +25,7 @@ export default definePolicy({
   version: 0.1,
   config: Type.Object(
     {
-      endpoint_addr: Type.Optional(webAddress('The server; `endpoint_addrs` is meant to take its place.')),
-      endpoint_addrs: Type.Optional(
-        Type.Array(webAddress('A server.'), {
-          minItems: 1,
-          description: 'The servers, of which one is taken at random.',
-        }),
-      ),
+      ...serverFields(webAddress),
       user: Type.String({ default: '', description: 'User.' }),
       password: Type.String({ default: '', description: 'Password.', 'x-secret': true }),
       database: Type.String({ default: '', description: 'Database.' }),
@@ -42,9 +35,7 @@ export default definePolicy({
         default: true,
         description: 'Whether the certificate of the server is verified.',
       }),
-      ...formatFields,
-      ...bodyFields,
-      ...batchFields('clickhouse logger'),
+      ...entryFields('clickhouse logger'),
     },
     {
       oneOf: [{ required: ['endpoint_addr', ...fields] }, { required: ['endpoint_addrs', ...fields] }],
@@ -52,14 +43,10 @@ export default definePolicy({
     },
   ),
   metadata: loggerMetadata,
-  validate: (config) =>
-    addressFinding({
-      endpoint_addr: config.endpoint_addr,
-      ...placed('endpoint_addrs', config.endpoint_addrs),
-    }) ?? expressionFindings(config),
+  validate: (config) => serversFinding(config) ?? expressionFindings(config),
   create(config, host) {
     const { user, password, database, logtable, timeout, ssl_verify: verify } = config
-    const urls = (config.endpoint_addrs ?? [config.endpoint_addr!]).map((address) => new URL(address))
+    const server = anyServer(config)
     const sink = new HttpSink({ timeout: timeout * 1000, verify, accepts: (status) => status < 400 })
     const headers = {
       'content-type': 'application/json',
@@ -70,8 +57,11 @@ export default definePolicy({
     return batchedLogger<string>(config, host, {
       entry: (exchange, entries) => JSON.stringify(entries.read(exchange)),
       async send(rows) {
-        const url = urls[Math.floor(Math.random() * urls.length)]!
-        await sink.post(url, headers, `INSERT INTO ${logtable} FORMAT JSONEachRow ${rows.join(' ')}`)
+        await sink.post(
+          new URL(server()),
+          headers,
+          `INSERT INTO ${logtable} FORMAT JSONEachRow ${rows.join(' ')}`,
+        )
       },
     })
   },

@@ -1,14 +1,13 @@
 import { definePolicy, openInApisix, Type } from '../kit/index.ts'
 import {
-  addressFinding,
+  anyServer,
   batchedLogger,
-  batchFields,
-  bodyFields,
+  entryFields,
   expressionFindings,
-  formatFields,
   HttpSink,
   loggerMetadata,
-  placed,
+  serverFields,
+  serversFinding,
 } from '../kit/logging/index.ts'
 import { indexName } from './index-name.ts'
 
@@ -33,13 +32,7 @@ export default definePolicy({
   version: 0.1,
   config: Type.Object(
     {
-      endpoint_addr: Type.Optional(address('The server; `endpoint_addrs` is meant to take its place.')),
-      endpoint_addrs: Type.Optional(
-        Type.Array(address('A server.'), {
-          minItems: 1,
-          description: 'The servers, of which one is taken at random.',
-        }),
-      ),
+      ...serverFields(address),
       field: Type.Optional(
         Type.Object(
           { index: Type.String({ description: 'Name of the index.' }) },
@@ -67,9 +60,7 @@ export default definePolicy({
         default: true,
         description: 'Whether the certificate of the server is verified.',
       }),
-      ...formatFields,
-      ...bodyFields,
-      ...batchFields('elasticsearch-logger'),
+      ...entryFields('elasticsearch-logger'),
     },
     {
       oneOf: [{ required: ['endpoint_addr', 'field'] }, { required: ['endpoint_addrs', 'field'] }],
@@ -77,14 +68,10 @@ export default definePolicy({
     },
   ),
   metadata: loggerMetadata,
-  validate: (config) =>
-    addressFinding({
-      endpoint_addr: config.endpoint_addr,
-      ...placed('endpoint_addrs', config.endpoint_addrs),
-    }) ?? expressionFindings(config),
+  validate: (config) => serversFinding(config) ?? expressionFindings(config),
   create(config, host) {
     const { auth, timeout, ssl_verify: verify } = config
-    const addresses = config.endpoint_addrs ?? [config.endpoint_addr!]
+    const anyOne = anyServer(config)
     const sink = new HttpSink({ timeout: timeout * 1000, verify, accepts: (status) => status === 200 })
     const index = indexName(
       config.field!.index,
@@ -115,7 +102,7 @@ export default definePolicy({
           line: JSON.stringify(entries.read(exchange)),
         }),
         async send(rows) {
-          const server = addresses[Math.floor(Math.random() * addresses.length)]!
+          const server = anyOne()
           typed ??= await wantsType(server).catch(() => undefined)
           let body = ''
           for (const row of rows) {

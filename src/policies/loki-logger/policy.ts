@@ -1,14 +1,13 @@
 import { callTimeout, definePolicy, keepAliveFields, openInApisix, Type } from '../kit/index.ts'
 import {
-  addressFinding,
+  anyServer,
   batchedLogger,
-  batchFields,
-  bodyFields,
+  entryFields,
   expressionFindings,
-  formatFields,
   HttpSink,
   loggerMetadata,
-  placed,
+  serverList,
+  serversFinding,
   textOfBytes,
   webAddress,
 } from '../kit/logging/index.ts'
@@ -32,10 +31,7 @@ export default definePolicy({
   version: 0.1,
   config: Type.Object(
     {
-      endpoint_addrs: Type.Array(webAddress('A server.'), {
-        minItems: 1,
-        description: 'The servers, of which one is taken at random.',
-      }),
+      endpoint_addrs: serverList(webAddress),
       endpoint_uri: Type.String({
         minLength: 1,
         default: '/loki/api/v1/push',
@@ -57,17 +53,15 @@ export default definePolicy({
       }),
       timeout: callTimeout({ maximum: 60_000 }),
       ...keepAliveFields(5),
-      ...formatFields,
-      ...bodyFields,
-      ...batchFields('loki logger'),
+      ...entryFields('loki logger'),
     },
     openInApisix,
   ),
   metadata: loggerMetadata,
-  validate: (config) =>
-    addressFinding(placed('endpoint_addrs', config.endpoint_addrs)) ?? expressionFindings(config),
+  validate: (config) => serversFinding(config) ?? expressionFindings(config),
   create(config, host) {
-    const { endpoint_addrs: addresses, endpoint_uri: path, timeout, ssl_verify: verify } = config
+    const { endpoint_uri: path, timeout, ssl_verify: verify } = config
+    const server = anyServer(config)
     const sink = new HttpSink({
       timeout,
       verify,
@@ -96,8 +90,7 @@ export default definePolicy({
           }
         },
         async send(rows) {
-          const address = addresses[Math.floor(Math.random() * addresses.length)]!
-          await sink.post(new URL(address + path), headers, JSON.stringify({ streams: streamsOf(rows) }))
+          await sink.post(new URL(server() + path), headers, JSON.stringify({ streams: streamsOf(rows) }))
         },
       },
       ({ line }) => line.length,

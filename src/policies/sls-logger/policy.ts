@@ -1,10 +1,9 @@
 import { definePolicy, openInApisix, Type } from '../kit/index.ts'
 import {
   batchedLogger,
-  batchFields,
-  bodyFields,
+  batchTimeout,
+  entryFields,
   expressionFindings,
-  formatFields,
   loggerMetadata,
   syslogLine,
   TcpSink,
@@ -27,18 +26,12 @@ export default definePolicy({
       logstore: Type.String({ description: 'The store.' }),
       access_key_id: Type.String({ description: 'Name of the key.' }),
       access_key_secret: Type.String({ description: 'The key.', 'x-secret': true }),
-      timeout: Type.Integer({
-        minimum: 1,
-        default: 5000,
-        description: 'Milliseconds that a batch may take.',
-      }),
+      timeout: batchTimeout(5000),
       ssl_verify: Type.Boolean({
         default: true,
         description: 'Whether the certificate of the server is verified.',
       }),
-      ...formatFields,
-      ...bodyFields,
-      ...batchFields('sls-logger'),
+      ...entryFields('sls-logger'),
     },
     openInApisix,
   ),

@@ -1,10 +1,9 @@
 import { definePolicy, openInApisix, Type } from '../kit/index.ts'
 import {
   batchedLogger,
-  batchFields,
-  bodyFields,
+  batchTimeout,
+  entryFields,
   expressionFindings,
-  formatFields,
   loggerMetadata,
   TcpSink,
 } from '../kit/logging/index.ts'
@@ -25,14 +24,8 @@ export default definePolicy({
       port: Type.Integer({ minimum: 0, description: 'Its port.' }),
       tls: Type.Boolean({ default: false, description: 'Whether to speak TLS.' }),
       tls_options: Type.Optional(Type.String({ description: 'Name of the server in TLS.' })),
-      timeout: Type.Integer({
-        minimum: 1,
-        default: 1000,
-        description: 'Milliseconds that a batch may take.',
-      }),
-      ...formatFields,
-      ...bodyFields,
-      ...batchFields('tcp logger'),
+      timeout: batchTimeout(1000),
+      ...entryFields('tcp logger'),
     },
     openInApisix,
   ),

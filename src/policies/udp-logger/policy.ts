@@ -1,10 +1,8 @@
 import { definePolicy, openInApisix, Type } from '../kit/index.ts'
 import {
   batchedLogger,
-  batchFields,
-  bodyFields,
+  entryFields,
   expressionFindings,
-  formatFields,
   loggerMetadata,
   PartlyDelivered,
   UdpSink,
@@ -25,9 +23,7 @@ export default definePolicy({
       host: Type.String({ description: 'Address or name of the server.' }),
       port: Type.Integer({ minimum: 0, description: 'Its port.' }),
       timeout: Type.Integer({ minimum: 1, default: 3, description: 'Has no effect: nothing answers.' }),
-      ...formatFields,
-      ...bodyFields,
-      ...batchFields('udp logger'),
+      ...entryFields('udp logger'),
     },
     openInApisix,
   ),

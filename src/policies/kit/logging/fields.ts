@@ -59,6 +59,13 @@ export const bodyFields = {
   max_resp_body_bytes: size('the body of an answer'),
 }
 
+/** What entries hold, and how they are collected. */
+export const entryFields = (name: string) => ({ ...formatFields, ...bodyFields, ...batchFields(name) })
+
+/** @param fallback milliseconds */
+export const batchTimeout = (fallback: number) =>
+  Type.Integer({ minimum: 1, default: fallback, description: 'Milliseconds that a batch may take.' })
+
 /** The `plugin_metadata` of loggers that collect batches. */
 export const loggerMetadata = Type.Object(
   {

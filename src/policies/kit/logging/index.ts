@@ -4,7 +4,9 @@ export { LogEntries, type LogEntry, loggedUri, type Read } from './entry.ts'
 export {
   addressFinding,
   batchFields,
+  batchTimeout,
   bodyFields,
+  entryFields,
   expressionFindings,
   formatFields,
   loggerMetadata,
@@ -15,6 +17,7 @@ export {
 export { HttpSink, type HttpSinkOptions } from './http-sink.ts'
 export { jsonString } from './json-string.ts'
 export { batchedLogger } from './logger.ts'
+export { anyServer, serverFields, serverList, serversFinding } from './servers.ts'
 export { hostName as syslogHost, syslogLine } from './syslog-line.ts'
 export { TcpSink, type TcpSinkOptions } from './tcp-sink.ts'
 export { textOfBytes } from './text-of-bytes.ts'
