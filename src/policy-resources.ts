@@ -1,65 +1,82 @@
 /** The resources of the current plan that policies look things up in. */
-import { applyDelta } from './config/diff.ts'
 import type {
   ConsumerSpec,
   ContractSpec,
-  Plan,
+  PlanChanges,
   PlanDelta,
   PluginConfig,
   ResourceKind,
+  Resources,
 } from './config/plan.ts'
 
+/** Without routes and the like, which are the engine's. */
 const policyKinds = ['consumers', 'contracts', 'plugin_metadata'] as const satisfies readonly ResourceKind[]
 
-type Listener = (kinds: ReadonlySet<ResourceKind>) => void
+type PolicyKind = (typeof policyKinds)[number]
+type Held = { [K in PolicyKind]: Map<string, Resources[K]> }
+type Listener = (changed: ChangedResources) => void
+
+/** The ids of what was put or removed, by kind; a kind without any is absent. */
+export type ChangedResources = ReadonlyMap<ResourceKind, readonly string[]>
 
 export class PolicyResources {
   readonly #listeners: Listener[] = []
-  #plan: Plan | null = null
+  readonly #held: Held = { consumers: new Map(), contracts: new Map(), plugin_metadata: new Map() }
 
   consumers(): ReadonlyMap<string, ConsumerSpec> {
-    return this.#plan?.consumers ?? new Map()
+    return this.#held.consumers
   }
 
   contracts(): ReadonlyMap<string, ContractSpec> {
-    return this.#plan?.contracts ?? new Map()
+    return this.#held.contracts
   }
 
   metadata(policy: string): PluginConfig | undefined {
-    return this.#plan?.plugin_metadata.get(policy)?.plugins[policy]
+    return this.#held.plugin_metadata.get(policy)?.plugins[policy]
   }
 
   onChanged(listener: Listener): void {
     this.#listeners.push(listener)
   }
 
-  /** Has `work` see the resources that the delta leads to. When it throws, everything is as it was. */
+  /**
+   * Has `work` see the resources that the delta leads to. When it throws, everything is as it was. The effort is that of
+   * the delta, however many resources there are.
+   */
   change(delta: PlanDelta, work: () => void): void {
-    const before = this.#plan
-    const own = ownPart(delta)
-    this.#plan = applyDelta(before, own)
-    const kinds = new Set(policyKinds.filter((kind) => own.put[kind] ?? own.remove[kind]))
-    if (kinds.size > 0) this.#tell(kinds)
+    const { changed, inverse } = this.#swap(delta)
+    this.#tell(changed)
     try {
       work()
     } catch (error) {
-      this.#plan = before
-      if (kinds.size > 0) this.#tell(kinds)
+      this.#swap(inverse)
+      this.#tell(changed)
       throw error
     }
   }
 
-  #tell(kinds: ReadonlySet<ResourceKind>): void {
-    for (const listener of this.#listeners) listener(kinds)
+  /** `inverse` takes it back. */
+  #swap({ put, remove }: PlanChanges): { changed: ChangedResources; inverse: PlanChanges } {
+    const inverse: PlanChanges = { put: {}, remove: {} }
+    const changed = new Map<ResourceKind, string[]>()
+    for (const kind of policyKinds) {
+      const map = this.#held[kind] as Map<string, object>
+      const removed = remove[kind] ?? []
+      const added = (put[kind] ?? []).map((one) => ['username' in one ? one.username : one.id, one] as const)
+      const ids = [...removed, ...added.map(([id]) => id)]
+      if (ids.length === 0) continue
+      changed.set(kind, ids)
+      const before = ids.map((id) => map.get(id))
+      Object.assign(inverse.put, { [kind]: before.filter((one) => one !== undefined) })
+      inverse.remove[kind] = ids.filter((_, index) => before[index] === undefined)
+      for (const id of removed) map.delete(id)
+      for (const [id, one] of added) map.set(id, one)
+    }
+    return { changed, inverse }
   }
-}
 
-/** Without routes and the like: those are the engine's, and copying their maps would hold up traffic. */
-function ownPart(delta: PlanDelta): PlanDelta {
-  const own: PlanDelta = { ...delta, put: {}, remove: {} }
-  for (const kind of policyKinds) {
-    if (delta.put[kind] !== undefined) Object.assign(own.put, { [kind]: delta.put[kind] })
-    if (delta.remove[kind] !== undefined) own.remove[kind] = delta.remove[kind]
+  #tell(changed: ChangedResources): void {
+    if (changed.size === 0) return
+    for (const listener of this.#listeners) listener(changed)
   }
-  return own
 }

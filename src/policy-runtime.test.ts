@@ -4,6 +4,7 @@ import type { ConsumerSpec, ContractSpec, PluginConfig, ResourceKind } from './c
 import { prometheusSettings } from './config/prometheus-settings.ts'
 import { definePolicy, type PolicyHost, Type } from './policies/kit/index.ts'
 import type { AnyPolicy } from './policies/kit/policy.ts'
+import type { ChangedResources } from './policy-resources.ts'
 import { buildPolicies, type PolicyServices } from './policy-runtime.ts'
 import { Unavailable } from './proxy/pipeline.ts'
 
@@ -26,7 +27,7 @@ function services() {
   const consumers = new Map<string, ConsumerSpec>()
   const contracts = new Map<string, ContractSpec>()
   const metadata = new Map<string, PluginConfig>([['probe', { x: 1 }]])
-  let notify: (kinds: ReadonlySet<ResourceKind>) => void = () => {}
+  let notify: (changed: ChangedResources) => void = () => {}
   const unused = () => {
     throw new Error('not part of this test')
   }
@@ -63,7 +64,12 @@ function services() {
       notify = listener
     },
   }
-  return { offered, consumers, contracts, changed: (...kinds: ResourceKind[]) => notify(new Set(kinds)) }
+  return {
+    offered,
+    consumers,
+    contracts,
+    changed: (kind: ResourceKind, ...ids: string[]) => notify(new Map([[kind, ids]])),
+  }
 }
 
 const only = (policy: AnyPolicy) => new Map([[policy.name, policy]])
@@ -120,7 +126,7 @@ test('all bindings share one index, which follows the plan', () => {
   consumers.set('jack', jack)
   changed('routes')
   assert.equal(first!.find('k'), undefined)
-  changed('consumers')
+  changed('consumers', 'jack')
   assert.equal(first!.find('k')?.consumer.username, 'jack')
   assert.equal(hosts.at(-1)!.consumers.find('jack'), first!.find('k')?.consumer)
 })

@@ -1,7 +1,7 @@
 /** Turns the catalogue into what the proxy runs: policies that are bound to the services of one data thread. */
 import { expressionVariables, parseExpression } from './config/expression.ts'
 import { DerivedMap } from './config/lazy-map.ts'
-import type { ConsumerSpec, ContractSpec, PluginConfig, ResourceKind } from './config/plan.ts'
+import type { ConsumerSpec, ContractSpec, PluginConfig } from './config/plan.ts'
 import { policyUpstreamKey } from './config/policy-upstreams.ts'
 import type { PrometheusSettings } from './config/prometheus-settings.ts'
 import type { CallClient, CallOptions } from './policies/kit/calls.ts'
@@ -22,6 +22,7 @@ import type {
 } from './policies/kit/host.ts'
 import type { Batches } from './policies/kit/logging/batch-processor.ts'
 import type { AnyPolicy } from './policies/kit/policy.ts'
+import type { ChangedResources } from './policy-resources.ts'
 import { errors } from './proxy/errors.ts'
 import type { Exchange, PolicyBindingContext, PolicyFactory } from './proxy/exchange.ts'
 import { bodyLimitOf } from './proxy/held-body.ts'
@@ -60,8 +61,8 @@ export interface PolicyServices {
   /** Whether the current plan has an upstream with this key. */
   hasUpstream(key: string): boolean
   now(): number
-  /** Calls the listener after every plan, with the kinds of resource that changed in it. */
-  onResourcesChanged(listener: (kinds: ReadonlySet<ResourceKind>) => void): void
+  /** Calls the listener after every plan that changed such resources, with what changed. */
+  onResourcesChanged(listener: (changed: ChangedResources) => void): void
 }
 
 /** One factory for each policy, by name. Indices of credentials and contracts are shared by all bindings. */
@@ -184,7 +185,7 @@ function conditionVariables(value: unknown): string[] {
   return 'expression' in result ? expressionVariables(result.expression) : []
 }
 
-/** Lookups over consumers and contracts, rebuilt when a plan changed what they were built from. */
+/** Lookups over consumers and contracts, which follow what plans change. */
 export class ResourceIndices {
   readonly consumers: ConsumerDirectory
   readonly contracts: ContractIndex
@@ -193,11 +194,12 @@ export class ResourceIndices {
   constructor(services: PolicyServices) {
     this.consumers = new ConsumerDirectory(() => services.consumers())
     this.contracts = new ContractIndex(() => services.contracts())
-    services.onResourcesChanged((kinds) => {
-      if (kinds.has('contracts')) this.contracts.invalidate()
-      if (!kinds.has('consumers')) return
+    services.onResourcesChanged((changed) => {
+      if (changed.has('contracts')) this.contracts.invalidate()
+      const usernames = changed.get('consumers')
+      if (usernames === undefined) return
       for (const indices of this.#credentials.values())
-        for (const index of indices.values()) index.invalidate()
+        for (const index of indices.values()) index.invalidate(usernames)
     })
   }
 

@@ -1,6 +1,6 @@
 /** What changed between plans. Resources that are equal keep the object of the old plan. */
 import { equal } from './copy.ts'
-import { type Plan, type PlanDelta, type PlanResources, type ResourceKind, resourceKinds } from './plan.ts'
+import { type Plan, type PlanDelta, resourceKinds } from './plan.ts'
 
 type AnyResources = ReadonlyMap<string, { id?: string; username?: string }>
 
@@ -36,29 +36,6 @@ export function applyInPlace(plan: Plan, delta: PlanDelta): void {
     for (const id of delta.remove[kind] ?? []) resources.delete(id)
     for (const resource of delta.put[kind] ?? []) resources.set(identity(resource), resource)
   }
-}
-
-/**
- * The plan that a delta leads to. The given plan is not changed, and its maps are shared where nothing changed.
- * A delta against nothing must hold settings; without, this throws.
- */
-export function applyDelta(plan: Plan | null, delta: PlanDelta): Plan {
-  const settings = delta.settings ?? plan?.settings
-  if (settings === undefined) throw new Error('a delta against nothing must hold settings')
-  const maps = Object.fromEntries(
-    resourceKinds.map((kind) => [kind, applyKind(plan?.[kind] ?? new Map(), kind, delta)]),
-  ) as unknown as PlanResources
-  return { version: delta.version, settings, ...maps }
-}
-
-function applyKind(before: AnyResources, kind: ResourceKind, delta: PlanDelta): AnyResources {
-  const put = delta.put[kind]
-  const remove = delta.remove[kind]
-  if (put === undefined && remove === undefined) return before
-  const after = new Map(before)
-  for (const id of remove ?? []) after.delete(id)
-  for (const resource of put ?? []) after.set(identity(resource), resource)
-  return after
 }
 
 /**

@@ -6,12 +6,13 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parentPort } from 'node:worker_threads'
-import { applyDelta } from '../../src/config/diff.ts'
+import { applyInPlace } from '../../src/config/diff.ts'
 import type { PlanDelta } from '../../src/config/plan.ts'
 import { ConnectionCounts } from '../../src/proxy/shared/connections.ts'
 import type { ThreadStart, ToControlThread, ToDataThread } from '../../src/proxy/thread-protocol.ts'
 import { EngineCounters, engineCounter } from '../../src/telemetry/engine-counters.ts'
 import { Registry } from '../../src/telemetry/metrics.ts'
+import { copyOf, planOf } from './plan.ts'
 
 const [{ start }]: [{ start: ThreadStart }] = (await once(parentPort!, 'message')) as never
 const { threadId, memory } = start
@@ -25,7 +26,8 @@ const nodes = new Map(start.nodes)
 const slots = new Map(start.health.map(({ upstream, slot }) => [upstream, slot]))
 /** What there was to know of health when the plan came. */
 let slotsOfPlan = [...slots]
-let plan = applyDelta(null, start.delta)
+let plan = planOf('gateway: {}')
+applyInPlace(plan, start.delta)
 let open = 0
 
 const server = createServer((socket) => {
@@ -52,7 +54,8 @@ const server = createServer((socket) => {
 })
 
 function apply(delta: PlanDelta): void {
-  const next = applyDelta(plan, delta)
+  const next = copyOf(plan)
+  applyInPlace(next, delta)
   if (next.routes.has(`refused-by-${threadId}`)) throw new Error('this plan cannot be compiled')
   if (next.routes.has(`mute-and-die-in-${threadId}`)) process.exit(3)
   plan = next

@@ -64,6 +64,40 @@ test('changes count from the next lookup after invalidate; unchanged consumers s
   assert.equal(index.find('two')?.consumer, before)
 })
 
+test('consumers that changed are read again, and no others', () => {
+  const many = Array.from({ length: 500 }, (_, i) => consumer(`c${i}`, `key-${i}`))
+  const consumers = new Map([...many, consumer('twin', 'key-7')])
+  const index = indexOf(consumers)
+  assert.equal(index.find('key-7')?.consumer.username, 'c7')
+  const read: string[] = []
+  const watched = (username: string, key: string) => {
+    const [, spec] = consumer(username, key)
+    consumers.set(username, {
+      ...spec,
+      get plugins() {
+        read.push(username)
+        return spec.plugins
+      },
+    } as ConsumerSpec)
+  }
+  for (const [username] of many) watched(username, `new-${username}`)
+  index.invalidate(['c7', 'c8'])
+  assert.equal(index.find('new-c7')?.consumer.username, 'c7')
+  assert.equal(index.find('new-c8')?.consumer.username, 'c8')
+  assert.equal(index.find('key-7')?.consumer.username, 'twin')
+  assert.equal(index.find('key-8'), undefined)
+  assert.equal(index.find('key-9')?.consumer.username, 'c9')
+  assert.deepEqual([...new Set(read)], ['c7', 'c8'])
+
+  consumers.delete('c9')
+  index.invalidate(['c9', 'stranger'])
+  assert.equal(index.find('key-9'), undefined)
+  index.invalidate()
+  for (const [username] of many) {
+    assert.equal(index.find(`new-${username}`)?.consumer.username, username === 'c9' ? undefined : username)
+  }
+})
+
 test('a credential that is switched off, or lacks its secret, identifies nobody', () => {
   const missing: ConsumerSpec = {
     username: 'a',

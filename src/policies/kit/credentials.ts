@@ -29,9 +29,10 @@ export class CredentialIndex<Credential = unknown> {
   readonly #directory: ConsumerDirectory
   readonly #salt = randomBytes(16).toString('hex')
   readonly #buckets = new Map<number, Entry<Credential>>()
-  /** Digests of consumers that did not change since the last build, so that a reload hashes only what is new. */
-  readonly #known = new WeakMap<ConsumerSpec, Entry<Credential>[]>()
-  #stale = true
+  /** What is in the buckets, by consumer. */
+  readonly #entered = new Map<string, { spec: ConsumerSpec; entries: Entry<Credential>[] }>()
+  /** Consumers that the next lookup looks at again; undefined: all of them. */
+  #stale: Set<string> | undefined
   /**
    * Keys that were found lately, because clients show the same one with every call. V8 hashes strings with a seed of the
    * process and compares their text only when the whole hash is equal, so the time of a lookup tells nothing of how much
@@ -49,13 +50,14 @@ export class CredentialIndex<Credential = unknown> {
     this.#directory = directory
   }
 
-  /** Consumers changed: the next lookup reads them again. */
-  invalidate(): void {
-    this.#stale = true
+  /** These consumers changed, or nobody knows which: the next lookup reads them again, and no others. */
+  invalidate(usernames?: Iterable<string>): void {
+    if (usernames === undefined) this.#stale = undefined
+    else for (const username of usernames) this.#stale?.add(username)
   }
 
   find(presented: string): FoundCredential<Credential> | undefined {
-    if (this.#stale) this.#build()
+    if (this.#stale === undefined || this.#stale.size > 0) this.#refresh()
     const recent = this.#recent.get(presented)
     if (recent) return recent
     writeDigest(this.#salt + presented, scratch)
@@ -65,22 +67,51 @@ export class CredentialIndex<Credential = unknown> {
     return entry?.found
   }
 
-  #build(): void {
-    this.#buckets.clear()
+  #refresh(): void {
     this.#recent.clear()
-    for (const spec of this.#directory.specs()) {
-      const entries = this.#known.get(spec) ?? this.#entriesOf(spec)
-      this.#known.set(spec, entries)
-      for (const entry of entries) {
-        // Of two credentials with one key, which the configuration check refuses, the first keeps it.
-        const bucket = bucketOf(entry.digest)
-        const first = this.#buckets.get(bucket)
-        entry.next = undefined
-        if (first) append(first, entry)
-        else this.#buckets.set(bucket, entry)
+    if (this.#stale === undefined) {
+      const known = new Set(this.#entered.keys())
+      for (const spec of this.#directory.specs()) {
+        known.delete(spec.username)
+        this.#enter(spec.username, spec)
       }
+      for (const username of known) this.#enter(username, undefined)
+    } else {
+      for (const username of this.#stale) this.#enter(username, this.#directory.find(username)?.spec)
     }
-    this.#stale = false
+    this.#stale = new Set()
+  }
+
+  /** In place of what the consumer had before; a consumer that did not change is left as it is. */
+  #enter(username: string, spec: ConsumerSpec | undefined): void {
+    const before = this.#entered.get(username)
+    if (before?.spec === spec) return
+    for (const entry of before?.entries ?? []) this.#take(entry)
+    if (spec === undefined) {
+      this.#entered.delete(username)
+      return
+    }
+    const entries = this.#entriesOf(spec)
+    this.#entered.set(username, { spec, entries })
+    for (const entry of entries) {
+      // Of two credentials with one key, which the configuration check refuses, the first keeps it.
+      const bucket = bucketOf(entry.digest)
+      const first = this.#buckets.get(bucket)
+      if (first) append(first, entry)
+      else this.#buckets.set(bucket, entry)
+    }
+  }
+
+  #take(entry: Entry<Credential>): void {
+    const bucket = bucketOf(entry.digest)
+    let before = this.#buckets.get(bucket)
+    if (before === entry) {
+      if (entry.next) this.#buckets.set(bucket, entry.next)
+      else this.#buckets.delete(bucket)
+      return
+    }
+    while (before && before.next !== entry) before = before.next
+    if (before) before.next = entry.next
   }
 
   #entriesOf(spec: ConsumerSpec): Entry<Credential>[] {
