@@ -23,36 +23,9 @@ export function liveSettings(
   wanted: Settings,
 ): { settings: Settings; needRestart: string[] } {
   const needRestart = startOnly.filter((name) => !isDeepStrictEqual(current[name], wanted[name]))
-  const {
-    listeners,
-    workers,
-    router,
-    control,
-    metrics,
-    prometheus,
-    batch_requests,
-    status,
-    admin,
-    data_dir,
-    cache,
-    health_checks,
-  } = current
-  return {
-    settings: {
-      ...wanted,
-      listeners,
-      workers,
-      router,
-      control,
-      metrics,
-      prometheus,
-      batch_requests,
-      status,
-      admin,
-      data_dir,
-      cache,
-      health_checks,
-    },
-    needRestart,
-  }
+  const kept = Object.fromEntries(startOnly.map((name) => [name, current[name]])) as Pick<
+    Settings,
+    (typeof startOnly)[number]
+  >
+  return { settings: { ...wanted, ...kept }, needRestart }
 }
