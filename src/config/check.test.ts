@@ -254,3 +254,49 @@ consumers: [{ username: jack }]`),
     ])
   })
 })
+
+suite('resources that nothing asks for yet', () => {
+  test('are checked, and said to have no effect', (t) => {
+    const { plan, findings } = run(`
+protos: [{ id: 1, content: 'syntax = "proto3";' }]
+stream_routes: [{ id: 1, server_port: 9100, upstream: { nodes: { "127.0.0.1:1": 1 } } }]`)
+    t.assert.notEqual(plan, undefined)
+    t.assert.deepEqual(
+      findings.map(({ severity, path, message }) => `${severity} ${path}: ${message}`),
+      [
+        'warning protos: protos have no effect: gRPC is not transcoded by this version yet',
+        'warning stream_routes: stream_routes have no effect: TCP and UDP are not proxied by this version yet',
+      ],
+    )
+    t.assert.deepEqual(codes('stream_routes: [{ id: 1, server_port: nine }, 7]'), [
+      'wrong-type stream_routes[0].server_port',
+      'wrong-type stream_routes[1]',
+      'unsupported-resource stream_routes',
+    ])
+    t.assert.deepEqual(codes('protos: { a: 1 }'), ['wrong-type protos'])
+    t.assert.deepEqual(codes('protos: []'), [])
+  })
+
+  test('or belong to the Admin API, are told what to write instead', (t) => {
+    t.assert.deepEqual(codes('snis: [{ domain: a.test }]'), ['unsupported-resource snis'])
+  })
+})
+
+test('a node of a list may have its port behind its host, as APISIX takes it', (t) => {
+  const nodes = [
+    { host: '127.0.0.1:1980', weight: 1 },
+    { host: 'a.test:81', port: 82, weight: 1 },
+    { host: '[::1]:83', weight: 1 },
+    { host: '::1', weight: 1 },
+  ]
+  const { upstreams } = plan(JSON.stringify({ upstreams: [{ id: 1, nodes }] }))
+  t.assert.deepEqual(
+    upstreams.get('1')!.nodes.map(({ host, port }) => [host, port]),
+    [
+      ['127.0.0.1', 1980],
+      ['a.test:81', 82],
+      ['::1', 83],
+      ['::1', 80],
+    ],
+  )
+})

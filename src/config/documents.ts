@@ -1,10 +1,10 @@
 /** Documents -> settings and lists of resources, each item still as it was written. */
 import { settingsOfApisix } from './dialects/apisix.ts'
+import { checkDormant, isDormant } from './dormant-resources.ts'
 import type { SourceDocument } from './load.ts'
 import { nearest } from './nearest.ts'
 import { type ResourceKind, resourceKinds } from './plan.ts'
 import { below, type Place, type Report } from './report.ts'
-import { unsupportedResources } from './resources.ts'
 
 /** One item of a top-level list. */
 export interface Item extends Place {
@@ -81,6 +81,7 @@ export function addSections(document: SourceDocument, sections: Sections, report
     } else if (key === 'secret_providers') readList(place, 'secrets', section, sections, report)
     else if (isKind(key)) readList(place, key, section, sections, report)
     else if (apisixKeys.has(key)) apisix[key] = section
+    else if (isDormant(key)) checkDormant(key, place, section, report)
     else unknownSection(place, key, section, report)
   }
   if (Object.keys(apisix).length > 0) {
@@ -105,15 +106,17 @@ function readList(place: Place, kind: ResourceKind, list: unknown, sections: Sec
   })
 }
 
+/** Certificates as API7 has them. */
+const onlyInAdminApi: ReadonlySet<string> = new Set(['certificates', 'ca_certificates', 'snis'])
+
 function unknownSection(place: Place, key: string, section: unknown, report: Report): void {
-  const what = Object.hasOwn(unsupportedResources, key) ? unsupportedResources[key] : undefined
-  if (what !== undefined) {
+  if (onlyInAdminApi.has(key)) {
     if (Array.isArray(section) ? section.length === 0 : section === null) return
     report.add(place, {
       code: 'unsupported-resource',
       at: 'key',
-      message: `${key} are not supported by this version yet (${what})`,
-      hint: 'Remove them, or keep this part of the configuration on a gateway that supports it.',
+      message: `${key} are taken by the Admin API, and not read from files`,
+      hint: 'Write certificates with the names that they are for as ssls.',
     })
   } else if (key.endsWith('_conf_version')) {
     report.add(place, {

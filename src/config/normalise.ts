@@ -116,12 +116,12 @@ const isGrpc = (scheme: string) => scheme === 'grpc' || scheme === 'grpcs'
 
 function nodeSpecs(nodes: NonNullable<UpstreamInput['nodes']>, defaultPort: number): NodeSpec[] {
   if (Array.isArray(nodes)) {
-    return nodes.map((node) => ({
-      host: withoutBrackets(node.host),
-      port: node.port ?? defaultPort,
-      weight: node.weight,
-      priority: node.priority ?? 0,
-    }))
+    return nodes.map(({ host: written, port: given, weight, priority = 0 }) => {
+      // APISIX also takes a port that stands behind the host.
+      const read = given === undefined && /[^:]:\d+$/.test(written) ? parseAddress(written) : undefined
+      const { host, port = defaultPort } = read ?? { host: withoutBrackets(written), port: given }
+      return { host, port, weight, priority }
+    })
   }
   return Object.entries(nodes).map(([address, weight]) => {
     const { host, port } = parseAddress(address, defaultPort) ?? { host: address, port: defaultPort }

@@ -16,7 +16,7 @@ export const findingCodes = {
   'missing-variable': 'A reference names an environment variable that is not set.',
   'unresolved-secret': 'A reference to a secret that leads to none, or to one that does not fit its field.',
   'unsupported-dialect': 'A document in a dialect that this version does not read yet.',
-  'unsupported-resource': 'A kind of resource that this version does not support yet.',
+  'unsupported-resource': 'A kind of resource that this version does not support yet, or not in files.',
   'unsupported-field': 'A field that this version does not support yet.',
   'unsupported-value': 'A value that this version does not support yet.',
   'unknown-field': 'A field that does not exist.',

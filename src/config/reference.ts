@@ -1,6 +1,8 @@
 /** The reference page of the configuration, made from the schemas: what is checked is what is documented. */
+
+import { dormantResources } from './dormant-resources.ts'
 import { findingCodes } from './problem.ts'
-import { metaSchema, resourceSchemas, unsupportedResources } from './resources.ts'
+import { metaSchema, resourceSchemas } from './resources.ts'
 import { secretManagerSchemas } from './secret-managers.ts'
 import { gatewaySchema } from './settings.ts'
 import { singleSettings } from './single-settings.ts'
@@ -159,8 +161,15 @@ function environment(): string {
 }
 
 function notYet(): string {
-  const rows = Object.entries(unsupportedResources).map(([name, what]) => row([`\`${name}\``, what]))
-  return ['## Lists that are not supported yet\n', '| list | for |', '|---|---|', ...rows, ''].join('\n')
+  const rows = Object.entries(dormantResources).map(([name, why]) => row([`\`${name}\``, why]))
+  return [
+    '## Lists without effect yet\n',
+    'They are checked by the schemas of the Admin API.\n',
+    '| list | why |',
+    '|---|---|',
+    ...rows,
+    '',
+  ].join('\n')
 }
 
 function findings(): string {

@@ -714,15 +714,6 @@ export const resourceSchemas = {
   secrets: secretSchema,
 } as const satisfies Record<ResourceKind, object>
 
-/** Lists of APISIX that this version does not support, each with what it is for. */
-export const unsupportedResources: Readonly<Record<string, string>> = {
-  certificates: 'TLS certificates',
-  ca_certificates: 'TLS certificates',
-  snis: 'TLS certificates',
-  stream_routes: 'TCP and UDP proxying',
-  protos: 'gRPC transcoding',
-}
-
 export type SslInput = Static<typeof sslSchema>
 export type UpstreamInput = Static<typeof upstreamSchema>
 export type ServiceInput = Static<typeof serviceSchema>
