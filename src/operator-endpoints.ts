@@ -73,7 +73,7 @@ export function operatorEndpoints(operated: Operated): Endpoints {
     }),
     ...serverInfoEndpoints({ boot_time: bootTime, hostname: hostname(), id: instanceId, version }),
     ...schemaEndpoints(catalogue),
-    ...resourceEndpoints(source, secrets),
+    ...resourceEndpoints(source, secrets, catalogue),
     ...exportEndpoints(source, secrets, version),
     ...discoveryEndpoints(discovery, secrets),
     ...loadEndpoints(operated.loads),

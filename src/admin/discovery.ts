@@ -15,11 +15,13 @@ export function discoveryEndpoints(source: DiscoverySource, secrets: SecretField
   return {
     /** Only services that an upstream names are followed. `age` in seconds; null: nothing was heard yet. */
     'GET /v1/discovery': () => json(200, source.status().map(overview)),
+    /** As in APISIX there is no dump of DNS; the list above has what it answered. */
     'GET /v1/discovery/*': ({ rest }) => {
       const [type = '', what = ''] = rest.split('/')
       const registries = source.status().filter((registry) => registry.type === type)
       if (registries.length === 0) return json(404, { error_msg: `there is no ${type} registry` })
-      if (what === 'dump') return json(200, dump(type as DiscoveryType, registries, secrets))
+      if (what === 'dump' && type !== 'dns')
+        return json(200, dump(type as Exclude<DiscoveryType, 'dns'>, registries, secrets))
       if (what === 'show_dump_file' && type === 'consul') return dumpFile(registries[0]!)
       return json(404, { error_msg: `there is no ${what} of a ${type} registry` })
     },
@@ -42,14 +44,17 @@ function overview({ type, id, state, failures, lastSuccess, problems, services }
   }
 }
 
-/** In the shape of each of APISIX's registries; it has none for DNS. */
-function dump(type: DiscoveryType, registries: readonly RegistryStatus[], secrets: SecretFields): unknown {
+/** In the shape of each of APISIX's registries. */
+function dump(
+  type: Exclude<DiscoveryType, 'dns'>,
+  registries: readonly RegistryStatus[],
+  secrets: SecretFields,
+): unknown {
   const settings = registries.map(({ id, settings: { config } }) => {
     const shown = secrets.redact({ kind: 'gateway', id: '' }, config, ['discovery', type]) as object
     return id === 'default' ? shown : { id, ...shown }
   })
   switch (type) {
-    case 'dns':
     case 'consul': {
       const named = registries.flatMap(({ services }) => services).map(byName)
       return { config: settings[0], services: Object.fromEntries(named) }

@@ -37,6 +37,9 @@ suite('published schemas', () => {
   test('of policies carry the envelope, and what is secret in a credential', () => {
     const { version, priority, type, schema, consumer_schema } = publishedPolicy(policies.get('basic-auth')!)
     assert.deepEqual([version, priority, type], [0.1, 2520, 'auth'])
+    // As APISIX has it: who is found by a token of somebody else's is no consumer.
+    assert.equal(publishedPolicy(policies.get('openid-connect')!).type, undefined)
+    assert.equal(publishedPolicy(policies.get('multi-auth')!).type, 'auth')
     assert.deepEqual((schema.properties!._meta as { properties: object }).properties, {
       disable: { type: 'boolean' },
       filter: { type: 'array' },

@@ -48,16 +48,20 @@ export interface PublishedPolicy {
 }
 
 export function publishedPolicy(policy: PolicySchema): PublishedPolicy {
-  const { version = 0.1, priority = 0, metadataSchema, credentialSchema: credential, identify } = policy
+  const { version = 0.1, priority = 0, metadataSchema, credentialSchema: credential } = policy
   return {
     version,
     priority,
     schema: configSchemaOf(policy),
     ...(metadataSchema && { metadata_schema: apisixSchema(metadataSchema) }),
     ...(credential && { consumer_schema: apisixSchema(credential) }),
-    ...(identify && { type: 'auth' }),
+    ...(isAuth(policy) && { type: 'auth' }),
   }
 }
+
+/** What APISIX calls so: policies that find a consumer by a credential of its own, and the one that tries several of them. */
+const isAuth = ({ name, identify, credentialSchema }: PolicySchema) =>
+  identify && (credentialSchema !== undefined || name === 'multi-auth')
 
 /** With the envelope that every policy takes. */
 export function configSchemaOf({ configSchema }: PolicySchema): JsonSchema & { $comment: string } {

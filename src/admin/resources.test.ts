@@ -58,7 +58,7 @@ async function served(t: TestContext) {
     discoveredNodes: (_kind: string, id: string) =>
       id === 'found' ? [{ host: '10.0.0.1', port: 80, weight: 5 }] : undefined,
   }
-  const server = new AdminServer(resourceEndpoints(source, new SecretFields(policies)), log)
+  const server = new AdminServer(resourceEndpoints(source, new SecretFields(policies), new Map()), log)
   const port = await server.listen({ host: '127.0.0.1', port: 0, enabled: true })
   t.after(() => server.close())
   return async (path: string) => {

@@ -25,8 +25,14 @@ export interface ResourceSource {
   ): readonly DiscoveredNode[] | undefined
 }
 
-export function resourceEndpoints(source: ResourceSource, secrets: SecretFields): Endpoints {
+/** `priorities`: of policies by name; their metadata are listed in the order in which they run. */
+export function resourceEndpoints(
+  source: ResourceSource,
+  secrets: SecretFields,
+  priorities: ReadonlyMap<string, { readonly priority?: number }>,
+): Endpoints {
   const view = new ResourceView(source, secrets)
+  const priority = (name: string) => priorities.get(name)?.priority ?? 0
   const one = (kind: ViewedKind, noun: string) => (request: AdminRequest) => {
     const [id = ''] = request.rest.split('/')
     const item = view.item(kind, id)
@@ -44,7 +50,8 @@ export function resourceEndpoints(source: ResourceSource, secrets: SecretFields)
     'GET /v1/service/*': one('services', 'service'),
     'GET /v1/upstreams': all('upstreams'),
     'GET /v1/upstream/*': one('upstreams', 'upstream'),
-    'GET /v1/plugin_metadatas': () => list(view.metadata()),
+    'GET /v1/plugin_metadatas': () =>
+      list(view.metadata().sort((a, b) => priority(String(b.id)) - priority(String(a.id)))),
     'GET /v1/plugin_metadata/*': ({ rest }) => {
       const [name = ''] = rest.split('/')
       const metadata = view.metadataOf(name)
