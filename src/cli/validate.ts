@@ -43,7 +43,7 @@ export const command: Command = {
     }
     const sources = await chooseSources(values.config, io.cwd)
     const loaded = await load(sources, io.env, io.cwd, await settingFlags(values.set))
-    const checked = await checkWithPolicies(loaded, io.cwd, { gatewayVersion: version })
+    const checked = await checkWithPolicies(loaded, io.cwd, { gatewayVersion: version, planOnly: true })
     const { plan, findings } = values.secrets ? await withSecrets(checked, io) : checked
     const report = { valid: plan !== undefined, findings, ...(plan && { summary: summarise(plan) }) }
     io.stdout.write(values.format === 'json' ? `${JSON.stringify(report, null, 2)}\n` : asText(report))

@@ -11,6 +11,8 @@ const insteadOf: Readonly<Record<string, string>> = {
     'Use policies under plugins; what none of them does takes a policy of your own (docs/guides/write-a-policy.md).',
 }
 
+const fields = Object.entries(insteadOf)
+
 const ownPolicy =
   'Write it as a policy of your own in TypeScript (docs/guides/write-a-policy.md): `rewrite` and `access` become `request`'
 
@@ -32,8 +34,7 @@ export const luaPolicies: ReadonlyMap<string, string> = new Map([
 
 /** The first such field of a resource, with what to write instead. */
 export function luaFieldOf(value: Record<string, unknown>): { name: string; instead: string } | undefined {
-  for (const [name, instead] of Object.entries(insteadOf))
-    if (Object.hasOwn(value, name)) return { name, instead }
+  for (const [name, instead] of fields) if (Object.hasOwn(value, name)) return { name, instead }
   return undefined
 }
 
@@ -46,7 +47,7 @@ export function refuseLua(
 ): boolean {
   if (kind !== 'routes' && kind !== 'services') return false
   let found = false
-  for (const [field, hint] of Object.entries(insteadOf)) {
+  for (const [field, hint] of fields) {
     if (!Object.hasOwn(value, field)) continue
     delete value[field]
     found = true

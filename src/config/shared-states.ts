@@ -13,6 +13,7 @@ export class SharedStates {
 
   /** `owner`: the resource that holds the plugins. */
   add(owner: string, plugins: Plugins | undefined): void {
+    if (plugins === undefined) return
     for (const [key, config] of this.#shared(plugins)) {
       const uses = this.#uses.get(key)
       if (uses === undefined) this.#uses.set(key, new Map([[owner, config]]))
