@@ -145,6 +145,7 @@ class DataThread {
       contracts: () => this.#resources.contracts(),
       metadata: (policy) => this.#resources.metadata(policy),
       hasUpstream: (key) => this.#worker.hasUpstream(key),
+      isUpstreamUp: (key) => this.#worker.isUpstreamUp(key),
       now: Date.now,
       onResourcesChanged: (listener) => this.#resources.onChanged(listener),
     }

@@ -59,6 +59,7 @@ function services() {
     contracts: () => contracts,
     metadata: (policy) => metadata.get(policy),
     hasUpstream: (key) => key === 'upstream:u',
+    isUpstreamUp: (key) => key === 'upstream:u',
     now: () => 1,
     onResourcesChanged(listener) {
       notify = listener

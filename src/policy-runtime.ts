@@ -60,6 +60,8 @@ export interface PolicyServices {
   metadata(policy: string): PluginConfig | undefined
   /** Whether the current plan has an upstream with this key. */
   hasUpstream(key: string): boolean
+  /** Whether any of its endpoints can be used. */
+  isUpstreamUp(key: string): boolean
   now(): number
   /** Calls the listener after every plan that changed such resources, with what changed. */
   onResourcesChanged(listener: (changed: ChangedResources) => void): void
@@ -139,6 +141,9 @@ function hostOf(
         key,
         get exists() {
           return services.hasUpstream(key)
+        },
+        get isUp() {
+          return services.isUpstreamUp(key)
         },
       }
     },

@@ -1,8 +1,20 @@
 /**
- * Reads regular expressions as operators write them for APISIX: PCRE's, over bytes. Everything that means the same in
+ * Reads regular expressions as operators write them for APISIX: PCRE's, over bytes or, as with its option UTF, over characters. Everything that means the same in
  * JavaScript is translated, so that `$`, `.`, `\s`, `[[:alpha:]]` or `(?i)` match what they match there; what has no
  * counterpart is a problem, rather than read differently.
  */
+
+import {
+  byteClass,
+  characterClass,
+  complement,
+  inAnyCase,
+  lastByte,
+  lastCharacter,
+  property,
+  type Range,
+  written,
+} from './character-set.ts'
 
 /** A part of an expression, in JavaScript's terms. */
 export type Part =
@@ -22,9 +34,12 @@ export interface Reading {
 
 export class PatternProblem extends Error {}
 
-/** Throws a `PatternProblem`. `text` has one character a byte. */
-export function readPattern(text: string, ignoreCase: boolean): Reading {
-  return new PatternReader(text, ignoreCase).read()
+/**
+ * @param text one character a byte, unless it is read by characters
+ * @throws PatternProblem
+ */
+export function readPattern(text: string, ignoreCase: boolean, byCharacter = false): Reading {
+  return new PatternReader(text, ignoreCase, byCharacter).read()
 }
 
 export const startOfText = '^'
@@ -38,34 +53,65 @@ interface Options {
 
 const deepestNesting = 200
 
-/** Insides of classes. */
-const space = '\\t-\\r '
-const blank = '\\t '
-const lineEnds = '\\n-\\r\\x85'
-const digit = '0-9'
-const word = '0-9A-Z_a-z'
-const posixClasses: Readonly<Record<string, string>> = {
-  alnum: '0-9A-Za-z',
-  alpha: 'A-Za-z',
-  ascii: '\\0-\\x7f',
+const space: readonly Range[] = [
+  [9, 13],
+  [32, 32],
+]
+const blank: readonly Range[] = [
+  [9, 9],
+  [32, 32],
+]
+const lineEnds: readonly Range[] = [
+  [10, 13],
+  [0x85, 0x85],
+]
+const digit: readonly Range[] = [[0x30, 0x39]]
+const upper: readonly Range[] = [[0x41, 0x5a]]
+const lower: readonly Range[] = [[0x61, 0x7a]]
+const word: readonly Range[] = [...digit, ...upper, [0x5f, 0x5f], ...lower]
+const posixClasses: Readonly<Record<string, readonly Range[]>> = {
+  alnum: [...digit, ...upper, ...lower],
+  alpha: [...upper, ...lower],
+  ascii: [[0, 0x7f]],
   blank,
-  cntrl: '\\0-\\x1f\\x7f',
+  cntrl: [
+    [0, 0x1f],
+    [0x7f, 0x7f],
+  ],
   digit,
-  graph: '!-~',
-  lower: 'a-z',
-  print: ' -~',
-  punct: '!-\\/:-@\\[-`{-~',
+  graph: [[0x21, 0x7e]],
+  lower,
+  print: [[0x20, 0x7e]],
+  punct: [
+    [0x21, 0x2f],
+    [0x3a, 0x40],
+    [0x5b, 0x60],
+    [0x7b, 0x7e],
+  ],
   space,
-  upper: 'A-Z',
+  upper,
   word,
-  xdigit: '0-9A-Fa-f',
+  xdigit: [...digit, [0x41, 0x46], [0x61, 0x66]],
 }
-const escapedClasses: Readonly<Record<string, string>> = {
-  d: digit,
-  w: word,
-  s: space,
-  h: `${blank}\\xa0`,
-  v: lineEnds,
+const horizontal: readonly Range[] = [...blank, [0xa0, 0xa0]]
+/** PCRE's own, without its option UCP: `\\d`, `\\w` and `\\s` are ASCII's even where a text is read by characters. */
+const escapedClasses: Readonly<Record<string, { bytes: readonly Range[]; characters: readonly Range[] }>> = {
+  d: { bytes: digit, characters: digit },
+  w: { bytes: word, characters: word },
+  s: { bytes: space, characters: space },
+  h: {
+    bytes: horizontal,
+    characters: [
+      ...horizontal,
+      [0x1680, 0x1680],
+      [0x180e, 0x180e],
+      [0x2000, 0x200a],
+      [0x202f, 0x202f],
+      [0x205f, 0x205f],
+      [0x3000, 0x3000],
+    ],
+  },
+  v: { bytes: lineEnds, characters: [...lineEnds, [0x2028, 0x2029]] },
 }
 const controls: Readonly<Record<string, number>> = { a: 7, e: 27, f: 12, n: 10, r: 13, t: 9 }
 
@@ -77,9 +123,14 @@ class PatternReader {
   private highestReference = 0
   private options: Options
   private readonly text: string
+  private readonly byCharacter: boolean
+  /** The largest code of what it matches. */
+  private readonly last: number
 
-  constructor(text: string, ignoreCase: boolean) {
+  constructor(text: string, ignoreCase: boolean, byCharacter: boolean) {
     this.text = text
+    this.byCharacter = byCharacter
+    this.last = byCharacter ? lastCharacter : lastByte
     this.options = { ignoreCase, multiline: false, dotAll: false, extended: false }
   }
 
@@ -112,7 +163,7 @@ class PatternReader {
   /** Null for what matches nothing by itself: a comment, or a change of options. */
   private item(): Part | null {
     const { multiline, dotAll, extended } = this.options
-    const character = this.text[this.at++]!
+    const character = this.next()!
     if (extended && /\s/.test(character)) return null
     if (extended && character === '#') {
       const end = this.text.indexOf('\n', this.at)
@@ -125,7 +176,7 @@ class PatternReader {
       case '[':
         return atom(this.bracket())
       case '.':
-        return atom(dotAll ? '[^]' : '[^\\n]')
+        return atom(this.noneOf(dotAll ? [] : lineFeed))
       case '^':
         return atom(multiline ? '(?<![^\\n])' : startOfText)
       case '$':
@@ -199,7 +250,7 @@ class PatternReader {
   }
 
   private escape(): Part | null {
-    const character = this.text[this.at++]
+    const character = this.next()
     switch (character) {
       case undefined:
         throw new PatternProblem('ends with a backslash')
@@ -213,9 +264,9 @@ class PatternReader {
       case 'B':
         return atom(`\\${character}`)
       case 'R':
-        return atom(`(?:\\r\\n|[${lineEnds}])`)
+        return atom(`(?:\\r\\n|${this.oneOf(this.escapedClass('v')!)})`)
       case 'N':
-        return atom('[^\\n]')
+        return atom(this.noneOf(lineFeed))
       case 'E':
         return null
       case 'Q':
@@ -233,8 +284,8 @@ class PatternReader {
       default:
         break
     }
-    const inside = classInside(character)
-    if (inside !== null) return atom(`[${inside}]`)
+    const inside = this.escapedClass(character)
+    if (inside !== null) return atom(this.oneOf(inside))
     const isOctal = /^[1-3][0-7]{2}/.test(this.text.slice(this.at - 1, this.at + 2))
     if (/[1-9]/.test(character) && !isOctal) {
       return this.reference(Number(character + this.takeMatch(/\d?/y)![0]))
@@ -262,8 +313,9 @@ class PatternReader {
     if (escaped === 'x') {
       const match = this.takeMatch(/\{([0-9A-Fa-f]{1,6})\}|[0-9A-Fa-f]{0,2}/y)!
       const code = Number.parseInt(match[1] ?? `0${match[0]}`, 16)
-      if (code > 0xff) throw new PatternProblem('has a character that is no byte')
-      return String.fromCharCode(code)
+      if (code > this.last)
+        throw new PatternProblem(`has a character that is no ${this.byCharacter ? 'character' : 'byte'}`)
+      return String.fromCodePoint(code)
     }
     if (/[0-7]/.test(escaped)) {
       const octal = escaped + this.takeMatch(/[0-7]{0,2}/y)![0]
@@ -279,54 +331,87 @@ class PatternReader {
   }
 
   private literal(character: string): Part {
-    const cased = this.options.ignoreCase && /[A-Za-z]/.test(character)
-    return atom(cased ? `[${character.toLowerCase()}${character.toUpperCase()}]` : written(character))
+    const code = character.codePointAt(0)!
+    return atom(this.oneOf(this.cased([[code, code]])))
   }
 
   private bracket(): string {
     const negated = this.take('^')
-    let inside = ''
-    do inside += this.bracketItem()
+    const inside: Range[] = []
+    do inside.push(...this.bracketItem())
     while (!this.take(']'))
-    return `[${negated ? '^' : ''}${inside}]`
+    return negated ? this.noneOf(inside) : this.oneOf(inside)
   }
 
-  private bracketItem(): string {
+  private bracketItem(): readonly Range[] {
     const posix = this.takeMatch(/\[:(\^?)([a-z]+):\]/y)
     if (posix !== null) {
       const caseless = this.options.ignoreCase && (posix[2] === 'upper' || posix[2] === 'lower')
       const inside = posixClasses[caseless ? 'alpha' : posix[2]!]
       if (inside === undefined) throw new PatternProblem(`has a class that there is not here: ${posix[0]}`)
-      return posix[1] === '' ? inside : complement(inside)
+      return posix[1] === '' ? inside : complement(inside, this.last)
     }
     const from = this.bracketEnd()
-    if (from.class !== undefined) return from.class
+    if (typeof from !== 'number') return from
     const isRange = this.text[this.at] === '-' && !/^(?:\]|$)/.test(this.text.slice(this.at + 1, this.at + 2))
-    if (!isRange) return this.range(from.character, from.character)
+    if (!isRange) return this.cased([[from, from]])
     this.at++
     const to = this.bracketEnd()
-    if (to.class !== undefined) return `${this.range(from.character, from.character)}\\-${to.class}`
-    if (to.character < from.character) {
-      throw new PatternProblem('has a range whose ends are in the wrong order')
-    }
-    return this.range(from.character, to.character)
+    if (typeof to !== 'number') return [...this.cased([[from, from]]), [hyphen, hyphen], ...to]
+    if (to < from) throw new PatternProblem('has a range whose ends are in the wrong order')
+    return this.cased([[from, to]])
   }
 
-  private bracketEnd(): { character: string; class?: undefined } | { class: string } {
-    const character = this.text[this.at++]
+  /** A character by its code, or what an escape stands for. */
+  private bracketEnd(): number | readonly Range[] {
+    const character = this.next()
     if (character === undefined) throw new PatternProblem('has a bracket that is not closed')
-    if (character !== '\\') return { character }
-    const escaped = this.text[this.at++]
+    if (character !== '\\') return character.codePointAt(0)!
+    const escaped = this.next()
     if (escaped === undefined) throw new PatternProblem('has a bracket that is not closed')
-    const inside = classInside(escaped)
-    if (inside !== null) return { class: inside }
-    return { character: escaped === 'b' ? '\b' : this.escapedCharacter(escaped) }
+    const inside = this.escapedClass(escaped)
+    if (inside !== null) return inside
+    return (escaped === 'b' ? '\b' : this.escapedCharacter(escaped)).codePointAt(0)!
   }
 
-  private range(from: string, to: string): string {
-    const range = from === to ? written(from) : `${written(from)}-${written(to)}`
-    if (!this.options.ignoreCase) return range
-    return range + otherCase(from, to, 'a', 'z', -32) + otherCase(from, to, 'A', 'Z', 32)
+  private cased(ranges: readonly Range[]): readonly Range[] {
+    return this.options.ignoreCase ? inAnyCase(ranges, this.last) : ranges
+  }
+
+  private oneOf(ranges: readonly Range[]): string {
+    if (this.byCharacter) return characterClass(ranges)
+    const [first, ...others] = ranges
+    const isSingle = first !== undefined && others.length === 0 && first[0] === first[1]
+    return isSingle ? written(first) : byteClass(ranges, false)
+  }
+
+  private noneOf(ranges: readonly Range[]): string {
+    return this.byCharacter ? characterClass(complement(ranges, this.last)) : byteClass(ranges, true)
+  }
+
+  /** What `\d` and its like stand for; null when the letter stands for none. */
+  private escapedClass(letter: string): readonly Range[] | null {
+    if (this.byCharacter && (letter === 'p' || letter === 'P')) return this.property(letter === 'P')
+    const inside = escapedClasses[letter.toLowerCase()]
+    if (inside === undefined) return null
+    const ranges = this.byCharacter ? inside.characters : inside.bytes
+    return letter === letter.toLowerCase() ? ranges : complement(ranges, this.last)
+  }
+
+  private property(isNegated: boolean): readonly Range[] {
+    const match = this.takeMatch(/\{(\^?)([A-Za-z_&]+)\}|([A-Za-z])/y)
+    const found = match === null ? null : property(match[2] ?? match[3]!)
+    if (found === null) throw new PatternProblem(`has a property that there is not here: ${match?.[0] ?? ''}`)
+    return isNegated === (match![1] !== '^') ? complement(found, this.last) : found
+  }
+
+  /** The character that is next, in its whole; undefined at the end. */
+  private next(): string | undefined {
+    const code = this.text.codePointAt(this.at)
+    if (code === undefined) return undefined
+    const character = String.fromCodePoint(code)
+    this.at += character.length
+    return character
   }
 
   private take(character: string): boolean {
@@ -347,6 +432,9 @@ class PatternReader {
 /** PCRE's `$` also stands before a last line feed. */
 const endOfText = '(?:\\n?$)'
 
+const lineFeed: readonly Range[] = [[10, 10]]
+const hyphen = 0x2d
+
 const atom = (text: string): Part => ({ kind: 'atom', text })
 
 const noSuchGroup = () => new PatternProblem('refers to a group that it does not have')
@@ -360,37 +448,4 @@ function withOptions(options: Options, on: string, off: string): Options {
     dotAll: setting('s', options.dotAll),
     extended: setting('x', options.extended),
   }
-}
-
-/** Inside of the class that `\d` and its like stand for; null when the letter stands for none. */
-function classInside(letter: string): string | null {
-  const inside = escapedClasses[letter.toLowerCase()]
-  if (inside === undefined) return null
-  return letter === letter.toLowerCase() ? inside : complement(inside)
-}
-
-/** The bytes that are not in a class. */
-function complement(inside: string): string {
-  const positive = new RegExp(`[${inside}]`)
-  let text = ''
-  for (let code = 0; code < 256; code++) {
-    const character = String.fromCharCode(code)
-    if (!positive.test(character)) text += written(character)
-  }
-  return text
-}
-
-/** A character as it may stand in and outside of brackets. */
-function written(character: string): string {
-  if (/[0-9A-Za-z_ ]/.test(character)) return character
-  return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
-}
-
-/** The letters of a range in the other case. */
-function otherCase(from: string, to: string, first: string, last: string, distance: number): string {
-  const start = from > first ? from : first
-  const end = to < last ? to : last
-  if (start > end) return ''
-  const moved = (letter: string) => String.fromCharCode(letter.charCodeAt(0) + distance)
-  return start === end ? moved(start) : `${moved(start)}-${moved(end)}`
 }

@@ -7,7 +7,7 @@ import { checkExpression } from './expression-check.ts'
 import { luaPolicies } from './lua.ts'
 import { nearest } from './nearest.ts'
 import type { PluginConfig, PluginMeta, Plugins, ResourceKind } from './plan.ts'
-import { upstreamAnnotation } from './policy-upstreams.ts'
+import { upstreamsAt } from './policy-upstreams.ts'
 import type { PathSegment } from './problem.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
 import { metaSchema, type UpstreamInput } from './resources.ts'
@@ -249,9 +249,8 @@ export class PolicyCheck {
         place: below(place, ...path),
       })
     }
-    for (const { value, path } of annotatedValues(configSchema, config, upstreamAnnotation)) {
-      this.upstreams.push({ input: value as UpstreamInput, place: below(place, ...path) })
-    }
+    for (const { input, path } of upstreamsAt(configSchema, config))
+      this.upstreams.push({ input, place: below(place, ...path) })
   }
 
   /** What it means is judged when the secrets are known. @returns whether there are any */

@@ -6,8 +6,14 @@ import type { Catalogue } from './policy-check.ts'
 import type { PathSegment } from './problem.ts'
 import type { UpstreamInput } from './resources.ts'
 
-/** Marks a field of a policy's schema as an upstream that is written in place. */
+/**
+ * Marks a field of a policy's schema as an upstream that is written in place (`true`), or as something that an upstream
+ * follows from: then it is a `Derivation`.
+ */
 export const upstreamAnnotation = 'x-upstream'
+
+/** Undefined: there is no upstream behind it. */
+export type Derivation = (value: never) => UpstreamInput | undefined
 
 /** The kinds whose policies run, with what policies know them by. */
 const owners = {
@@ -51,13 +57,25 @@ export function addPolicyUpstreams(plan: PlanResources, catalogue: Catalogue): v
   }
 }
 
+/** The upstreams in a configuration, with where they stand. */
+export function* upstreamsAt(
+  schema: object,
+  config: unknown,
+): Generator<{ input: UpstreamInput; path: readonly PathSegment[] }> {
+  for (const { setting, value, path } of annotatedValues(schema, config, upstreamAnnotation)) {
+    const input =
+      typeof setting === 'function' ? (setting as Derivation)(value as never) : (value as UpstreamInput)
+    if (input !== undefined) yield { input, path }
+  }
+}
+
 function upstreamsIn(owner: string, plugins: Plugins, catalogue: Catalogue): UpstreamSpec[] {
   const found: UpstreamSpec[] = []
   for (const [name, config] of Object.entries(plugins)) {
     const policy = catalogue.get(name)
     if (policy === undefined || config._meta?.disable === true) continue
-    for (const { value, path } of annotatedValues(policy.configSchema, config, upstreamAnnotation)) {
-      const { id: _, ...input } = value as UpstreamInput
+    for (const { input: written, path } of upstreamsAt(policy.configSchema, config)) {
+      const { id: _, ...input } = written
       found.push(upstreamSpec(policyUpstreamKey(owner, name, path), input))
     }
   }

@@ -56,6 +56,45 @@ suite('an expression in the syntax of PCRE', () => {
     })
   }
 
+  const characters: [source: string, found: string[], not: string[]][] = [
+    ['^.$', ['é', '😀', '中'], ['ab', '\n']],
+    ['^\\N{3}$', ['a😀é'], ['a😀']],
+    ['^[^a]$', ['😀', 'é'], ['a', 'aa']],
+    ['^[à-ü]+$', ['éö'], ['e']],
+    ['^[😀-😂x]{2}$', ['😁x'], ['😁', '😃x']],
+    ['^[^😀-😂]$', ['😃', 'x'], ['😁']],
+    ['(?i)^ÉΣ$', ['éσ', 'éς', 'ÉΣ'], ['es']],
+    ['(?i)^[k]$', ['\u212a', 'K'], ['x']],
+    ['^\\x{1F600}\\xe9$', ['😀é'], ['é😀']],
+    ['^\\w+$', ['ab_1'], ['é']],
+    ['^\\W$', ['é', '😀'], ['a']],
+    ['^\\h\\v$', ['\u2003\u2028'], ['ab']],
+    ['^\\p{L}+\\P{L}\\pN$', ['aéЖ-5'], ['a-b']],
+    ['^[\\p{Greek}\\p{^L}]+$', ['αβ1'], ['ab']],
+    ['^(?:😀|é){2}$', ['é😀'], ['éé😀']],
+    ['^(é)\\1$', ['éé'], ['éè']],
+    ['\\Q😀.\\E', ['😀.'], ['😀x']],
+  ]
+  for (const [source, found, not] of characters) {
+    test(`${JSON.stringify(source)} by characters`, () => {
+      const pattern = compilePattern(source, false, true)
+      assert.ok(!('problem' in pattern), 'problem' in pattern ? pattern.problem : '')
+      for (const text of found) assert.equal(matchesPattern(pattern, text), true, JSON.stringify(text))
+      for (const text of not) assert.equal(matchesPattern(pattern, text), false, JSON.stringify(text))
+    })
+  }
+
+  test('by characters is one that has properties, if there are such ones', () => {
+    for (const source of ['\\p{Nobody}', '\\p', '\\p{gc=L}', '\\x{110000}'])
+      assert.ok('problem' in compilePattern(source, false, true), source)
+  })
+
+  test('by characters is linear as well', () => {
+    const pattern = compilePattern('^(?:[^a]|é)+$', false, true)
+    assert.ok(!('problem' in pattern))
+    assert.equal(matchesPattern(pattern, `${'é'.repeat(50_000)}a`), false)
+  })
+
   test('ignores the case of ASCII letters only', () => {
     assert.equal(finds('^[a-f]X\\x61[^b-d]$', 'Dxag', true), true)
     assert.equal(finds('^[^b-d]$', 'C', true), false)

@@ -8,7 +8,7 @@
 import './regexp-engine.ts'
 import { type Part, PatternProblem, readPattern, startOfText } from './pcre.ts'
 
-/** Tests texts of one character a byte. */
+/** Tests texts of one character a byte, or of characters where it is compiled for them. */
 export interface TextPattern {
   readonly expression: RegExp
   /** The longest text that is looked at; any longer one does not match. */
@@ -28,12 +28,17 @@ const ambiguous =
 const mostCopies = 16
 
 /**
- * Compiles an expression in PCRE's syntax. A text is searched for it, as APISIX does; anchors are the operator's business.
+ * Compiles an expression in PCRE's syntax, for bytes or, as with PCRE's option UTF, for characters. A text is searched for it, as APISIX does; anchors are the operator's business.
  * `problem` completes the sentence "the expression ..." in words for the operator.
  */
-export function compilePattern(source: string, ignoreCase: boolean): TextPattern | { problem: string } {
+export function compilePattern(
+  source: string,
+  ignoreCase: boolean,
+  byCharacter = false,
+): TextPattern | { problem: string } {
   try {
-    const { part, refersBack } = readPattern(inBytes(source), ignoreCase)
+    const text = byCharacter ? source.toWellFormed() : inBytes(source)
+    const { part, refersBack } = readPattern(text, ignoreCase, byCharacter)
     return compilePart(part, refersBack ? (ignoreCase ? 'i' : '') : null)
   } catch (error) {
     if (error instanceof PatternProblem) return { problem: error.message }

@@ -70,6 +70,22 @@ export const variableNames = [
   'msec',
   'time_iso8601',
   'time_local',
+  'request_type',
+  'request_llm_model',
+  'llm_model',
+  'llm_stream',
+  'llm_time_to_first_token',
+  'llm_prompt_tokens',
+  'llm_completion_tokens',
+  'llm_total_tokens',
+  'llm_cache_read_input_tokens',
+  'llm_cache_creation_input_tokens',
+  'llm_reasoning_tokens',
+  'llm_has_tool_calls',
+  'llm_tool_count',
+  'llm_end_user_id',
+  'llm_content_risk_level',
+  'apisix_upstream_response_time',
 ] as const
 
 /** Names that end in one of the request's own. Of two that fit, the first is meant. */

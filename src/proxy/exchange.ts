@@ -244,6 +244,10 @@ export interface Exchange {
   skippedPolicies: string[] | null
   /** The one that was made for it and is under way; it ends with the exchange. The engine's own. */
   subrequest: { abort(): void } | null
+  /** Values of variables that only a policy knows, by their names, one character a byte; null: there are none. */
+  told: Record<string, string> | null
+  /** Members that policies add to what loggers say of the exchange; null: none. */
+  logged: Record<string, unknown> | null
   /** Puts another id in place of the one that the gateway gave. */
   setId(id: string): void
   /** The client is another than the peer: whoever comes later, and the upstream, is told that address. */
@@ -260,6 +264,8 @@ export interface UpstreamHandle {
   readonly key: string
   /** False: there is no such upstream in the plan. */
   readonly exists: boolean
+  /** Whether any of its endpoints is neither unhealthy nor ejected. */
+  readonly isUp: boolean
 }
 
 /** A policy's answer in place of the upstream's. */

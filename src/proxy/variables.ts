@@ -139,10 +139,10 @@ const named: Record<VariableName, Variable> = {
   balancer_ip: (x) => x.upstream?.ip,
   balancer_port: (x) => (x.upstream === null ? undefined : String(x.upstream.port)),
   upstream_unresolved_host: (x) => x.upstream?.host,
-  upstream_addr: (x) => x.upstream?.addresses,
-  upstream_status: (x) => present(x.upstream?.statuses),
+  upstream_addr: (x) => x.upstream?.addresses ?? x.told?.upstream_addr,
+  upstream_status: (x) => present(x.upstream?.statuses) ?? x.told?.upstream_status,
   upstream_header_time: (x) => seconds(x.timings.upstreamStart, x.timings.upstreamHead),
-  upstream_response_time: (x) => seconds(x.timings.upstreamStart, x.timings.upstreamHead && x.timings.end),
+  upstream_response_time: upstreamTime,
 
   // The answer.
   status: (x) => status(x.response.status),
@@ -157,6 +157,24 @@ const named: Record<VariableName, Variable> = {
   msec: () => (Date.now() / 1000).toFixed(3),
   time_iso8601: () => iso8601(new Date()),
   time_local: () => commonLog(new Date()),
+
+  // What policies that ask language models tell, and what APISIX says where none does.
+  request_type: told('request_type', 'traditional_http'),
+  request_llm_model: told('request_llm_model'),
+  llm_model: told('llm_model'),
+  llm_stream: told('llm_stream', 'false'),
+  llm_time_to_first_token: told('llm_time_to_first_token', '0'),
+  llm_prompt_tokens: told('llm_prompt_tokens', '0'),
+  llm_completion_tokens: told('llm_completion_tokens', '0'),
+  llm_total_tokens: told('llm_total_tokens', '0'),
+  llm_cache_read_input_tokens: told('llm_cache_read_input_tokens', '0'),
+  llm_cache_creation_input_tokens: told('llm_cache_creation_input_tokens', '0'),
+  llm_reasoning_tokens: told('llm_reasoning_tokens', '0'),
+  llm_has_tool_calls: told('llm_has_tool_calls', 'false'),
+  llm_tool_count: told('llm_tool_count', '0'),
+  llm_end_user_id: told('llm_end_user_id'),
+  llm_content_risk_level: told('llm_content_risk_level'),
+  apisix_upstream_response_time: (x) => x.told?.apisix_upstream_response_time ?? upstreamTime(x),
 }
 
 type ValueGetter = (exchange: Exchange) => Value
@@ -210,6 +228,14 @@ function getterOf(name: string): ValueGetter | undefined {
       return families[family](name.slice(family.length))
   }
   return undefined
+}
+
+function told(name: VariableName, standIn?: string): Variable {
+  return (x) => x.told?.[name] ?? standIn
+}
+
+function upstreamTime({ timings }: Exchange): string | undefined {
+  return seconds(timings.upstreamStart, timings.upstreamHead && timings.end)
 }
 
 function requestLine({ request }: Exchange): string {

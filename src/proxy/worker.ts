@@ -157,6 +157,10 @@ export class Worker {
     return this.engine.runtime.upstream(key) !== null
   }
 
+  isUpstreamUp(key: string): boolean {
+    return this.engine.runtime.upstream(key)?.isUp ?? false
+  }
+
   setNodes(service: string, nodes: readonly DiscoveredNode[] | null): void {
     this.engine.runtime.setNodes(service, nodes)
   }

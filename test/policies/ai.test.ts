@@ -173,12 +173,6 @@ suite('ai-proxy', () => {
     })
   }
 
-  test('refuses a format that the provider does not take', async () => {
-    const answered = await ask('/plain/v1/messages')
-    assert.equal(answered.status, 400)
-    assert.match(answered.text, /provider openai does not support anthropic-messages protocol/)
-  })
-
   test('passes on no answer that is too large', async () => {
     assert.equal((await ask(`/small${chat}`)).status, 502)
   })

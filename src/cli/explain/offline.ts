@@ -96,6 +96,7 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
     contracts: () => resources.contracts(),
     metadata: (policy) => resources.metadata(policy),
     hasUpstream: (key) => upstreams.has(key),
+    isUpstreamUp: (key) => upstreams.has(key),
     httpsPort: () => plan.settings.https_port,
     now: Date.now,
     onResourcesChanged() {},

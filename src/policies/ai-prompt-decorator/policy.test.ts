@@ -34,10 +34,23 @@ test('what the system says goes where the format of Anthropic has it', async () 
 test('and that of responses', async () => {
   const { sent } = await send('{"input":"Hi"}', '/v1/responses')
   assert.equal(sent.instructions, 'Be brief.')
-  assert.deepEqual(sent.input, [
+  assert.equal(sent.input, 'Hi\nIn French.')
+  const { sent: listed } = await send('{"input":[{"role":"user","content":"Hi"}]}', '/v1/responses')
+  assert.deepEqual(listed.input, [
     { role: 'user', content: 'Hi' },
-    { role: 'user', content: 'In French.' },
+    { type: 'message', role: 'user', content: 'In French.' },
   ])
+})
+
+test('and that of Bedrock', async () => {
+  const { sent } = await send('{"messages":[],"system":[{"text":"A."}]}', '/model/m/converse')
+  assert.deepEqual(sent.system, [{ text: 'Be brief.' }, { text: 'A.' }])
+  assert.deepEqual(sent.messages, [{ role: 'user', content: [{ text: 'In French.' }] }])
+})
+
+test('what is no conversation stays as it is', async () => {
+  const body = { prompt: 'a cat' }
+  assert.deepEqual((await send(JSON.stringify(body), '/v1/images')).sent, body)
 })
 
 suite('bodies that are refused with 400', () => {

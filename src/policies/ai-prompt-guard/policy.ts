@@ -1,6 +1,6 @@
 import { isJson, messagesOf, protocolOf } from '../kit/ai/index.ts'
 import {
-  compileSearch,
+  compileTextSearch,
   definePolicy,
   type Exchange,
   openInApisix,
@@ -19,8 +19,8 @@ export default definePolicy({
     'The last message is checked if a user says it; all of them with `match_all_conversation_history`, those of other ' +
     'roles too with `match_all_roles`. What matches none of `allow_patterns`, if there are any, or one of ' +
     '`deny_patterns`, is answered with 400 and `{"message":"Request doesn\'t match allow patterns"}` or ' +
-    '`{"message":"Request contains prohibited content"}`. Expressions are searched in linear time; one that needs more ' +
-    'is a finding. In APISIX a request with nothing to check is answered with 200; here it passes. Parts of a message ' +
+    '`{"message":"Request contains prohibited content"}`. Expressions are read by characters, as PCRE reads them with ' +
+    'UTF, and searched in linear time; one that needs more is a finding. In APISIX a request with nothing to check is answered with 200; here it passes. Parts of a message ' +
     'that are texts in a list are checked as well.',
   stage: 'authorize',
   priority: 1072,
@@ -49,7 +49,7 @@ export default definePolicy({
       ['deny', deny_patterns],
     ] as const) {
       for (const pattern of list) {
-        const search = compileSearch(pattern)
+        const search = compileTextSearch(pattern)
         if ('problem' in search)
           return `invalid ${kind}_pattern: ${pattern}: the expression ${search.problem}`
       }
@@ -57,8 +57,8 @@ export default definePolicy({
     return undefined
   },
   create(config, host) {
-    const allowed = config.allow_patterns.map((pattern) => compileSearch(pattern) as Search)
-    const denied = config.deny_patterns.map((pattern) => compileSearch(pattern) as Search)
+    const allowed = config.allow_patterns.map((pattern) => compileTextSearch(pattern) as Search)
+    const denied = config.deny_patterns.map((pattern) => compileTextSearch(pattern) as Search)
 
     /** A request that is not for a language model. */
     function other(message: string): Verdict | undefined {
@@ -85,7 +85,10 @@ export default definePolicy({
         messages = messages.slice(-1)
       if (!config.match_all_roles) messages = messages.filter(({ role }) => role === 'user')
       if (messages.length === 0) return undefined
-      const said = bytesOf(messages.map(({ content }) => content).join(' '))
+      const said = messages
+        .map(({ content }) => content)
+        .join(' ')
+        .toWellFormed()
       if (allowed.length > 0 && !allowed.some((search) => search.matches(said)))
         return refused("Request doesn't match allow patterns")
       return denied.some((search) => search.matches(said))
@@ -98,9 +101,4 @@ export default definePolicy({
 
 function refused(message: string): Verdict {
   return { status: 400, body: { message } }
-}
-
-/** One character a byte, as expressions are searched. */
-function bytesOf(text: string): string {
-  return Buffer.from(text).toString('latin1')
 }

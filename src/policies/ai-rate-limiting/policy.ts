@@ -142,9 +142,10 @@ export default definePolicy({
       },
       observe(exchange) {
         const call = modelCall(exchange)
-        if (call?.usage === undefined) return
+        const usage = call?.answer?.usage
+        if (call === undefined || usage === undefined) return
         const one = limitFor(call.instances[0]!)
-        const cost = call.usage[config.limit_strategy]
+        const cost = usage[config.limit_strategy]
         // A cost beyond what is left takes all of it: the limiter counts nothing that has no room.
         if (one !== undefined && cost > 0)
           limiter.acquire(one.key, one.windows, Math.min(cost, left(one)), states)

@@ -1,3 +1,4 @@
+import { Account } from '../kit/google-account.ts'
 import { definePolicy, type Exchange, openInApisix, Type } from '../kit/index.ts'
 import {
   addressFinding,
@@ -11,7 +12,6 @@ import {
   openObject,
   timestamp,
 } from '../kit/logging/index.ts'
-import { Account } from './account.ts'
 
 const scopes = (options: object) =>
   Type.Array(Type.String({ description: 'A scope.' }), {

@@ -1,3 +1,4 @@
+import { checksSchema } from '../../config/health-checks.ts'
 import { upstreamAnnotation } from '../../config/policy-upstreams.ts'
 import { type UpstreamInput, upstreamSchema } from '../../config/resources.ts'
 import { Type } from '../../config/type.ts'
@@ -31,6 +32,16 @@ export const openInApisix = { 'x-apisix': { additionalProperties: undefined } }
 /** An upstream that stands in a policy's configuration; `host.upstream({ path })` is what requests can be sent to. */
 export const inlineUpstream = (description: string) =>
   Type.Optional(Type.Unsafe<UpstreamInput>({ ...upstreamSchema, description, [upstreamAnnotation]: true }))
+
+/** For a schema: an upstream follows from the value, and is watched like any other; `host.upstream({ path })` tells of it. */
+export function derivedUpstream(derive: (value: never) => UpstreamInput | undefined): object {
+  return { [upstreamAnnotation]: derive }
+}
+
+/** Health checks of an upstream. */
+export const activeChecks = Type.Optional(
+  Type.Unsafe<NonNullable<UpstreamInput['checks']>>({ ...checksSchema, required: ['active'] }),
+)
 
 /** The id of an upstream; `host.upstream({ id })` is what requests can be sent to. */
 export const upstreamId = (description: string) =>

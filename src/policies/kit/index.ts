@@ -51,8 +51,17 @@ export { decodeContent } from './content-coding.ts'
 export { contentTypeOf } from './content-type.ts'
 export type { FoundCredential } from './credentials.ts'
 export { fieldNamesFinding, operationsOf } from './field-operations.ts'
-export { anonymousConsumer, inlineUpstream, openInApisix, realm, upstreamId } from './fields.ts'
+export {
+  activeChecks,
+  anonymousConsumer,
+  derivedUpstream,
+  inlineUpstream,
+  openInApisix,
+  realm,
+  upstreamId,
+} from './fields.ts'
 export { type GraphqlRequest, postedGraphql, queriedGraphql } from './graphql-request.ts'
+export { HashedTurns, type HashSource, hashSourceFinding } from './hashed-turns.ts'
 export { headerNameProblem } from './header-name-problem.ts'
 export type {
   CircuitRule,
@@ -96,7 +105,7 @@ export { definePolicy, type Policy, type PolicyDefinition } from './policy.ts'
 export { type PairValue, queryValues, readPairs, withoutQueryParameter } from './query.ts'
 export { RemoteDocument } from './remote-document.ts'
 export { schemaTest } from './schema-test.ts'
-export { compileSearch, type Search } from './search.ts'
+export { compileSearch, compileTextSearch, type Search } from './search.ts'
 export { compileSplit, type Split } from './split.ts'
 export { anonymousStandIn } from './stand-in.ts'
 export { compileSubstitution, type Substitution } from './substitution.ts'

@@ -91,6 +91,8 @@ export class FakeExchange implements Exchange {
   filterDecisions = null
   skippedPolicies: string[] | null = null
   readonly subrequest = null
+  told: Record<string, string> | null = null
+  logged: Record<string, unknown> | null = null
   /** The upstream that the policy chose; null: that of the route. */
   sentTo: UpstreamHandle | null = null
   readonly #request: FakeRequestView

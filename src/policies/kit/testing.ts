@@ -72,6 +72,8 @@ export interface BindOptions<Config, Metadata> {
   valueStore?: ValueStore
   /** Ids of upstreams that there are not. */
   missingUpstreams?: readonly string[]
+  /** Ids, or paths with dots, of upstreams with no endpoint that can be used. */
+  downUpstreams?: readonly string[]
   /** Stands for every service that the policy calls. What it throws is what the policy gets. */
   service?: (call: Call) => FakeAnswer | Promise<FakeAnswer>
   /** Stands for the gateway itself, where the policy asks it. */
@@ -197,6 +199,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     upstream: (where) => ({
       key: 'id' in where ? `upstream:${where.id}` : where.path.join('.'),
       exists: !('id' in where && options.missingUpstreams?.includes(String(where.id))),
+      isUp: !options.downUpstreams?.includes('id' in where ? String(where.id) : where.path.join('.')),
     }),
     consumers: directory,
     contracts: new ContractIndex(() => contracts),

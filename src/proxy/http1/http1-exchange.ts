@@ -106,6 +106,8 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   filterDecisions: FilterDecision[] | null = null
   skippedPolicies: string[] | null = null
   subrequest: { abort(): void } | null = null
+  told: Record<string, string> | null = null
+  logged: Record<string, unknown> | null = null
 
   start: number
   upstreamStart = 0

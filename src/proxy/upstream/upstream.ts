@@ -118,6 +118,11 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
     this.balance()
   }
 
+  /** Whether any of its endpoints is neither unhealthy nor ejected. */
+  get isUp(): boolean {
+    return this.endpoints.some(({ isUp }) => isUp)
+  }
+
   /** The endpoint for the next attempt; null when none takes traffic, or all that do are in `tried`. */
   pick(tried: ReadonlySet<Endpoint<C>> | null, exchange: Exchange): Endpoint<C> | null {
     if (this.sole !== null) return this.sole

@@ -2,17 +2,20 @@
 import { STATUS_CODES } from 'node:http'
 import type { Dispatcher } from 'undici'
 import type { Exchange, Relay, Verdict } from '../../../proxy/exchange.ts'
-import { headerName } from '../../../proxy/headers.ts'
-import { type ModelCall, modelCall } from './call.ts'
-import { type Json, type Protocol, protocolOf } from './chat.ts'
-import { type Provider, providers } from './providers.ts'
+import type { PolicyHost } from '../host.ts'
+import { AnswerReader, isAwsStream, isEventStream } from './answer.ts'
+import type { ModelCall } from './call.ts'
+import { isJson, type Protocol, parsedJson } from './chat.ts'
+import type { Conversion } from './conversion.ts'
+import { EventStream } from './event-stream.ts'
+import { googleToken } from './google-token.ts'
+import { type ModelRequest, modelRequest } from './model-request.ts'
+import { ConversionProblem } from './problem.ts'
 import type { Asking, Instance } from './settings.ts'
-import { UsageReader } from './usage.ts'
 
-/** Bytes of the answer to a request that failed. */
+/** Bytes of the answer to a request that failed, and of one that has to be converted as a whole. */
 const largestError = 64 * 1024
-/** Fields of the client that are not for the service. */
-const notForwarded = new Set(['host', 'content-length', 'accept-encoding', 'content-type', 'expect'])
+const largestConverted = 64 * 1024 * 1024
 
 /** An answer, and whether another instance could be asked instead. */
 export interface Outcome {
@@ -22,39 +25,69 @@ export interface Outcome {
 
 export class ModelClient {
   readonly #asking: Asking
+  readonly #host: Pick<PolicyHost, 'now' | 'log'>
+  readonly #token: ReturnType<typeof googleToken>
+  readonly #wantsText: boolean
   #dispatcher: Promise<Dispatcher> | undefined
 
-  constructor(asking: Asking) {
+  /** @param wantsText whether what models say is to be remembered */
+  constructor(asking: Asking, host: Pick<PolicyHost, 'now' | 'log'>, wantsText: boolean) {
     this.#asking = asking
+    this.#host = host
+    this.#wantsText = wantsText
+    this.#token = googleToken(asking.timeout, host.now)
   }
 
-  /** @param body of the client */
+  /** What a policy asks of a client's call. */
   async ask(
     exchange: Exchange,
-    body: Json,
+    call: ModelCall,
     instance: Instance,
     retryable: ReadonlySet<number>,
   ): Promise<Outcome> {
-    const protocol = protocolOf(body, exchange.request.path)
-    const { paths } = providers[instance.provider] as Provider
-    if (protocol === null || (protocol !== 'passthrough' && paths[protocol] === undefined)) {
-      const known = Object.keys(paths).join(', ')
-      return failed(
-        400,
-        `provider ${instance.provider} does not support ${protocol} protocol (supported: ${known})`,
+    let built: ModelRequest | { refusal: Verdict }
+    try {
+      const token = await this.#token(instance)
+      const { method, path, query, headers } = exchange.request
+      const client = { method, path, query, headers }
+      built = modelRequest({ ...call, client }, instance, token, this.#host.now())
+    } catch (error) {
+      this.#host.log.error(
+        { instance: instance.name, reason: (error as Error).message },
+        'no model was asked',
       )
+      return { status: 500, verdict: { status: 500 } }
     }
-    const { origin, path } = targetOf(exchange, instance, protocol)
-    const { timeout, max_response_bytes: most } = this.#asking
+    if ('refusal' in built) return { status: built.refusal.status, verdict: built.refusal }
+    call.sent = built.sent
+    call.model = built.model
+    call.firstAfter = -1
+    call.endAfter = -1
+    const { hostname, port, protocol } = built.url
+    const attempt = { address: `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`, status: 0 }
+    call.attempts.push(attempt)
+    const begun = performance.now()
+    const outcome = await this.#send(built, call, retryable, begun)
+    attempt.status = outcome.status
+    return outcome
+  }
+
+  async #send(
+    built: ModelRequest,
+    call: ModelCall,
+    retryable: ReadonlySet<number>,
+    begun: number,
+  ): Promise<Outcome> {
+    const { timeout } = this.#asking
     try {
       this.#dispatcher ??= this.#connect()
       const dispatcher = await this.#dispatcher
       const answer = await dispatcher.request({
-        origin,
-        path,
-        method: protocol === 'passthrough' ? (exchange.request.method as 'POST') : 'POST',
-        headers: fieldsOf(exchange, instance),
-        body: JSON.stringify(shaped(body, instance, protocol)),
+        origin: built.url.origin,
+        path: built.url.pathname + built.url.search,
+        method: built.method as 'POST',
+        headers: built.headers,
+        body: built.body,
         headersTimeout: timeout,
         bodyTimeout: timeout,
         reset: !this.#asking.keepalive,
@@ -64,19 +97,48 @@ export class ModelClient {
       const type = String(answer.headers['content-type'] ?? 'application/json')
       const { statusCode: status } = answer
       if (status === 429 || status >= 500 || retryable.has(status)) {
-        const text = await firstBytes(answer.body)
-        return { status, verdict: { status, body: text, contentType: safeType(type) } }
+        const body = await firstBytes(answer.body)
+        call.firstAfter = call.endAfter = performance.now() - begun
+        return { status, verdict: { status, body, contentType: safeType(type) } }
       }
-      if (most !== undefined && Number(answer.headers['content-length'] ?? 0) > most) {
-        answer.body.destroy()
-        return { status, verdict: { status: 502, body: 'max_response_bytes exceeded' } }
-      }
-      const relay = new Passed(status, safeType(type), answer.body, this.#asking, modelCall(exchange))
-      return { status, verdict: { status, relay } }
+      const length = Number(answer.headers['content-length'] ?? 0)
+      return await this.#pass(built, call, { status, type, length, body: answer.body, begun })
     } catch (error) {
+      call.endAfter = performance.now() - begun
       const isLate = /Timeout/.test(String((error as Error).name))
+      this.#host.log.warn(
+        { service: built.url.host, reason: (error as Error).message },
+        'a service of language models does not answer',
+      )
       return { status: isLate ? 504 : 500, verdict: { status: isLate ? 504 : 500 } }
     }
+  }
+
+  async #pass(built: ModelRequest, call: ModelCall, answer: Answer): Promise<Outcome> {
+    const { status, type, body } = answer
+    const isStream = isEventStream(type) || isAwsStream(type)
+    const { conversion } = built
+    const most = this.#asking.max_response_bytes
+    const reader = (protocol: Protocol) => new AnswerReader(protocol, type, this.#wantsText)
+    if (isStream) {
+      call.answer = reader(built.target as Protocol)
+      const passed = new Passed(answer, this.#asking, call, conversion)
+      const failure = conversion === null ? null : await passed.begin()
+      if (failure === null) return { status, verdict: { status, relay: passed } }
+      passed.close()
+      return { status: failure.status, verdict: failure }
+    }
+    call.answer = reader(call.protocol)
+    if (conversion === null && most === undefined)
+      return { status, verdict: { status, relay: new Passed(answer, this.#asking, call, null) } }
+    if (most !== undefined && answer.length > most) {
+      body.destroy()
+      return tooLarge
+    }
+    const whole = await wholeBody(body, most ?? largestConverted)
+    if (whole === null) return tooLarge
+    call.firstAfter = call.endAfter = performance.now() - answer.begun
+    return { status, verdict: converted(whole, call, conversion, status, type) }
   }
 
   async #connect(): Promise<Dispatcher> {
@@ -92,50 +154,40 @@ export class ModelClient {
   }
 }
 
-function failed(status: number, message: string): Outcome {
-  return { status, verdict: { status, body: { error_msg: message } } }
+type Body = AsyncIterable<Buffer> & { destroy(): void }
+
+interface Answer {
+  readonly status: number
+  readonly type: string
+  /** As it says; 0: it does not. */
+  readonly length: number
+  readonly body: Body
+  /** When it was asked for; `performance.now`. */
+  readonly begun: number
 }
 
-function targetOf({ request }: Exchange, { provider, override, auth }: Instance, protocol: Protocol) {
-  const { host, paths } = providers[provider] as Provider
-  const own = protocol === 'passthrough' ? request.path : paths[protocol]!
-  const given = override?.endpoint
-  const url = new URL(given ?? `https://${host}${own}`)
-  // An address that ends with its host leaves the path to the provider.
-  if (given !== undefined && /^https?:\/\/[^/?]+$/.test(given)) url.pathname = own
-  if (protocol === 'passthrough')
-    for (const [name, value] of new URLSearchParams(request.query)) url.searchParams.set(name, value)
-  for (const [name, value] of Object.entries(auth.query ?? {})) url.searchParams.set(name, value)
-  return { origin: url.origin, path: `${url.pathname}${url.search}` }
-}
+const tooLarge: Outcome = { status: 502, verdict: { status: 502, body: 'max_response_bytes exceeded' } }
 
-/** The client's fields, with those of the gateway in place of them. */
-function fieldsOf({ request }: Exchange, { auth }: Instance): Record<string, string> {
-  const fields: Record<string, string> = {}
-  request.headers.forEach((name, value) => {
-    const lower = name.toLowerCase()
-    if (!notForwarded.has(lower) && !headerName(lower).isReserved) fields[lower] = value
-  })
-  for (const [name, value] of Object.entries(auth.header ?? {})) fields[name.toLowerCase()] = value
-  fields['content-type'] = 'application/json'
-  return fields
-}
-
-function shaped(body: Json, { options, override, provider }: Instance, protocol: Protocol): Json {
-  const { most, dropsModel } = providers[provider] as Provider
-  const sent: Json = { ...body }
-  if (protocol === 'openai-chat' && sent.stream === true) sent.stream_options = { include_usage: true }
-  Object.assign(sent, options)
-  const tokens = override?.llm_options?.max_tokens
-  if (tokens !== undefined) {
-    if (protocol === 'openai-chat') {
-      delete sent.max_tokens
-      sent[most] = tokens
-    } else if (protocol === 'anthropic-messages') sent.max_tokens = tokens
-    else if (protocol === 'openai-responses') sent.max_output_tokens = tokens
+/** An answer that is there as a whole, in the format of the client. */
+function converted(
+  whole: Buffer,
+  call: ModelCall,
+  conversion: Conversion | null,
+  status: number,
+  type: string,
+): Verdict {
+  const value = parsedJson(whole.toString())
+  const contentType = safeType(type)
+  if (!isJson(value)) return { status, body: whole.toString(), contentType }
+  let body = value
+  try {
+    if (conversion !== null) body = conversion.answer(value)
+  } catch (error) {
+    if (error instanceof ConversionProblem) return { status: 500, body: error.message }
+    throw error
   }
-  if (dropsModel) delete sent.model
-  return sent
+  call.answer?.readBody(body)
+  return { status, body: conversion === null ? whole.toString() : JSON.stringify(body), contentType }
 }
 
 /** A type that can stand in a field; a service that sends another gets none of its own. */
@@ -154,55 +206,107 @@ async function firstBytes(body: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(pieces).subarray(0, largestError).toString()
 }
 
-/** The answer on its way to the client; what it cost is read as it passes. */
+/** Null: it is larger than that, and was let go. */
+async function wholeBody(body: Body, most: number): Promise<Buffer | null> {
+  const pieces: Buffer[] = []
+  let size = 0
+  for await (const piece of body) {
+    pieces.push(piece)
+    size += piece.length
+    if (size > most) {
+      body.destroy()
+      return null
+    }
+  }
+  return Buffer.concat(pieces)
+}
+
+/** The answer on its way to the client; what it says and cost is read as it passes. */
 class Passed implements Relay {
   readonly head: string
-  readonly #body: AsyncIterable<Buffer> & { destroy(): void }
+  readonly #answer: Answer
   readonly #pieces: AsyncIterator<Buffer>
-  readonly #reader: UsageReader
-  readonly #call: ModelCall | undefined
+  readonly #call: ModelCall
   readonly #asking: Asking
-  readonly #begun = performance.now()
+  readonly #conversion: Conversion | null
+  readonly #events: EventStream | null
+  /** What was read before anybody asked for it. */
+  #first: Buffer | null = null
   #bytes = 0
 
-  constructor(
-    status: number,
-    type: string,
-    body: AsyncIterable<Buffer> & { destroy(): void },
-    asking: Asking,
-    call: ModelCall | undefined,
-  ) {
-    this.head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\nContent-Type: ${type}\r\n\r\n`
-    this.#body = body
+  constructor(answer: Answer, asking: Asking, call: ModelCall, conversion: Conversion | null) {
+    const { status, type, body } = answer
+    this.head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\nContent-Type: ${safeType(type)}\r\n\r\n`
+    this.#answer = answer
     this.#pieces = body[Symbol.asyncIterator]()
-    this.#reader = new UsageReader(type)
     this.#asking = asking
     this.#call = call
+    this.#conversion = conversion
+    this.#events = conversion === null ? null : new EventStream()
+  }
+
+  /** Waits for something to pass on. @returns the answer that takes its place when there is nothing; null: there is */
+  async begin(): Promise<Verdict | null> {
+    try {
+      this.#first = await this.read()
+    } catch (error) {
+      if (!(error instanceof LimitReached)) throw error
+      return { status: error.status, body: `${error.message} exceeded` }
+    }
+    if (this.#first !== null) return null
+    const body =
+      'streaming response completed without producing any output; the upstream likely returned a different stream ' +
+      'format than the converter expects'
+    return { status: 502, body }
   }
 
   async read(): Promise<Buffer | null> {
-    const { max_response_bytes: most, max_stream_duration_ms: longest } = this.#asking
-    const { value, done } = await this.#pieces.next()
-    if (done) {
-      this.#reader.end()
-      this.#note()
-      return null
+    if (this.#first !== null) {
+      const first = this.#first
+      this.#first = null
+      return first
     }
-    this.#bytes += value.length
-    if (most !== undefined && this.#bytes > most)
-      throw new Error('the answer of a model is larger than max_response_bytes')
-    if (longest !== undefined && performance.now() - this.#begun > longest)
-      throw new Error('the answer of a model takes longer than max_stream_duration_ms')
-    this.#reader.write(value)
-    this.#note()
-    return value
+    for (;;) {
+      const { value, done } = await this.#pieces.next()
+      if (done) {
+        this.#call.answer?.end()
+        return null
+      }
+      if (this.#call.firstAfter === -1) this.#call.firstAfter = this.#elapsed()
+      this.#call.answer?.write(value)
+      this.#hold(value)
+      if (this.#events === null) return value
+      let text = ''
+      for (const event of this.#events.read(value)) text += this.#conversion?.event?.(event) ?? ''
+      if (text !== '') return Buffer.from(text)
+    }
   }
 
   close(): void {
-    this.#body.destroy()
+    if (this.#call.endAfter === -1) this.#call.endAfter = this.#elapsed()
+    this.#answer.body.destroy()
   }
 
-  #note(): void {
-    if (this.#call !== undefined && this.#reader.usage !== undefined) this.#call.usage = this.#reader.usage
+  /** @throws LimitReached */
+  #hold(piece: Buffer): void {
+    const { max_response_bytes: most, max_stream_duration_ms: longest } = this.#asking
+    this.#bytes += piece.length
+    if (longest !== undefined && this.#elapsed() >= longest)
+      throw new LimitReached('max_stream_duration_ms', 504)
+    if (most !== undefined && this.#bytes > most) throw new LimitReached('max_response_bytes', 502)
+  }
+
+  #elapsed(): number {
+    return performance.now() - this.#answer.begun
+  }
+}
+
+/** Its message names the setting that ends the answer. */
+class LimitReached extends Error {
+  readonly status: number
+
+  constructor(setting: string, status: number) {
+    super(setting)
+    this.status = status
   }
 }

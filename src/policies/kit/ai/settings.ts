@@ -2,25 +2,78 @@
 import { type Static, Type } from '../../../config/type.ts'
 import { keepAliveFields } from '../call-fields.ts'
 import { openInApisix } from '../fields.ts'
+import { isJson, parsedJson, protocols } from './chat.ts'
 import { type ProviderName, providers } from './providers.ts'
 
+const secret = (description: string) => Type.String({ minLength: 1, 'x-secret': true, description })
 const values = (description: string) =>
   Type.Optional(Type.Record(Type.String(), Type.String({ 'x-secret': true }), { description }))
 
 export const provider = Type.Enum(Object.keys(providers) as ProviderName[], {
   description: 'Whose service it is.',
-  'x-unsupported': ['vertex-ai', 'bedrock'],
 })
+
+export const providerConf = Type.Optional(
+  Type.Object(
+    {
+      project_id: Type.Optional(
+        Type.String({ pattern: '^[A-Za-z0-9._:-]*$', description: 'Project of Google Cloud.' }),
+      ),
+      region: Type.Optional(
+        Type.String({
+          minLength: 1,
+          pattern: '^[A-Za-z0-9-]+$',
+          description: 'Region of Google Cloud or of AWS.',
+        }),
+      ),
+    },
+    { ...openInApisix, description: 'Where the service is, for `vertex-ai` and `bedrock`.' },
+  ),
+)
+
+/** Fields and parameters that a service gets. */
+export const simpleAuth = {
+  header: values('Fields that the service gets; none of the client’s of that name.'),
+  query: values('Parameters that the service gets.'),
+}
 
 export const auth = Type.Object(
   {
-    header: values('Fields that the service gets; none of the client’s of that name.'),
-    query: values('Parameters that the service gets.'),
+    ...simpleAuth,
+    gcp: Type.Optional(
+      Type.Object(
+        {
+          service_account_json: Type.Optional(
+            Type.String({
+              'x-secret': true,
+              description:
+                'The account as Google gives it out; without it, that of the environment variable `GCP_SERVICE_ACCOUNT`.',
+            }),
+          ),
+          max_ttl: Type.Optional(
+            Type.Integer({ minimum: 1, description: 'Most seconds for which an access token is used.' }),
+          ),
+          expire_early_secs: Type.Integer({
+            minimum: 0,
+            default: 60,
+            description: 'Seconds before its end that it is not used any more.',
+          }),
+        },
+        { ...openInApisix, description: 'A service account of Google Cloud.' },
+      ),
+    ),
+    aws: Type.Optional(
+      Type.Object(
+        {
+          access_key_id: Type.String({ minLength: 1, description: 'Id of the key.' }),
+          secret_access_key: secret('The key.'),
+          session_token: Type.Optional(secret('Goes with a key that holds for a while.')),
+        },
+        { ...openInApisix, description: 'What requests to AWS are signed with.' },
+      ),
+    ),
   },
-  {
-    description: 'What identifies the gateway to the service.',
-    'x-unsupported': { gcp: 'GCP accounts', aws: 'AWS signatures' },
-  },
+  { description: 'What identifies the gateway to the service.' },
 )
 
 export const options = Type.Optional(
@@ -30,31 +83,74 @@ export const options = Type.Optional(
   ),
 )
 
+export const endpoint = Type.Optional(
+  Type.String({
+    pattern: '^https?://[^/?#\\s]+([/?][^#\\s]*)?$',
+    description: 'Address of the service; without a path, that of the provider is added.',
+    'x-form': 'a URL that begins with http:// or https://',
+  }),
+)
+
+const patch = (protocol: string) =>
+  Type.Optional(
+    Type.Object({}, { additionalProperties: true, description: `For requests in the format ${protocol}.` }),
+  )
+
 export const override = Type.Optional(
   Type.Object(
     {
-      endpoint: Type.Optional(
-        Type.String({
-          pattern: '^https?://[^/?#\\s]+([/?][^#\\s]*)?$',
-          description: 'Address of the service; without a path, that of the provider is added.',
-          'x-form': 'a URL that begins with http:// or https://',
-        }),
-      ),
+      endpoint,
       llm_options: Type.Optional(
-        Type.Object({
-          max_tokens: Type.Optional(
-            Type.Integer({ minimum: 1, description: 'Most tokens of an answer, whatever the client says.' }),
-          ),
-        }),
+        Type.Object(
+          {
+            max_tokens: Type.Optional(
+              Type.Integer({
+                minimum: 1,
+                description:
+                  'Most tokens of an answer, whatever the client says, in the field of the provider.',
+              }),
+            ),
+          },
+          {
+            additionalProperties: false,
+            description: 'Options under the name that each provider has for them.',
+          },
+        ),
       ),
+      request_body: Type.Optional(
+        Type.Object(
+          Object.fromEntries(protocols.map((name) => [name, patch(name)])) as Record<
+            (typeof protocols)[number],
+            ReturnType<typeof patch>
+          >,
+          {
+            additionalProperties: false,
+            description: 'Fields of requests by the format in which they are sent; maps are merged.',
+          },
+        ),
+      ),
+      request_body_force_override: Type.Boolean({
+        default: false,
+        description: 'They take the place of what is there, rather than fill what is not.',
+      }),
     },
+    { ...openInApisix, description: 'What is other than with the provider itself.' },
+  ),
+)
+
+export const logging = Type.Optional(
+  Type.Object(
     {
-      description: 'What is other than with the provider itself.',
-      'x-unsupported': {
-        request_body: 'patches of the request by format',
-        request_body_force_override: 'patches of the request by format',
-      },
+      summaries: Type.Boolean({
+        default: false,
+        description: 'Loggers are told models, times and tokens, as `llm_summary`.',
+      }),
+      payloads: Type.Boolean({
+        default: false,
+        description: 'And what was asked and answered, as `llm_request` and `llm_response_text`.',
+      }),
     },
+    { ...openInApisix, description: 'What loggers add to their entries.' },
   ),
 )
 
@@ -92,16 +188,30 @@ const askingObject = () => Type.Object(asking, openInApisix)
 export interface Instance {
   readonly name: string
   readonly provider: ProviderName
+  readonly provider_conf?: Static<typeof providerConf>
   readonly auth: Static<typeof auth>
   readonly options?: Readonly<Record<string, unknown>>
-  readonly override?: { endpoint?: string; llm_options?: { max_tokens?: number } }
+  readonly override?: Static<typeof override>
 }
 
 /** What is wrong with an instance, as one sentence. */
 export function instanceFinding({
   provider: name,
+  provider_conf: place,
   override: other,
+  auth: { gcp, aws },
 }: Omit<Instance, 'name'>): string | undefined {
-  if (providers[name].host !== '' || other?.endpoint !== undefined) return undefined
-  return `override.endpoint is needed with provider '${name}'`
+  const account = gcp?.service_account_json
+  if (account !== undefined && !account.startsWith('$') && !isJson(parsedJson(account)))
+    return 'invalid gcp service_account_json: it is no JSON object'
+  if (name === 'bedrock') {
+    if (place?.region === undefined) return 'bedrock requires provider_conf.region'
+    return aws === undefined ? 'bedrock requires auth.aws' : undefined
+  }
+  if (other?.endpoint !== undefined) return undefined
+  if (name === 'vertex-ai')
+    return place?.project_id === undefined || place.region === undefined
+      ? 'vertex-ai requires either provider_conf (project_id + region) or override.endpoint'
+      : undefined
+  return 'host' in providers[name] ? undefined : `override.endpoint is needed with provider '${name}'`
 }

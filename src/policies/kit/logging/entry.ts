@@ -133,6 +133,7 @@ export class LogEntries {
       return entry
     }
     const entry = this.#whole(exchange)
+    if (exchange.logged !== null) Object.assign(entry, exchange.logged)
     if (this.#extra !== null) {
       for (const [name, value] of Object.entries(this.#extra(exchange))) entry[name] ??= value
     }

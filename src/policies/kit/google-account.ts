@@ -1,7 +1,7 @@
 /** A service account of Google: signs assertions (RFC 7523) and keeps the access token that it gets for one. */
 import { sign } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import type { HttpSink } from '../kit/logging/index.ts'
+import type { HttpSink } from './logging/http-sink.ts'
 
 export interface AccountFacts {
   client_email: string
@@ -21,30 +21,38 @@ export interface Access {
 }
 
 const hour = 3600
-/** Seconds before its end that a token is not used any more. */
-const margin = 60
+
+/** How long a token is used, in seconds. */
+export interface TokenUse {
+  /** Before its end it is not used any more. Default: 60. */
+  readonly margin?: number
+  /** However long it holds. */
+  readonly longest?: number
+}
 
 export class Account {
   readonly #source: AccountFacts | string
   readonly #sink: HttpSink
   readonly #now: () => number
+  readonly #use: TokenUse
   #facts: AccountFacts | undefined
   #authorization = ''
   #expires = 0
   #asking: Promise<void> | undefined
 
   /** @param source the account, or the file that it stands in */
-  constructor(source: AccountFacts | string, sink: HttpSink, now: () => number) {
+  constructor(source: AccountFacts | string, sink: HttpSink, now: () => number, use: TokenUse = {}) {
     this.#source = source
     this.#sink = sink
     this.#now = now
+    this.#use = use
   }
 
   /** @throws Error without anything of the account's key */
   async access(): Promise<Access> {
     this.#facts ??= typeof this.#source === 'string' ? await read(this.#source) : this.#source
     const facts = this.#facts
-    if (this.#now() / 1000 > this.#expires - margin) {
+    if (this.#now() / 1000 >= this.#expires) {
       this.#asking ??= this.#ask(facts).finally(() => {
         this.#asking = undefined
       })
@@ -68,7 +76,9 @@ export class Account {
     const { access_token: token, token_type: type, expires_in: lifetime } = parsed(text)
     if (typeof token !== 'string') throw new Error('no access token was given out')
     this.#authorization = `${typeof type === 'string' ? type : 'Bearer'} ${token}`
-    this.#expires = this.#now() / 1000 + (typeof lifetime === 'number' ? lifetime : hour)
+    const { margin = 60, longest = Number.POSITIVE_INFINITY } = this.#use
+    const lasts = typeof lifetime === 'number' ? lifetime : hour
+    this.#expires = this.#now() / 1000 + Math.min(lasts > margin ? lasts - margin : lasts, longest)
   }
 
   #assertion({ client_email: iss, private_key: key, ...facts }: AccountFacts, aud: string): string {
