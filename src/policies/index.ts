@@ -16,6 +16,7 @@ const names = [
   'ai-proxy',
   'ai-proxy-multi',
   'ai-rate-limiting',
+  'ai-request-rewrite',
   'api-breaker',
   'attach-consumer-label',
   'authz-keycloak',

@@ -96,6 +96,25 @@ routes:
     },
     'ai-rate-limiting': { instances: [{ name: 'a', limit: 10, time_window: 600 }] },
   })}
+  - ${route('cost', {
+    'ai-proxy': { provider: 'openai', auth: key, override: at('ok') },
+    'ai-rate-limiting': {
+      limit: '$http_x_limit',
+      time_window: 600,
+      limit_strategy: 'expression',
+      cost_expr: 'prompt_tokens * 2 + completion_tokens + missing',
+    },
+  })}
+  - ${route('rules', {
+    'ai-proxy': { provider: 'openai', auth: key, override: at('ok') },
+    'ai-rate-limiting': {
+      rules: [
+        { count: 10, time_window: 600, key: '$http_x_user' },
+        { count: 15, time_window: 600, key: '$http_x_team', header_prefix: 'Team' },
+      ],
+    },
+  })}
+  - ${JSON.stringify({ id: 'rewritten', uri: '/rewritten', upstream_id: 'u', plugins: { 'ai-request-rewrite': { prompt: 'In French.', provider: 'openai', auth: key, override: at('ok') } } })}
   - ${route('decorated', {
     'ai-prompt-decorator': { prepend: [{ role: 'system', content: 'Be brief.' }] },
     'ai-prompt-guard': { deny_patterns: ['secret'] },
@@ -205,13 +224,38 @@ suite('ai-rate-limiting', () => {
   test('counts what answers cost, streamed or not, and rejects beyond the limit', async () => {
     const first = await ask(`/limited${chat}`)
     assert.equal(first.headers.get('x-ai-ratelimit-limit-ai-proxy-openai'), '15')
-    assert.equal(first.headers.get('x-ai-ratelimit-remaining-ai-proxy-openai'), '14')
+    assert.equal(first.headers.get('x-ai-ratelimit-remaining-ai-proxy-openai'), '15')
     const second = await ask(`/limited${chat}`, { ...hello, stream: true })
-    assert.equal(second.headers.get('x-ai-ratelimit-remaining-ai-proxy-openai'), '4')
+    assert.equal(second.headers.get('x-ai-ratelimit-remaining-ai-proxy-openai'), '5')
     const before = asked.length
     const third = await ask(`/limited${chat}`)
     assert.deepEqual([third.status, JSON.parse(third.text)], [429, { error_msg: 'enough' }])
     assert.equal(asked.length, before)
+  })
+
+  test('counts what an expression says, up to a limit out of the request', async () => {
+    const few = { 'x-limit': '20' }
+    const first = await ask(`/cost${chat}`, hello, few)
+    assert.equal(first.headers.get('x-ai-ratelimit-remaining-ai-proxy-openai'), '20')
+    const second = await ask(`/cost${chat}`, { ...hello, stream: true }, few)
+    assert.equal(second.headers.get('x-ai-ratelimit-remaining-ai-proxy-openai'), '7')
+    assert.equal((await ask(`/cost${chat}`, hello, few)).status, 503)
+    const wrong = await ask(`/cost${chat}`, hello, { 'x-limit': 'many' })
+    assert.equal(wrong.status, 500)
+  })
+
+  test('counts by every rule that applies', async () => {
+    const before = asked.length
+    const one = { 'x-user': 'a', 'x-team': 't' }
+    const first = await ask(`/rules${chat}`, hello, one)
+    assert.equal(first.headers.get('x-ai-1-ratelimit-remaining'), '10')
+    assert.equal(first.headers.get('x-ai-team-ratelimit-limit'), '15')
+    assert.equal((await ask(`/rules${chat}`, hello, one)).status, 503)
+    const other = await ask(`/rules${chat}`, hello, { 'x-user': 'b', 'x-team': 't' })
+    assert.deepEqual([other.status, other.headers.get('x-ai-team-ratelimit-remaining')], [200, '5'])
+    assert.equal((await ask(`/rules${chat}`, hello, { 'x-team': 't' })).status, 503)
+    assert.equal((await ask(`/rules${chat}`)).status, 500)
+    assert.equal(asked.length, before + 2)
   })
 
   test('an instance that has no tokens left is passed over', async () => {
@@ -220,6 +264,17 @@ suite('ai-rate-limiting', () => {
     const turns = asked.slice(before).map(({ url }) => url.split('/')[1])
     assert.deepEqual(turns, ['x', 'y', 'y'])
   })
+})
+
+test('a body is rewritten by a model before the upstream gets it', async () => {
+  const answered = await ask('/rewritten', 'Salut', { cookie: 'c=1' })
+  assert.equal(answered.seen!.body.toString(), 'Hello')
+  const { headers, body } = asked.at(-1)!
+  assert.deepEqual([headers.cookie, headers.authorization], [undefined, 'Bearer gateway'])
+  assert.deepEqual(body.messages, [
+    { role: 'system', content: 'In French.' },
+    { role: 'user', content: 'Salut' },
+  ])
 })
 
 test('prompts are decorated and guarded before the service is asked', async () => {

@@ -19,6 +19,8 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'types:config',
     'config/type.ts',
     'config/cache-zones.ts',
+    // Policies can have addresses of their own watched, with the settings of any upstream.
+    'config/health-checks.ts',
     'config/schema.ts',
     'config/resources.ts',
     'config/policy-upstreams.ts',
@@ -36,6 +38,10 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'proxy/expression.ts',
     'proxy/json-path.ts',
     'proxy/upstream/balancers/weights.ts',
+    // What a policy spreads by a hash goes where an upstream would send it.
+    'proxy/upstream/balancers/crc32.ts',
+    'proxy/upstream/balancers/hash-ring.ts',
+    'proxy/upstream/hash-key.ts',
     'proxy/shared/circuits.ts',
     'proxy/shared/records.ts',
     'proxy/shared/turn-counters.ts',

@@ -1,13 +1,26 @@
-import { modelCall } from '../kit/ai/index.ts'
-import { definePolicy, type Exchange, headerName, openInApisix, Type, type Verdict } from '../kit/index.ts'
+import { type ModelCall, modelCall } from '../kit/ai/index.ts'
+import { definePolicy, type Exchange, openInApisix, Type, type Verdict } from '../kit/index.ts'
+import {
+  absentStore,
+  quantity,
+  quantityFinding,
+  redisFields,
+  redisFinding,
+  redisInApisix,
+  rejectionFields,
+  sentinelFields,
+} from '../kit/limits/index.ts'
+import { type CostExpression, compileCost } from './cost-expression.ts'
+import { TokenLimits } from './token-limits.ts'
 
-const tokens = () => Type.Integer({ minimum: 1, description: 'Tokens in one window.' })
-const seconds = () => Type.Integer({ minimum: 1, description: 'Length of a window, in seconds.' })
+const positive = { exclusiveMinimum: 0 }
+const kinds = ['redis', 'redis-cluster', 'redis-sentinel']
+const tokens = (range: { minimum: number } | { exclusiveMinimum: number } = positive) =>
+  quantity('Tokens in one window; a number, or a text with variables that becomes one.', range)
+const seconds = (range: { minimum: number } | { exclusiveMinimum: number } = positive) =>
+  quantity('Length of a window, in seconds.', range)
 
-interface Limit {
-  readonly key: string
-  readonly windows: readonly [{ limit: number; windowMs: number }]
-}
+const { properties: inApisix, ...branches } = redisInApisix(kinds)
 
 /** Configuration and answers of APISIX's `ai-rate-limiting`. */
 export default definePolicy({
@@ -16,10 +29,14 @@ export default definePolicy({
   details:
     'For requests of `ai-proxy` and `ai-proxy-multi`. What an answer says of its cost is counted when it is complete, or ' +
     'as far as it came: the request that goes beyond the limit still passes, those after it are answered with ' +
-    '`rejected_code`, until the window ends. `limit` holds for each instance by itself that is not named in ' +
-    '`instances`. Clients see `X-AI-RateLimit-Limit-NAME`, `-Remaining-NAME` and `-Reset-NAME`; for `ai-proxy`, NAME is ' +
-    '`ai-proxy-` and the provider.\n\nCounts are exact across all threads of a node. Missing: `rules`, limits out of ' +
-    'variables, the strategy `expression`, and Redis.',
+    '`rejected_code`, until the window ends. `limit` holds for all instances together that are not named in ' +
+    '`instances`; each of `rules` for what has the same `key`. Clients see `X-AI-RateLimit-Limit-NAME`, ' +
+    '`-Remaining-NAME` and `-Reset-NAME`; for `ai-proxy`, NAME is `ai-proxy-` and the provider. With `rules` they see ' +
+    '`X-AI-PREFIX-RateLimit-Limit` and the like.\n\n' +
+    '`cost_expr` is arithmetic in the syntax of Lua (`+ - * / // % ^`, parentheses, `abs`, `ceil`, `floor`, `max`, `min`) ' +
+    'over the numbers under `usage` of an answer; whatever else Lua knows is a finding. Local counters are exact across ' +
+    'all threads of a node. Counters in Redis are told of the cost after the answer has ended; while Redis is away, ' +
+    'what was not told is not counted.',
   stage: 'limit',
   priority: 1030,
   config: Type.Object(
@@ -31,134 +48,126 @@ export default definePolicy({
           Type.Object(
             {
               name: Type.String({ description: 'Of the instance.' }),
-              limit: tokens(),
-              time_window: seconds(),
+              limit: tokens({ minimum: 1 }),
+              time_window: seconds({ minimum: 1 }),
             },
             openInApisix,
           ),
           { minItems: 1, description: 'Limits of single instances.' },
         ),
       ),
-      limit_strategy: Type.Enum(['total_tokens', 'prompt_tokens', 'completion_tokens'], {
+      rules: Type.Optional(
+        Type.Array(
+          Type.Object(
+            {
+              count: tokens(),
+              time_window: seconds(),
+              key: Type.String({
+                description: 'A text with variables; without any of them the rule does not apply.',
+              }),
+              header_prefix: Type.Optional(
+                Type.String({ description: 'PREFIX of its fields. Default: its position, from 1.' }),
+              ),
+            },
+            openInApisix,
+          ),
+          { description: 'Several limits in place of the others.' },
+        ),
+      ),
+      limit_strategy: Type.Enum(['total_tokens', 'prompt_tokens', 'completion_tokens', 'expression'], {
         default: 'total_tokens',
         description: 'What is counted.',
-        'x-unsupported': ['expression'],
       }),
-      show_limit_quota_header: Type.Boolean({ default: true, description: 'Tell clients how much is left.' }),
-      rejected_code: Type.Integer({
-        minimum: 200,
-        maximum: 599,
-        default: 503,
-        description: 'Status of a rejection.',
-      }),
-      rejected_msg: Type.Optional(
-        Type.String({ minLength: 1, description: 'Sent as `error_msg` in place of the page of the status.' }),
+      cost_expr: Type.Optional(
+        Type.String({ minLength: 1, description: 'What is counted with the strategy `expression`.' }),
       ),
-      policy: Type.Enum(['local'], {
+      show_limit_quota_header: Type.Boolean({ default: true, description: 'Tell clients how much is left.' }),
+      ...rejectionFields,
+      policy: Type.Enum(['local', 'redis', 'redis-cluster', 'redis-sentinel'], {
         default: 'local',
-        description: 'Where tokens are counted.',
-        'x-unsupported': ['redis', 'redis-cluster', 'redis-sentinel'],
+        description: 'Where tokens are counted: by this node, or in Redis for all nodes.',
       }),
+      ...redisFields,
+      ...sentinelFields,
+      absent_store: absentStore,
       allow_degradation: Type.Boolean({
         default: false,
-        description: 'Known because APISIX has it; nothing fails here.',
+        description: 'Let requests pass that cannot be counted, rather than answer 500.',
       }),
     },
     {
-      'x-apisix': { additionalProperties: undefined },
-      'x-unsupported': { rules: 'limits by rules', cost_expr: 'the strategy expression' },
+      'x-apisix': {
+        additionalProperties: undefined,
+        dependencies: { limit: ['time_window'], time_window: ['limit'] },
+        oneOf: [
+          { anyOf: [{ required: ['limit', 'time_window'] }, { required: ['instances'] }] },
+          { required: ['rules'] },
+        ],
+        properties: inApisix,
+        ...branches,
+      },
     },
   ),
-  validate({ limit: own, time_window: window, instances }) {
+  validate(config) {
+    const {
+      limit: own,
+      time_window: window,
+      instances,
+      rules,
+      limit_strategy: strategy,
+      cost_expr: text,
+    } = config
     if ((own === undefined) !== (window === undefined)) return "'limit' and 'time_window' belong together"
-    return own === undefined && instances === undefined
-      ? "'limit' and 'time_window' are needed, or 'instances'"
-      : undefined
+    const isPlain = own !== undefined || instances !== undefined
+    if (isPlain === (rules !== undefined))
+      return isPlain
+        ? "'rules' exclude 'limit' and 'instances'"
+        : "'limit' and 'time_window' are needed, or 'instances', or 'rules'"
+    const all = [{ limit: own, time_window: window }, ...(instances ?? [])]
+    for (const one of [...all, ...(rules ?? []).map((rule) => ({ ...rule, limit: rule.count }))]) {
+      const finding = quantityFinding('limit', one.limit) ?? quantityFinding('time_window', one.time_window)
+      if (finding !== undefined) return finding
+    }
+    if (strategy === 'expression') {
+      if (text === undefined) return "cost_expr is required when limit_strategy is 'expression'"
+      const cost = compileCost(text)
+      if ('problem' in cost) return `invalid cost_expr: it ${cost.problem}`
+    }
+    return redisFinding(config)
   },
   create(config, host) {
-    const { limiter } = host
-    const states = [{ remaining: 0, resetMs: 0 }]
-    const limits = new Map<string, Limit>()
-    const fields = new Map<string, ReturnType<typeof fieldsOf>>()
-    const rejected: Verdict = {
-      status: config.rejected_code,
-      ...(config.rejected_msg !== undefined && { body: { error_msg: config.rejected_msg } }),
-    }
-    for (const one of config.instances ?? [])
-      limits.set(one.name, limitOf(one.name, one.limit, one.time_window))
+    const limits = new TokenLimits(config, host)
+    const expression =
+      config.limit_strategy === 'expression' ? (compileCost(config.cost_expr!) as CostExpression) : undefined
 
-    function limitOf(name: string, most: number, length: number): Limit {
-      return {
-        key: `ai-rate-limiting:${host.binding.owner}:${name}`,
-        windows: [{ limit: most, windowMs: length * 1000 }],
+    function costOf({ answer }: ModelCall): number {
+      if (answer?.usage === undefined) return 0
+      if (expression === undefined)
+        return answer.usage[config.limit_strategy as Exclude<typeof config.limit_strategy, 'expression'>]
+      const cost = Math.round(expression(answer.counts))
+      return Number.isSafeInteger(cost) ? Math.max(0, cost) : 0
+    }
+
+    async function choose(exchange: Exchange, call: ModelCall): Promise<Verdict | undefined> {
+      if (call.avoidsLimits) {
+        const free: string[] = []
+        for (const name of call.instances) if (await limits.hasRoom(exchange, name)) free.push(name)
+        if (free.length > 0) call.instances = free
       }
-    }
-
-    /** Instances come from the configuration of other policies, so there are not many. */
-    function limitFor(name: string): Limit | undefined {
-      const known = limits.get(name)
-      if (known !== undefined || config.limit === undefined) return known
-      const made = limitOf(name, config.limit, config.time_window!)
-      limits.set(name, made)
-      return made
-    }
-
-    function left({ key, windows }: Limit): number {
-      limiter.acquire(key, windows, 0, states)
-      return states[0]!.remaining
-    }
-
-    function show(exchange: Exchange, name: string, { windows }: Limit, remaining: number): void {
-      if (!config.show_limit_quota_header) return
-      let names = fields.get(name)
-      if (names === undefined) {
-        names = fieldsOf(name)
-        fields.set(name, names)
-      }
-      exchange.answer.set(names.limit, windows[0].limit)
-      exchange.answer.set(names.remaining, remaining)
-      exchange.answer.set(names.reset, Math.ceil(states[0]!.resetMs / 1000))
+      return limits.judge(exchange, call.instances[0]!)
     }
 
     return {
       request(exchange) {
         const call = modelCall(exchange)
-        if (call === undefined) return undefined
-        let instances = call.instances
-        if (call.avoidsLimits) {
-          const free = instances.filter((name) => {
-            const one = limitFor(name)
-            return one === undefined || left(one) > 0
-          })
-          if (free.length > 0) instances = call.instances = free
-        }
-        const name = instances[0]!
-        const one = limitFor(name)
-        if (one === undefined) return undefined
-        const remaining = left(one)
-        // As in APISIX, the request itself is taken for one token until its cost is known.
-        show(exchange, name, one, Math.max(0, remaining - 1))
-        return remaining > 0 ? undefined : rejected
+        return call === undefined ? undefined : choose(exchange, call)
       },
       observe(exchange) {
         const call = modelCall(exchange)
-        const usage = call?.answer?.usage
-        if (call === undefined || usage === undefined) return
-        const one = limitFor(call.instances[0]!)
-        const cost = usage[config.limit_strategy]
-        // A cost beyond what is left takes all of it: the limiter counts nothing that has no room.
-        if (one !== undefined && cost > 0)
-          limiter.acquire(one.key, one.windows, Math.min(cost, left(one)), states)
+        if (call === undefined || call.attempts.length === 0) return
+        const cost = costOf(call)
+        if (cost > 0) limits.charge(exchange, call.instances[0]!, cost)
       },
     }
   },
 })
-
-function fieldsOf(name: string) {
-  const safe = name.replace(/[^!#$%&'*+.^_`|~0-9A-Za-z-]/g, '-')
-  return {
-    limit: headerName(`X-AI-RateLimit-Limit-${safe}`),
-    remaining: headerName(`X-AI-RateLimit-Remaining-${safe}`),
-    reset: headerName(`X-AI-RateLimit-Reset-${safe}`),
-  }
-}

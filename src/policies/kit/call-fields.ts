@@ -15,7 +15,7 @@ export const keepAliveFields = (pool: number) => ({
 })
 
 /** Milliseconds that the service may take. */
-export const callTimeout = (limits: { minimum?: number; maximum?: number } = {}) =>
+export const callTimeout = (limits: { minimum?: number; maximum?: number; default?: number } = {}) =>
   Type.Integer({ minimum: 1, default: 3000, ...limits, description: 'Milliseconds for an answer.' })
 
 /** @param timeout the schema of `timeout`; by default up to a minute */

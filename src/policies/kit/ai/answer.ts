@@ -128,14 +128,14 @@ export class AnswerReader {
       said.outputTokens,
       before?.completion_tokens,
     )
-    const isAnthropic = this.#protocol === 'anthropic-messages'
+    const total = this.#protocol === 'anthropic-messages' ? 0 : (said.total_tokens ?? said.totalTokens)
     this.usage = {
       prompt_tokens: prompt,
       completion_tokens: completion,
-      total_tokens: Math.max(
-        firstAmount(isAnthropic ? 0 : said.total_tokens, said.totalTokens, before?.total_tokens),
-        prompt + completion,
-      ),
+      total_tokens:
+        before === undefined
+          ? firstAmount(total, prompt + completion)
+          : Math.max(firstAmount(total, before.total_tokens), prompt + completion),
       cache_read_input_tokens: firstAmount(
         of(input, 'cached_tokens'),
         said.prompt_cache_hit_tokens,
