@@ -28,8 +28,8 @@ gateway:
   listeners:
     - { host: 127.0.0.1, port: 1984 }
     - { host: "::1", port: 1984 }
-    - { host: 127.0.0.1, port: 1994, protocol: https }
     - { host: 127.0.0.1, port: 9443, protocol: https }
+    - { host: 127.0.0.1, port: 1994, protocol: https }
   server: APISIX/3.18.0
   forwarding: { replace_server: true }
   # What its upstreams show is not looked at there, whatever tls.verify says.
@@ -72,7 +72,7 @@ async function replay(checkout: string, extra: readonly string[]): Promise<numbe
     ['--admin', 'http://127.0.0.1:9180'],
     ['--key', key],
     ['--control', 'http://127.0.0.1:9090'],
-    ['--tls', 'https://127.0.0.1:1994'],
+    ['--tls', 'https://127.0.0.1:9443'],
   ].flat()
   if (!extra.includes('--dirs')) {
     args.push('--dirs', `@${join(runner, '../public.txt')}`)

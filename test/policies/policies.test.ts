@@ -1,44 +1,22 @@
 /** The first policies through the wire: a gateway process with two data threads, a real upstream, real clients. */
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import http from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, suite, test } from 'node:test'
-import { freePort, type RunningGateway, startGateway } from '../harness/gateway.ts'
+import { after, suite, test } from 'node:test'
+import { freePort } from '../harness/gateway.ts'
+import { policyGateway } from '../harness/policy-gateway.ts'
 
-let upstream: http.Server
-let gateway: RunningGateway
-let folder: string
-let metricsPort: number
+const folder = mkdtempSync(join(tmpdir(), 'sluice-policies-'))
+after(() => rmSync(folder, { recursive: true }))
+const metricsPort = await freePort()
 
-before(async () => {
-  upstream = http.createServer((request, response) => {
-    request.resume()
-    response.setHeader('Vary', 'Via')
-    response.end(JSON.stringify({ target: request.url, headers: request.headers }))
-  })
-  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
-  folder = await mkdtemp(join(tmpdir(), 'sluice-policies-'))
-  metricsPort = await freePort()
-  gateway = await startGateway((port) => configuration(port, (upstream.address() as AddressInfo).port))
-})
-after(async () => {
-  await gateway?.stop()
-  upstream.close()
-  await rm(folder, { recursive: true })
-})
-
-const configuration = (port: number, upstreamPort: number) => `
+const gateway = policyGateway(
+  () => `
 gateway:
   workers: 2
-  listeners: [{ name: http, host: 127.0.0.1, port: ${port} }]
   metrics: { host: 127.0.0.1, port: ${metricsPort} }
-  control: { enabled: false }
-upstreams:
-  - id: u
-    nodes: { "127.0.0.1:${upstreamPort}": 1 }
 consumers:
   - username: jack
     plugins:
@@ -81,22 +59,13 @@ routes:
     plugins:
       cors: { allow_origins: "https://app.example", allow_methods: "GET,POST", allow_headers: apikey }
       key-auth: {}
-`
-
-interface Answer {
-  status: number
-  headers: Headers
-  text: string
-  /** What the upstream saw. */
-  seen: { target: string; headers: Record<string, string> }
-}
-
-async function send(path: string, init: RequestInit = {}): Promise<Answer> {
-  const answer = await fetch(`http://127.0.0.1:${gateway.port}${path}`, init)
-  const text = await answer.text()
-  const seen = text.startsWith('{"target"') ? JSON.parse(text) : undefined
-  return { status: answer.status, headers: answer.headers, text, seen }
-}
+`,
+  (_, response) => {
+    response.setHeader('Vary', 'Via')
+    return false
+  },
+)
+const { send } = gateway
 
 const basic = (pair: string) => ({ authorization: `Basic ${Buffer.from(pair).toString('base64')}` })
 
@@ -104,23 +73,23 @@ suite('key-auth', () => {
   test('a key in the header identifies its consumer and stays here', async () => {
     const { status, seen } = await send('/key?a=1', { headers: { apikey: 'auth-one' } })
     assert.equal(status, 200)
-    assert.equal(seen.headers['x-consumer-username'], 'jack')
-    assert.equal(seen.headers.apikey, undefined)
-    assert.equal(seen.target, '/key?a=1')
+    assert.equal(seen?.headers['x-consumer-username'], 'jack')
+    assert.equal(seen?.headers.apikey, undefined)
+    assert.equal(seen?.target, '/key?a=1')
   })
 
   test('a key in the query stays here, and the rest of the query goes on', async () => {
     const { status, seen } = await send('/key?a=%2f&apikey=auth-one&b')
     assert.equal(status, 200)
-    assert.equal(seen.target, '/key?a=%2f&b')
-    assert.equal((await send('/key?apikey=auth-one')).seen.target, '/key')
+    assert.equal(seen?.target, '/key?a=%2f&b')
+    assert.equal((await send('/key?apikey=auth-one')).seen?.target, '/key')
   })
 
   test('nobody poses as a consumer', async () => {
     const headers = { apikey: 'auth-one', 'X-Consumer-Username': 'root', 'X-Credential-Identifier': 'x' }
     const { seen } = await send('/key', { headers })
-    assert.equal(seen.headers['x-consumer-username'], 'jack')
-    assert.equal(seen.headers['x-credential-identifier'], undefined)
+    assert.equal(seen?.headers['x-consumer-username'], 'jack')
+    assert.equal(seen?.headers['x-credential-identifier'], undefined)
   })
 
   test('without a key: 401, the challenge and the message', async () => {
@@ -133,8 +102,8 @@ suite('key-auth', () => {
 
 test('basic-auth identifies, hides and rejects', async () => {
   const good = await send('/basic', { headers: basic('foo:bar') })
-  assert.equal(good.seen.headers['x-consumer-username'], 'jack')
-  assert.equal(good.seen.headers.authorization, undefined)
+  assert.equal(good.seen?.headers['x-consumer-username'], 'jack')
+  assert.equal(good.seen?.headers.authorization, undefined)
   const bad = await send('/basic', { headers: basic('foo:baz') })
   assert.equal(bad.status, 401)
   assert.equal(bad.headers.get('www-authenticate'), 'Basic realm="basic"')
@@ -143,7 +112,7 @@ test('basic-auth identifies, hides and rejects', async () => {
 
 test('client-id-enforcement admits registered applications, and asks for a contract where there are any', async () => {
   const jill = await send('/client-id', { headers: { client_id: 'id-2', client_secret: 'hunter2' } })
-  assert.equal(jill.seen.headers['x-consumer-username'], 'jill')
+  assert.equal(jill.seen?.headers['x-consumer-username'], 'jill')
   const stranger = await send('/client-id', { headers: { client_id: 'id-3', client_secret: 'x' } })
   assert.equal(stranger.headers.get('www-authenticate'), 'Client-ID-Enforcement')
   const withoutContract = await send('/sla', { headers: basic('id-2:hunter2') })
@@ -154,9 +123,15 @@ test('client-id-enforcement admits registered applications, and asks for a contr
   }
 })
 
+/** For requests that are sent side by side. */
+async function ask(path: string, headers: Record<string, string>) {
+  const answer = await fetch(`http://127.0.0.1:${gateway.port}${path}`, { headers })
+  return { status: answer.status, headers: answer.headers, text: await answer.text() }
+}
+
 test('limit-count lets exactly its count pass, whichever thread counts', async () => {
   const headers = { 'x-test': 'exact', connection: 'close' }
-  const answers = await Promise.all(Array.from({ length: 60 }, () => send('/limited', { headers })))
+  const answers = await Promise.all(Array.from({ length: 60 }, () => ask('/limited', headers)))
   assert.equal(answers.filter(({ status }) => status === 200).length, 20)
   const refused = answers.filter(({ status }) => status === 429)
   assert.equal(refused.length, 40)
