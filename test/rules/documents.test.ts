@@ -41,6 +41,7 @@ suite('every configuration in the documents passes the check', () => {
   for (const page of [
     'README.md',
     'docs/guides/ai.md',
+    'docs/guides/bodies.md',
     'docs/guides/cache.md',
     'docs/guides/configure.md',
     'docs/guides/discovery.md',
