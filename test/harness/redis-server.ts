@@ -109,3 +109,24 @@ export async function startCluster(): Promise<RedisServer[]> {
     while (!String(await node.command('CLUSTER', 'INFO')).includes('cluster_state:ok')) await sleep(20)
   return nodes
 }
+
+/** A master, a replica that has all of it, and a sentinel that knows both. */
+export interface WatchedRedis {
+  readonly master: RedisServer
+  readonly replica: RedisServer
+  readonly sentinel: RedisServer
+  stop(): Promise<void>
+}
+
+/** The name of the master is `main`. */
+export async function startWatched(): Promise<WatchedRedis> {
+  const master = await RedisServer.start()
+  const replica = await RedisServer.start(['--replicaof', '127.0.0.1', `${master.port}`])
+  const sentinel = await RedisServer.sentinel(master, 1)
+  // It learns of the replica from the master, every ten seconds.
+  while (((await sentinel.command('SENTINEL', 'REPLICAS', 'main')) as unknown[]).length === 0) await sleep(20)
+  const stop = async () => {
+    await Promise.all([sentinel, replica, master].map((server) => server.stop()))
+  }
+  return { master, replica, sentinel, stop }
+}

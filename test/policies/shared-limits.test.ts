@@ -12,7 +12,7 @@ import { openRedis } from '../../src/policies/kit/limits/redis-client.ts'
 import { RedisStore } from '../../src/policies/kit/limits/redis-store.ts'
 import { type RedisConfig, redisTarget } from '../../src/policies/kit/limits/redis-target.ts'
 import { SyncedStore } from '../../src/policies/kit/limits/synced-store.ts'
-import { RedisServer, startCluster, withoutRedis } from '../harness/redis-server.ts'
+import { RedisServer, startCluster, startWatched, withoutRedis } from '../harness/redis-server.ts'
 
 const log = { debug() {}, info() {}, warn() {}, error() {} }
 const opened: RedisStore[] = []
@@ -323,18 +323,11 @@ suite('a cluster', { skip: withoutRedis }, () => {
 
 suite('sentinels', { skip: withoutRedis }, () => {
   test('after a failover decisions are made by the new master', async () => {
-    const master = await RedisServer.start()
-    const replica = await RedisServer.start(['--replicaof', '127.0.0.1', `${master.port}`])
-    const sentinels = [await RedisServer.sentinel(master, 1)]
+    const { master, replica, sentinel, stop } = await startWatched()
     try {
-      // A sentinel learns of the replica from the master, every ten seconds; a nudge makes it ask now.
-      await eventually(async () => {
-        const known = (await sentinels[0]!.command('SENTINEL', 'REPLICAS', 'main')) as unknown[]
-        if (known.length === 0) throw new Error('not yet')
-      })
       const store = storeOf({
         policy: 'redis-sentinel',
-        redis_sentinels: sentinels.map(({ port }) => ({ host: '127.0.0.1', port })),
+        redis_sentinels: [{ host: '127.0.0.1', port: sentinel.port }],
         redis_master_name: 'main',
       })
       const window = { limit: 10, windowMs: hour }
@@ -346,7 +339,7 @@ suite('sentinels', { skip: withoutRedis }, () => {
       const { remaining } = await eventually(() => store.acquire('k', window, 1))
       assert.equal(remaining, 8, 'the new master knows what the old one counted')
     } finally {
-      await Promise.all([...sentinels, replica, master].map((server) => server.stop()))
+      await stop()
     }
   })
 })
