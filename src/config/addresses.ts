@@ -26,3 +26,20 @@ export function addressProblem(entry: unknown): string | undefined {
   if (typeof entry !== 'string') return 'invalid ip address'
   return parseBlock(entry) === undefined ? `invalid ip address: ${entry.split('/', 1)[0]}` : undefined
 }
+
+const octet = '([0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])'
+/** The forms that APISIX's schemas have for an address or a block of them. */
+export const apisixAddressForms = [
+  { title: 'IPv4', type: 'string', format: 'ipv4' },
+  {
+    title: 'IPv4/CIDR',
+    type: 'string',
+    pattern: `^${Array(4).fill(octet).join('\\.')}/([12]?[0-9]|3[0-2])$`,
+  },
+  { title: 'IPv6', type: 'string', format: 'ipv6' },
+  {
+    title: 'IPv6/CIDR',
+    type: 'string',
+    pattern: '^([a-fA-F0-9]{0,4}:){1,8}(:[a-fA-F0-9]{0,4}){0,8}([a-fA-F0-9]{0,4})?/[0-9]{1,3}$',
+  },
+]

@@ -2,6 +2,7 @@
  * Our schemas as APISIX 3.18 has them: for its schema endpoints, and for the words in which the Admin API says what is
  * wrong. Annotations of ours are left out, and where a resource takes more than APISIX does, the difference stands here.
  */
+import { apisixAddressForms } from './addresses.ts'
 import { keptSchemas } from './kept-resources.ts'
 import {
   consumerGroupSchema,
@@ -152,25 +153,7 @@ const plugins = { additionalProperties: undefined }
 const host = { pattern: '^\\*$|^\\*?[0-9a-zA-Z-._\\[\\]:]+$', maxLength: undefined }
 const hosts = { hosts: { items: { type: 'string', pattern: host.pattern } } }
 
-const octet = '([0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])'
-const address = {
-  type: 'string',
-  format: undefined,
-  anyOf: [
-    { title: 'IPv4', type: 'string', format: 'ipv4' },
-    {
-      title: 'IPv4/CIDR',
-      type: 'string',
-      pattern: `^${Array(4).fill(octet).join('\\.')}/([12]?[0-9]|3[0-2])$`,
-    },
-    { title: 'IPv6', type: 'string', format: 'ipv6' },
-    {
-      title: 'IPv6/CIDR',
-      type: 'string',
-      pattern: '^([a-fA-F0-9]{0,4}:){1,8}(:[a-fA-F0-9]{0,4}){0,8}([a-fA-F0-9]{0,4})?/[0-9]{1,3}$',
-    },
-  ],
-}
+const address = { type: 'string', format: undefined, anyOf: apisixAddressForms }
 
 const needs = (...required: string[]) => ({ required })
 

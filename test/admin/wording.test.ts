@@ -97,10 +97,22 @@ test('names of openid-connect that would reach a library unchecked are refused, 
   const oidc = { client_id: 'a', client_secret: 'b', discovery: 'http://127.0.0.1:1/', bearer_only: true }
   const put = (more: object) =>
     admin('PUT', '/services/1', { plugins: { 'openid-connect': { ...oidc, ...more } } })
-  for (const name of ['use_par', 'use_dpop', 'dpop_private_key', 'dpop']) {
-    const { status, body } = await put({ [name]: true, nonsense: 1 })
-    t.assert.equal(status, 400, name)
-    t.assert.match(JSON.stringify(body), new RegExp(`the field ${name} is not supported`))
+  const fault = async (more: object) => {
+    const { status, body } = await put(more)
+    t.assert.equal(status, 400)
+    return body.error_msg.replace('failed to check the configuration of plugin openid-connect err: ', '')
   }
+  for (const [name, owner] of [
+    ['use_par', 'par.enabled'],
+    ['use_dpop', 'dpop.enabled'],
+    ['dpop_private_key', 'dpop.private_key'],
+  ] as const) {
+    const expected = `property "${name}" is not allowed, use "${owner}" instead`
+    t.assert.equal(await fault({ [name]: 'x', nonsense: 1 }), expected)
+  }
+  t.assert.equal(
+    await fault({ session: { secret: '0123456789abcdef', nonsense: 1 } }),
+    'property "session" validation failed: additional properties forbidden, found nonsense',
+  )
   t.assert.equal((await put({ nonsense: 1 })).status, 201)
 })

@@ -10,6 +10,7 @@ import {
   type PolicySchema,
   withoutUnknown,
 } from '../../config/policy-check.ts'
+import type { PathSegment } from '../../config/problem.ts'
 import { metaSchema } from '../../config/resources.ts'
 import { checkSchema } from '../../config/schema.ts'
 import { holdsSecretReference } from '../../config/secret-reference.ts'
@@ -59,7 +60,8 @@ function configError(
   const schema = credentials ?? policy.configSchema
   // Most plugins of APISIX let fields be that they do not know.
   const problems = checkSchema(schema, own, { references: true })
-  if (problems.some(({ code }) => code === 'unknown-field')) withoutUnknown(own, problems)
+  const tolerated = problems.filter(({ code, path }) => code === 'unknown-field' && !isClosed(schema, path))
+  if (tolerated.length > 0) withoutUnknown(own, tolerated)
   const fault = schemaError(schema, own, { references: true })
   if (fault !== undefined) return fault
   // What a configuration with references means is judged when the secrets are known.
@@ -72,6 +74,21 @@ function configError(
   const inner = credentials === undefined ? nestedError(policy, own, ground) : undefined
   if (inner === undefined) plugins[policy.name] = meta === undefined ? own : { ...own, _meta: meta }
   return inner
+}
+
+/** Whether the map that a field stands in is closed in APISIX's schema too. */
+function isClosed(schema: object, path: readonly PathSegment[]): boolean {
+  let holder: ClosedSchema | undefined = schema
+  for (const segment of path.slice(0, -1)) {
+    holder = typeof segment === 'number' ? holder?.items : holder?.properties?.[segment]
+  }
+  return holder?.['x-apisix']?.additionalProperties === false
+}
+
+interface ClosedSchema {
+  readonly properties?: Readonly<Record<string, ClosedSchema | undefined>>
+  readonly items?: ClosedSchema
+  readonly 'x-apisix'?: { readonly additionalProperties?: boolean }
 }
 
 /** Of policies inside the configuration of another. */

@@ -1,7 +1,9 @@
-import { AddressSet, addressProblem, definePolicy, Type } from '../kit/index.ts'
+import { AddressSet, addressProblem, apisixAddressForms, definePolicy, Type } from '../kit/index.ts'
 
+/** As APISIX's schema says it; what is wrong beyond that is told by `validate`. */
+const inApisix = { minLength: undefined, type: undefined, anyOf: apisixAddressForms }
 const addresses = (description: string) =>
-  Type.Optional(Type.Array(Type.String({ minLength: 1 }), { minItems: 1, description }))
+  Type.Optional(Type.Array(Type.String({ minLength: 1, 'x-apisix': inApisix }), { minItems: 1, description }))
 
 /** Who may come, by client address; configuration and answers of APISIX's `ip-restriction`. */
 export default definePolicy({

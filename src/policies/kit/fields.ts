@@ -29,6 +29,9 @@ export const anonymousConsumer = Type.Optional(
  */
 export const openInApisix = { 'x-apisix': { additionalProperties: undefined } }
 
+/** For maps below it in which APISIX, too, refuses fields that it does not know. */
+export const closedInApisix = { 'x-apisix': { additionalProperties: false } }
+
 /** An upstream that stands in a policy's configuration; `host.upstream({ path })` is what requests can be sent to. */
 export const inlineUpstream = (description: string) =>
   Type.Optional(Type.Unsafe<UpstreamInput>({ ...upstreamSchema, description, [upstreamAnnotation]: true }))

@@ -1,6 +1,6 @@
 /** Everything that the author of a policy needs. `testing.ts` beside it holds what its tests need. */
 
-export { addressProblem } from '../../config/addresses.ts'
+export { addressProblem, apisixAddressForms } from '../../config/addresses.ts'
 export type { PrometheusSettings } from '../../config/prometheus-settings.ts'
 export { parseTolerantJson } from '../../config/tolerant-json.ts'
 export { type Static, Type } from '../../config/type.ts'
@@ -54,6 +54,7 @@ export { fieldNamesFinding, operationsOf } from './field-operations.ts'
 export {
   activeChecks,
   anonymousConsumer,
+  closedInApisix,
   derivedUpstream,
   inlineUpstream,
   openInApisix,

@@ -1,4 +1,4 @@
-import { openInApisix, type Static, Type } from '../kit/index.ts'
+import { closedInApisix, openInApisix, type Static, Type } from '../kit/index.ts'
 import { reservedNames } from './key-findings.ts'
 
 const text = (description: string, options: object = {}) =>
@@ -68,6 +68,7 @@ const session = Type.Optional(
       redis,
     },
     {
+      ...closedInApisix,
       description: 'Sessions of browsers; needed unless `bearer_only` is on.',
       if: { required: ['storage'], properties: { storage: { enum: ['redis'] } } },
       // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
@@ -88,6 +89,7 @@ const par = Type.Optional(
       ),
     },
     {
+      ...closedInApisix,
       description: 'Pushed authorization requests (RFC 9126): the browser carries no parameters of a login.',
     },
   ),
@@ -113,6 +115,7 @@ const dpop = Type.Optional(
       ),
     },
     {
+      ...closedInApisix,
       if: { required: ['enabled'], properties: { enabled: { const: true } } },
       // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
       then: { required: ['private_key', 'public_jwk'] },
