@@ -67,7 +67,7 @@ suite('refused', () => {
     ['no signature', `${head}.${body}.`, 'JWT token invalid'],
     ['two parts', `${head}.${body}`, 'JWT token invalid'],
     ['no JSON', `AAAA.${body}.AAAA`, 'JWT token invalid'],
-    ['the same bytes written in another way', inAnotherWay(good), 'JWT token invalid'],
+    ['the same bytes written in another way', inAnotherWay(good), 'failed to verify jwt'],
     [
       'extensions that have to be understood',
       hmacToken(payload, 'my-secret', 'HS256', { crit: ['b64'] }),

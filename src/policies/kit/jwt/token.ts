@@ -10,20 +10,20 @@ export interface Token {
 }
 
 /**
- * Undefined: not three parts of base64url with a JSON object in the first and the second (RFC 7515 5.2), or a header that
+ * Undefined: not three parts with a JSON object in base64url in the first and the second (RFC 7515 5.2), or a header that
  * names extensions which have to be understood (4.1.11): none is.
  */
 export function readToken(text: string): Token | undefined {
-  const parts = partsOf(text, 3)
-  if (!parts?.every(isBase64url)) return undefined
-  const [header, payload, signature] = parts as [string, string, string]
+  const [header = '', payload = '', signature = ''] = partsOf(text, 3) ?? []
+  if (!isBase64url(header) || !isBase64url(payload) || signature === '') return undefined
   const [head, body] = [objectOf(header), objectOf(payload)]
   if (head === undefined || body === undefined || Object.hasOwn(head, 'crit')) return undefined
   return {
     header: head,
     payload: body,
     signed: `${header}.${payload}`,
-    signature: Buffer.from(signature, 'base64url'),
+    // One that is written in any other way is nobody's.
+    signature: isBase64url(signature) ? Buffer.from(signature, 'base64url') : Buffer.alloc(0),
   }
 }
 
