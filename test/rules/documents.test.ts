@@ -51,6 +51,7 @@ suite('every configuration in the documents passes the check', () => {
     'docs/guides/operate.md',
     'docs/guides/policies.md',
     'docs/guides/secrets.md',
+    'docs/guides/sign-in.md',
     'docs/guides/split-traffic.md',
   ]) {
     for (const [index, text] of configurations(page).entries()) {
