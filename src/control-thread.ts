@@ -2,11 +2,12 @@
  * Where the control thread comes together: configuration and its reloads, the supervisor of the data threads, name
  * resolution, metrics, and the endpoints for operators.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { AdminApi } from './admin/api/api.ts'
 import { storeFamilies } from './admin/api/families.ts'
 import type { Store } from './admin/api/store.ts'
 import { refuseForeign } from './admin/foreign-requests.ts'
-import { healthEndpoints } from './admin/health.ts'
+import { type Check, healthEndpoints } from './admin/health.ts'
 import { LiveConfiguration } from './admin/live-configuration.ts'
 import { metricsEndpoints } from './admin/metrics.ts'
 import { AdminServer, type AdminServerOptions, type Endpoints } from './admin/server.ts'
@@ -16,10 +17,11 @@ import type { Catalogue, CheckResult } from './config/check.ts'
 import type { Configuration } from './config/configuration.ts'
 import type { Loaded, SourceDocument } from './config/load.ts'
 import type { Plan, ResourceKind } from './config/plan.ts'
-import { formatFinding } from './config/problem.ts'
+import { type Finding, formatFinding } from './config/problem.ts'
 import type { PrometheusSettings } from './config/prometheus-settings.ts'
 import type { Provenance } from './config/provenance.ts'
 import type { AdminSettings } from './config/settings.ts'
+import type { SyncedConfiguration } from './config-sync/protocol/messages.ts'
 import { planUpstreams } from './proxy/plan-upstreams.ts'
 import { sharedState } from './proxy/run-time-state.ts'
 import type { SpareThreads } from './proxy/spare-threads.ts'
@@ -40,6 +42,7 @@ import { readerOf, type SecretReader } from './secrets/reader.ts'
 import { Exposition } from './telemetry/exposition.ts'
 import { DescriptorDestination, LineSink } from './telemetry/line-sink.ts'
 import type { RuntimeLog } from './telemetry/log.ts'
+import type { MetricFamily } from './telemetry/metric-family.ts'
 import { createThreadGaugeMemory, ThreadPulse } from './telemetry/thread-gauges.ts'
 import { version } from './version.ts'
 
@@ -60,8 +63,10 @@ export interface GatewayOptions {
   /** That the configuration was checked with, so that nothing is asked for twice. Default: one of its own. */
   secretReader?: SecretReader
   log: RuntimeLog
-  /** Reads the configuration anew, for `reload`, with what the store holds. */
-  read: () => Promise<CheckResult>
+  /** Reads the configuration anew, for `reload`, with what the store holds; and with that of a control plane. */
+  read: (synced?: SyncedConfiguration) => Promise<CheckResult>
+  /** The connection to a control plane, as operators see it. */
+  sync?: SyncView
   /** Reads the files again without checking them, to find where something was written. */
   readDocuments?: () => Promise<Loaded>
   /** Of the files that the configuration was read from. */
@@ -70,9 +75,24 @@ export interface GatewayOptions {
   threads: SpareThreads
 }
 
+/** What the gateway shows of its control plane. */
+export interface SyncView {
+  remarks(): readonly Check[]
+  families(): MetricFamily[]
+  status(): object
+}
+
+/** Why a configuration is not in force. */
+export interface NotTaken {
+  code: 'invalid-configuration' | 'not-applied'
+  message: string
+  findings: readonly Finding[]
+}
+
 export class Gateway {
   readonly #log: RuntimeLog
-  readonly #read: () => Promise<CheckResult>
+  readonly #read: (synced?: SyncedConfiguration) => Promise<CheckResult>
+  readonly #sync: SyncView | undefined
   readonly #readDocuments: () => Promise<Loaded>
   readonly #catalogue: Catalogue
   readonly #store: Store
@@ -88,6 +108,7 @@ export class Gateway {
   readonly #expiry: NodeJS.Timeout | undefined
   readonly #stdout: LineSink
   #admin: AdminApi | undefined
+  #probe: { settings: object; server: AdminServer } | undefined
   readonly #servers: { close(): Promise<void> }[] = []
   #digests: ReadonlyMap<string, string> | undefined
   #rejected = 0
@@ -97,6 +118,7 @@ export class Gateway {
     const { plan, configuration, catalogue, store, log, threads } = options
     this.#log = log
     this.#read = options.read
+    this.#sync = options.sync
     this.#readDocuments = options.readDocuments ?? nothingToRead
     this.#digests = options.digests
     this.#catalogue = catalogue
@@ -166,6 +188,7 @@ export class Gateway {
     this.#exposition.addSource(() => certificateFamilies(this.#supervisor.plan.ssls.values()))
     this.#exposition.addSource(() => secretFamilies(this.#secrets.counts))
     this.#exposition.addSource(() => storeFamilies(store))
+    this.#exposition.addSource(() => options.sync?.families() ?? [])
     for (const cache of [this.#resolver, this.#secrets]) {
       state.add(
         sharedState(
@@ -185,7 +208,7 @@ export class Gateway {
     try {
       // Health comes first, so that a start that takes long can be watched.
       const metricsPort = await this.#serve(metrics, {
-        ...healthEndpoints(status),
+        ...healthEndpoints(status, () => this.#sync?.remarks() ?? []),
         ...metricsEndpoints(this.#exposition, prometheus.path),
       })
       const controlPort = await this.#serve(control, () => this.#controlEndpoints(), {
@@ -242,6 +265,60 @@ export class Gateway {
     return undefined
   }
 
+  /**
+   * Puts the configuration of a control plane to work, beside that of the files.
+   * @param taken is called once it is in force, before anything else is read
+   * @returns why it is not in force; then nothing has changed
+   */
+  async take(configuration: SyncedConfiguration, taken: () => void): Promise<NotTaken | undefined> {
+    let findings: readonly Finding[] = []
+    const result = await this.#live.reload(async () => {
+      const reading = await this.#read(configuration)
+      findings = reading.findings
+      const { plan, configuration: read } = reading
+      return plan === undefined || read === undefined ? undefined : { plan, configuration: read }
+    }, taken)
+    if (result === undefined) {
+      const errors = findings.filter(({ severity }) => severity === 'error')
+      return { code: 'invalid-configuration', message: 'the configuration has errors', findings: errors }
+    }
+    if (result.outcome === 'refused') return { code: 'not-applied', message: result.reason, findings: [] }
+    this.#log.setLevel(this.#supervisor.plan.settings.log.level)
+    return undefined
+  }
+
+  /** Opens the traffic listeners or closes them; everything else goes on. */
+  async setOpen(open: boolean): Promise<void> {
+    if (open === this.#supervisor.open) return
+    await this.#supervisor.setOpen(open)
+    this.#log.warn(
+      {},
+      open ? 'traffic is taken again' : 'STOPPED: the control plane wants no traffic to be taken',
+    )
+  }
+
+  /** Where health can be asked for besides; undefined: nowhere. A port that is taken is told of in the log. */
+  async setProbe(probe: { path: string; port: number } | undefined): Promise<void> {
+    if (isDeepStrictEqual(probe, this.#probe?.settings)) return
+    await this.#probe?.server.close()
+    this.#probe = undefined
+    if (probe === undefined) return
+    const ready = healthEndpoints(() => this.#supervisor.status)['GET /readyz']!
+    const server = new AdminServer({ [`GET ${probe.path}`]: ready }, this.#log)
+    try {
+      await server.listen({ host: '0.0.0.0', port: probe.port, enabled: true })
+      this.#probe = { settings: probe, server }
+    } catch (err) {
+      this.#log.error({ err, ...probe }, 'the probe of the runtime configuration cannot be opened')
+    }
+  }
+
+  /** What a control plane is told. */
+  facts(): { ports: number[]; cores: number; requests: number } {
+    const { ports, threads } = this.#supervisor.status
+    return { ports: [...ports.values()], cores: threads.length, requests: this.#exposition.requests }
+  }
+
   /** Lets go of files that were renamed, and opens those that took their place. */
   reopenLogs(): void {
     this.#supervisor.reopenLogs()
@@ -283,6 +360,7 @@ export class Gateway {
       loads: this.#loads,
       log: this.#log,
       reload: () => this.reload(),
+      sync: () => this.#sync?.status(),
       provenance: () => this.#provenance(),
       resourceName: (kind, id) => this.#resourceName(kind, id),
       stateCleared: () => {
@@ -350,6 +428,7 @@ export class Gateway {
     this.#pulse.stop()
     clearInterval(this.#expiry)
     await Promise.all([...this.#servers.map((server) => server.close()), this.#stdout.close()])
+    await this.#probe?.server.close()
     await this.#live.settle()
     await this.#store.close()
   }

@@ -241,6 +241,11 @@ class DataThread {
     }
   }
 
+  pause(): void {
+    this.#worker.pause()
+    this.#post({ type: 'paused' })
+  }
+
   async reopenLogs(): Promise<void> {
     await this.#sinks.reopen()
   }
@@ -324,6 +329,9 @@ function handle(message: ToDataThread, policies?: ReadonlyMap<string, AnyPolicy>
       break
     case 'listen':
       thread?.listen(message.ports)
+      break
+    case 'pause':
+      thread?.pause()
       break
     case 'reopen-logs':
       thread?.reopenLogs()

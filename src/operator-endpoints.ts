@@ -42,6 +42,8 @@ export interface Operated {
   /** @returns why the configuration is not in use; undefined when it is */
   reload(): Promise<string | undefined>
   provenance(): Promise<Provenance>
+  /** Undefined: there is no control plane. */
+  sync(): object | undefined
   /** What APISIX calls a resource. */
   resourceName(kind: ResourceKind, id: string): string
   stateCleared(): void
@@ -66,6 +68,7 @@ export function operatorEndpoints(operated: Operated): Endpoints {
       plan: source.plan,
       status: () => supervisor.status,
       reload: () => operated.reload(),
+      sync: () => operated.sync(),
       collectGarbage: async () => {
         await supervisor.askAll('collect-garbage', undefined)
         collectGarbage()

@@ -10,6 +10,8 @@ export interface Controlled {
   status(): SupervisorStatus
   /** Reads the configuration again and puts it to work. @returns why not; undefined when it is in use */
   reload(): Promise<string | undefined>
+  /** The connection to a control plane; undefined: there is none. */
+  sync(): object | undefined
   /** In every thread, which stands still meanwhile. */
   collectGarbage(): Promise<void>
 }
@@ -28,6 +30,19 @@ export function controlEndpoints(gateway: Controlled): Endpoints {
     },
     /** Every route under each of its hosts and paths; the first that fits a request serves it. */
     'GET /v1/route_table': () => json(200, routeTable(gateway.plan())),
+    /** How it is, in a few words; `sync` is null without a control plane. */
+    'GET /v1/status': () => {
+      const { state, threads, version, appliedAt, restarts, openConnections } = gateway.status()
+      return json(200, {
+        state,
+        listening: threads.filter((thread) => thread.listening).length,
+        threads: threads.length,
+        restarts,
+        connections: openConnections,
+        plan: { version, applied_at: appliedAt === 0 ? null : new Date(appliedAt).toISOString() },
+        sync: gateway.sync() ?? null,
+      })
+    },
     'POST /v1/gc': async () => {
       await gateway.collectGarbage()
       return text(200, '')

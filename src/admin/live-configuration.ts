@@ -104,8 +104,14 @@ export class LiveConfiguration {
     }
   }
 
-  /** Reads everything anew, with what the store holds at that moment, and puts it to work. */
-  reload(read: () => Promise<Reading | undefined>): Promise<Outcome | undefined> {
+  /**
+   * Reads everything anew, with what the store holds at that moment, and puts it to work.
+   * @param taken is called before anything else is read
+   */
+  reload(
+    read: () => Promise<Reading | undefined>,
+    taken: () => void = () => {},
+  ): Promise<Outcome | undefined> {
     return this.#turn(async () => {
       const reading = await read()
       if (reading === undefined) return undefined
@@ -113,6 +119,7 @@ export class LiveConfiguration {
       if (result.outcome === 'refused') return result
       this.#configuration = reading.configuration
       keepOthers(this.#store, reading.configuration)
+      taken()
       return result
     })
   }

@@ -223,6 +223,7 @@ consumers: [{ username: jack }]
   const { ask } = await served(
     t,
     controlEndpoints({
+      sync: () => undefined,
       plan: () => plan,
       status: () => running,
       reload: async () => undefined,

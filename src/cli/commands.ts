@@ -9,6 +9,9 @@ export const commands: CommandIndex = {
   diff: () => import('./diff.ts'),
   policy: () => import('./policy.ts'),
   bench: () => import('./bench.ts'),
+  register: () => import('./register.ts'),
+  registration: () => import('./registration.ts'),
+  status: () => import('./status.ts'),
   healthcheck: () => import('./healthcheck.ts'),
   version: () => import('./version.ts'),
 }

@@ -49,6 +49,7 @@ async function gateway(t: TestContext, text: string): Promise<string> {
   const plan = planOf(text)
   const server = new AdminServer(
     controlEndpoints({
+      sync: () => undefined,
       plan: () => plan,
       status: () => ({}) as SupervisorStatus,
       reload: async () => undefined,

@@ -4,11 +4,13 @@ import { type Disk, openDisk } from '../admin/api/disk.ts'
 import { noDisk, Store } from '../admin/api/store.ts'
 import { storedDocument } from '../admin/api/stored-document.ts'
 import { type CheckResult, settingsOf } from '../config/check.ts'
-import { chooseSources, load } from '../config/load.ts'
-import { formatFinding } from '../config/problem.ts'
+import { chooseSources, type Loaded, load } from '../config/load.ts'
+import { type Finding, formatFinding } from '../config/problem.ts'
 import { dataThreadsOf, type Settings } from '../config/settings.ts'
 import type { GivenSetting } from '../config/single-settings.ts'
 import { watchConfig } from '../config/watch.ts'
+import type { SyncedConfiguration } from '../config-sync/protocol/messages.ts'
+import { findRegistration, namesControlPlane } from '../config-sync/registration-search.ts'
 import { type Addresses, Gateway } from '../control-thread.ts'
 import { catalogue, policySchemas } from '../policies/index.ts'
 import { checkWithPolicies } from '../policy-modules.ts'
@@ -18,7 +20,9 @@ import { verifySecrets } from '../secrets/verification.ts'
 import { createLog } from '../telemetry/log.ts'
 import { version } from '../version.ts'
 import { type CliIo, exitCode } from './command.ts'
+import type { Following } from './following.ts'
 import { type Signals, watchSignals } from './signals.ts'
+import { overrideSettings, withSynced } from './synced-document.ts'
 
 /** Prints what is wrong with a configuration, if anything is. */
 export async function checkOnly(
@@ -27,7 +31,7 @@ export async function checkOnly(
   flags: readonly GivenSetting[] = [],
 ): Promise<number> {
   const sources = await chooseSources(named, io.cwd)
-  const { plan, findings } = await readConfiguration(sources, io, undefined, readerOf(io), flags)
+  const { plan, findings } = await readConfiguration(sources, io, { secretReader: readerOf(io), flags })
   for (const finding of findings) io.stderr.write(formatFinding(finding))
   if (plan === undefined) return exitCode.invalid
   io.stdout.write('The configuration is valid.\n')
@@ -44,7 +48,7 @@ export async function serve(
   const sources = await chooseSources(named, io.cwd)
   const slot: StoreSlot = {}
   const secretReader = readerOf(io)
-  const read = () => readConfiguration(sources, io, slot, secretReader, flags)
+  const read = (synced = slot.synced) => readConfiguration(sources, io, { slot, secretReader, flags, synced })
   const started = Promise.withResolvers<Gateway>()
   const reload = async () => void (await (await started.promise).reload())
   const signals = watchSignals({
@@ -53,11 +57,22 @@ export async function serve(
   })
   // Before the first reading, so that no save falls between the two.
   const watcher = watchConfig(sources, reload, { cwd: io.cwd })
+  let following: Following | undefined
   try {
     await watcher.ready
-    const { plan, configuration, findings, digests } = await read()
+    following = await joined(sources, io, flags)
+    slot.synced = following?.configuration
+    let reading = await read()
+    if (reading.plan === undefined && (await following?.startAfresh())) {
+      slot.synced = following?.configuration
+      reading = await read()
+    }
+    const { plan, configuration, findings, digests } = reading
     for (const finding of findings) io.stderr.write(formatFinding(finding))
-    if (plan === undefined || configuration === undefined) return exitCode.invalid
+    if (plan === undefined || configuration === undefined) {
+      await following?.refuse(findings)
+      return exitCode.invalid
+    }
     const log = createLog(plan.settings.log.level)
     const store = slot.store!
     const gateway = new Gateway({
@@ -71,12 +86,16 @@ export async function serve(
       readDocuments: () => load(sources, io.env, io.cwd, flags),
       digests,
       threads,
+      ...(following && { sync: following.view }),
     })
     const addresses = await startUnlessStopped(gateway, signals)
     if (addresses === undefined) return exitCode.ok
 
     io.stdout.write(banner(addresses, dataThreadsOf(plan.settings)))
     log.info({ version, pid: process.pid, startMs: Math.round(performance.now()) }, 'ready')
+    await following?.follow(gateway, (configuration) => {
+      slot.synced = configuration
+    })
     started.resolve(gateway)
     await signals.stop
     log.info({ graceMs: plan.settings.timeouts.drain }, 'stopping: requests in flight may finish')
@@ -84,8 +103,31 @@ export async function serve(
   } finally {
     watcher.close()
     signals.close()
+    await following?.stop()
     await slot.store?.close()
   }
+}
+
+/** Undefined: there is no control plane. Files that cannot be read are told of by the reading that follows. */
+async function joined(
+  sources: readonly string[],
+  io: CliIo,
+  flags: readonly GivenSetting[],
+): Promise<Following | undefined> {
+  const settings = settingsOf(withoutAbsence(await load(sources, io.env, io.cwd, flags)), version)
+  if (settings === undefined) return undefined
+  const { registration: named } = settings.sync
+  const file = named === undefined ? await findRegistration(sources, io.env, io.cwd) : resolve(io.cwd, named)
+  if (file === undefined && !namesControlPlane(io.env)) return undefined
+  const { Following } = await import('./following.ts')
+  return Following.join(file, settings, io, createLog(settings.log.level))
+}
+
+/** Who has a control plane may have no file of its own. */
+function withoutAbsence(loaded: Loaded): Loaded {
+  const isAbsence = ({ code, file }: Finding) =>
+    code === 'no-configuration' || (code === 'file-not-found' && file === './sluice.yaml')
+  return { ...loaded, findings: loaded.findings.filter((finding) => !isAbsence(finding)) }
 }
 
 /** Undefined when a signal came first. */
@@ -132,22 +174,31 @@ function at(host: string, port: number): string {
 /** Opened by the first reading, because where it is stands in the settings. */
 interface StoreSlot {
   store?: Store
+  /** Of the control plane, in force. */
+  synced?: SyncedConfiguration | undefined
+}
+
+interface ReadingOptions {
+  slot?: StoreSlot
+  secretReader: SecretReader
+  flags: readonly GivenSetting[]
+  synced?: SyncedConfiguration | undefined
 }
 
 async function readConfiguration(
   sources: readonly string[],
   io: CliIo,
-  slot: StoreSlot | undefined,
-  secretReader: SecretReader,
-  flags: readonly GivenSetting[],
+  { slot, secretReader, flags, synced }: ReadingOptions,
 ): Promise<CheckResult> {
-  const loaded = await load(sources, io.env, io.cwd, flags)
+  const files = await load(sources, io.env, io.cwd, flags)
+  const loaded = synced === undefined ? files : withSynced(withoutAbsence(files), synced, io.env)
   if (slot !== undefined && slot.store === undefined) {
     const settings = settingsOf(loaded, version)
     if (settings !== undefined) slot.store = new Store(await diskOf(settings, io.cwd))
   }
   const held = slot?.store && storedDocument(slot.store)
   const result = await checkWithPolicies(loaded, io.cwd, { gatewayVersion: version, held })
+  if (synced !== undefined && result.plan !== undefined) overrideSettings(result.plan.settings, synced)
   return verifySecrets(result, secretReader)
 }
 

@@ -58,6 +58,10 @@ export async function chooseSources(named: readonly string[], cwd: string): Prom
   return [defaultSources[0]]
 }
 
+/** What a registration with a control plane wrote; no part of a configuration. */
+const registration = 'registration.yaml'
+const registrationCertificate = 'certificate.yaml'
+
 const extensions = /\.(ya?ml|json)$/
 
 /**
@@ -111,8 +115,10 @@ export async function sourceFiles(source: string, cwd: string): Promise<string[]
   const path = resolve(cwd, source)
   if (!(await stat(path)).isDirectory()) return [source]
   const names = await readdir(path)
+  const isRegistered = names.includes(registration)
   return names
     .filter((name) => extensions.test(name) && !name.startsWith('.'))
+    .filter((name) => !isRegistered || (name !== registration && name !== registrationCertificate))
     .toSorted()
     .map((name) => join(source, name))
 }

@@ -92,6 +92,7 @@ suite('settings', () => {
           { name: 'memory_cache', size: 50 * 1024 ** 2, levels: [1, 2] },
         ],
       },
+      sync: { max_size: 64 * 1024 ** 2, heartbeat: 10_000, start_timeout: 30_000, renew: true },
       policies: [],
       data_dir: existsSync('/var/lib/sluice') ? '/var/lib/sluice' : '.sluice',
       log: { level: 'info' },

@@ -114,6 +114,7 @@ export interface Settings {
   admin: AdminSettings
   /** Where policies store answers, and for how many milliseconds those on disk that do not say it themselves. */
   cache: { ttl: number; zones: CacheZone[] }
+  sync: SyncSettings
   /** Policies that an operator wrote. */
   policies: readonly PolicyModule[]
   /** Folder for what the gateway keeps itself; `:memory:` keeps it no longer than the process. */
@@ -126,6 +127,21 @@ export interface PolicyModule {
   name: string
   /** Of its file; another one when its code has changed. */
   url: string
+}
+
+/** The connection to a control plane. */
+export interface SyncSettings {
+  /** File; absent: it is looked for. */
+  registration?: string
+  /** Bytes of a configuration. */
+  max_size: number
+  /** Milliseconds. */
+  heartbeat: number
+  start_timeout: number
+  /** Whether the certificate is renewed without anybody asking. */
+  renew: boolean
+  /** URL of an HTTP proxy. */
+  proxy?: string
 }
 
 /** Times in milliseconds. */
@@ -648,6 +664,40 @@ export const gatewaySchema = Type.Object(
         { default: {}, description: 'Where policies such as `proxy-cache` store answers.' },
       ),
     ),
+    sync: Type.Optional(
+      Type.Object(
+        {
+          registration: Type.Optional(
+            Type.String({
+              minLength: 1,
+              description:
+                'File with the registration. Default: what the environment variable `SLUICE_REGISTRATION` names, else the first `registration.yaml` in a folder of the configuration, in the working directory, in `/etc/sluice`, or where Flex Gateway has it.',
+            }),
+          ),
+          max_size: size('64MiB', 'Bytes of a configuration that is taken.'),
+          heartbeat: duration('10s', 'Time between two reports to the control plane.'),
+          start_timeout: duration(
+            '30s',
+            'How long a start without a kept configuration waits for the control plane.',
+          ),
+          renew: Type.Optional(
+            Type.Boolean({
+              default: true,
+              description: 'Renew the certificate of the registration after two thirds of its life.',
+            }),
+          ),
+          proxy: Type.Optional(
+            Type.String({
+              pattern: '^https?://',
+              description: 'URL of an HTTP proxy that leads to the control plane.',
+              'x-form': 'an http:// or https:// URL',
+              'x-secret': true,
+            }),
+          ),
+        },
+        { default: {}, description: 'The connection to a control plane, for a gateway that is registered.' },
+      ),
+    ),
     policies: Type.Optional(
       Type.Array(Type.String({ minLength: 1 }), {
         default: [],
@@ -769,6 +819,14 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
         levels: levels.split(':').map(Number),
         ...(path !== undefined && { path }),
       })),
+    },
+    sync: {
+      max_size: parseSize(gateway.sync.max_size),
+      heartbeat: parseDuration(gateway.sync.heartbeat),
+      start_timeout: parseDuration(gateway.sync.start_timeout),
+      renew: gateway.sync.renew,
+      ...(input.sync?.registration !== undefined && { registration: input.sync.registration }),
+      ...(input.sync?.proxy !== undefined && { proxy: input.sync.proxy }),
     },
     policies: [],
     data_dir: input.data_dir ?? defaultDataFolder(),

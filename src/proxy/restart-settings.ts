@@ -15,6 +15,7 @@ const startOnly = [
   'data_dir',
   'cache',
   'health_checks',
+  'sync',
 ] as const satisfies (keyof Settings)[]
 
 /** `wanted` as far as it can be had without a restart, and the names of the settings that need one. */

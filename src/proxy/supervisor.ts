@@ -149,6 +149,8 @@ export class Supervisor {
   #appliedAt = 0
   #restarts = 0
   #ports: Ports = new Map()
+  /** Traffic is wanted; otherwise the threads run without listeners. */
+  #open = true
   /** Changes of the plan and starts of threads, one at a time, so that every thread gets every plan. Never rejects. */
   #turns: Promise<unknown> = Promise.resolve()
 
@@ -306,6 +308,26 @@ export class Supervisor {
     return this.#exclusive(() => this.#change(changes))
   }
 
+  /** Closes the listeners of all threads, while everything else goes on, or opens them again at the same ports. */
+  setOpen(open: boolean): Promise<void> {
+    return this.#exclusive(async () => {
+      if (open === this.#open || this.#state !== 'running') return
+      this.#open = open
+      const running = this.#slots.filter(({ handle }) => handle !== undefined)
+      if (open) {
+        await Promise.all(running.map((slot) => this.#listen(slot)))
+        return
+      }
+      for (const slot of running) slot.listening = false
+      await inTime(Promise.all(running.map(({ handle }) => handle?.pause())))
+    })
+  }
+
+  /** Whether traffic is wanted. */
+  get open(): boolean {
+    return this.#open
+  }
+
   reopenLogs(): void {
     this.#broadcast({ type: 'reopen-logs' })
   }
@@ -457,6 +479,7 @@ export class Supervisor {
   }
 
   async #listen(slot: Slot): Promise<void> {
+    if (!this.#open) return
     const handle = slot.handle!
     this.#ports = await handle.listen(this.#ports.size === 0 ? undefined : this.#ports)
     slot.listening = !handle.gone

@@ -19,7 +19,7 @@ export interface ThreadEvents {
   crashed(error: Error): void
 }
 
-type Order = 'listen' | 'drain' | `plan ${number}` | `ask ${number}`
+type Order = 'listen' | 'pause' | 'drain' | `plan ${number}` | `ask ${number}`
 /** What an order resolves with. */
 type Outcome = Ports | Questions[QuestionName]['answer']
 
@@ -73,6 +73,13 @@ export class ThreadHandle {
     return ((await answer) as Ports | undefined) ?? new Map()
   }
 
+  /** Resolves when nothing listens any more, or the thread is gone. */
+  async pause(): Promise<void> {
+    const answer = this.#expect('pause')
+    this.post({ type: 'pause' })
+    await Promise.race([answer.catch(() => {}), this.ended])
+  }
+
   /** Resolves when the thread has finished what was in flight, or is gone. */
   async drain(): Promise<void> {
     const answer = this.#expect('drain')
@@ -112,6 +119,9 @@ export class ThreadHandle {
         break
       case 'listen-failed':
         this.#fail('listen', message.message)
+        break
+      case 'paused':
+        this.#fulfil('pause')
         break
       case 'answer':
         this.#fulfil(`ask ${message.id}`, message.answer)

@@ -77,6 +77,8 @@ export type ToDataThread =
   | { type: 'health'; slots: UpstreamSlots }
   /** `ports` names the ports that were chosen for port 0. */
   | { type: 'listen'; ports?: Ports }
+  /** Close the listeners and let connections end; `listen` opens them again. */
+  | { type: 'pause' }
   | { type: 'reopen-logs' }
   | { type: 'ask'; id: number; name: QuestionName; question: Questions[QuestionName]['question'] }
   /** Of the whole gateway, for whoever asked with `want-metrics`; undefined: there is none. */
@@ -90,6 +92,7 @@ export type ToControlThread =
   | { type: 'refused'; version: number; message: string }
   | { type: 'listening'; ports: Ports }
   | { type: 'listen-failed'; message: string }
+  | { type: 'paused' }
   | { type: 'answer'; id: number; answer: Questions[QuestionName]['answer'] }
   | { type: 'no-answer'; id: number; message: string }
   /** Last message of a thread. */

@@ -172,6 +172,7 @@ export class Worker {
    */
   async listen(ports: ReadonlyMap<string, number> = new Map()): Promise<{ name: string; port: number }[]> {
     const opened: { name: string; port: number }[] = []
+    this.engine.draining = false
     for (const listener of this.engine.settings.listeners) {
       const server = net.createServer({ allowHalfOpen: true, noDelay: true })
       await listening(server, listener, ports.get(listener.name) ?? listener.port)
@@ -182,6 +183,14 @@ export class Worker {
       opened.push({ name: listener.name, port: (server.address() as net.AddressInfo).port })
     }
     return opened
+  }
+
+  /** Accepts nothing more until `listen`. Requests in flight finish, and their connections end with them. */
+  pause(): void {
+    clock.tick()
+    this.engine.draining = true
+    for (const server of this.servers.splice(0)) server.close()
+    for (const connection of [...this.opened]) connection.drain()
   }
 
   /** Accepts nothing more, lets requests in flight finish within the grace period, then ends what is left. */

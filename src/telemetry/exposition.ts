@@ -88,6 +88,11 @@ export class Exposition {
     this.#totals.expire(lifetimes, now)
   }
 
+  /** Requests since the start of the gateway. */
+  get requests(): number {
+    return this.#total('requests')
+  }
+
   /** A dead thread's counts stay in the totals; its gauges go. */
   retireThread(threadId: number): void {
     const telemetry = this.#threads.get(threadId)
