@@ -3,9 +3,10 @@ import { hostname } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
 import { parentPort } from 'node:worker_threads'
 import type { PlanDelta } from './config/plan.ts'
-import type { PolicyModule } from './config/settings.ts'
+import type { FunctionModule, PolicyModule } from './config/settings.ts'
 import { collectGarbage } from './garbage.ts'
 import { catalogue } from './policies/index.ts'
+import type { OwnFunction } from './policies/kit/functions/own-function.ts'
 import { CounterStores } from './policies/kit/limits/counter-stores.ts'
 import { Batches } from './policies/kit/logging/batch-processor.ts'
 import type { AnyPolicy } from './policies/kit/policy.ts'
@@ -73,6 +74,12 @@ const sharedSecond = () => Math.floor(sharedTime(clock.now) / 1000)
 /** Milliseconds that log servers have to take what is left when the thread ends. */
 const lastWordsMs = 3000
 
+/** What an operator wrote. */
+interface OwnCode {
+  policies: ReadonlyMap<string, AnyPolicy>
+  functions: ReadonlyMap<string, OwnFunction>
+}
+
 class DataThread {
   readonly #post: (message: ToControlThread) => void
   readonly #log: ThreadLog
@@ -92,6 +99,8 @@ class DataThread {
   readonly #sharedMetrics = new SharedMetrics(() => this.#post({ type: 'want-metrics' }))
   readonly #publicApi: PolicyServices['publicApi']
   readonly #dryPolicies: ReadonlyMap<string, PolicyFactory>
+  /** That the plan in use names. */
+  #functions: ReadonlyMap<string, OwnFunction> = new Map()
   #version = 0
   #httpsPort: number
 
@@ -131,6 +140,7 @@ class DataThread {
       publicApi: (path) => this.#publicApi(path),
       configOf: (policy, routeId) => this.#worker.configOf(policy, routeId),
       subrequest: (exchange, head) => this.#worker.subrequest(exchange, head),
+      ownFunction: (key) => this.#functions.get(key),
       calls: (binding, options) => calls.open(binding, options),
       mayAsk: true,
       batches: this.#batches,
@@ -201,14 +211,14 @@ class DataThread {
   }
 
   /** In one go between two requests: all of it, or nothing. */
-  apply(delta: PlanDelta, policies?: ReadonlyMap<string, AnyPolicy>): void {
+  apply(delta: PlanDelta, code?: OwnCode): void {
     const { version } = delta
-    const before = catalogue.others
-    if (policies !== undefined) catalogue.others = policies
+    const before = { policies: catalogue.others, functions: this.#functions }
+    if (code !== undefined) this.#useCode(code)
     try {
-      this.#resources.change(delta, () => this.#worker.apply(delta, policies !== undefined))
+      this.#resources.change(delta, () => this.#worker.apply(delta, code !== undefined))
     } catch (error) {
-      catalogue.others = before
+      this.#useCode(before)
       this.#post({ type: 'refused', version, message: (error as Error).message })
       return
     }
@@ -218,6 +228,11 @@ class DataThread {
     }
     this.#version = version
     this.#post({ type: 'applied', version })
+  }
+
+  #useCode({ policies, functions }: OwnCode): void {
+    catalogue.others = policies
+    this.#functions = functions
   }
 
   setSlots(slots: UpstreamSlots): void {
@@ -262,18 +277,22 @@ class DataThread {
 const port = parentPort!
 let thread: DataThread | undefined
 
-function begin(start: ThreadStart, policies?: ReadonlyMap<string, AnyPolicy>): DataThread {
+function begin(start: ThreadStart, code?: OwnCode): DataThread {
   const begun = new DataThread(start, (message) => port.postMessage(message))
   for (const [host, addresses] of start.addresses) begun.setAddresses(host, addresses)
   for (const [service, nodes] of start.nodes) begun.setNodes(service, nodes)
   for (const slots of start.health) begun.setSlots(slots)
-  begun.apply(start.delta, policies)
+  begun.apply(start.delta, code)
   return begun
 }
 
-/** Of the policies that an operator wrote, in the plan in use. */
-let modules: readonly PolicyModule[] = []
-/** Messages behind one whose policies are being loaded; they are handled in their order. */
+/** What an operator wrote, in the plan in use. */
+interface OwnModules {
+  policies: readonly PolicyModule[]
+  functions: readonly FunctionModule[]
+}
+let modules: OwnModules = { policies: [], functions: [] }
+/** Messages behind one whose modules are being loaded; they are handled in their order. */
 let waiting: ToDataThread[] | undefined
 
 port.on('message', receive)
@@ -285,23 +304,28 @@ function receive(message: ToDataThread): void {
   }
   const wanted = modulesOf(message)
   if (wanted === undefined || isDeepStrictEqual(wanted, modules)) handle(message)
-  else void handleWithPolicies(message, wanted)
+  else void handleWithCode(message, wanted)
 }
 
-function modulesOf(message: ToDataThread): readonly PolicyModule[] | undefined {
-  if (message.type === 'start') return message.start.settings.policies
-  return message.type === 'plan' ? message.delta.settings?.policies : undefined
+function modulesOf(message: ToDataThread): OwnModules | undefined {
+  const settings =
+    message.type === 'start'
+      ? message.start.settings
+      : message.type === 'plan'
+        ? message.delta.settings
+        : undefined
+  return settings && { policies: settings.policies, functions: settings.functions.modules }
 }
 
-async function handleWithPolicies(message: ToDataThread, wanted: readonly PolicyModule[]): Promise<void> {
+async function handleWithCode(message: ToDataThread, wanted: OwnModules): Promise<void> {
   waiting = []
   try {
-    const { loadPolicies } = await import('./policy-modules.ts')
-    handle(message, await loadPolicies(wanted))
+    const { loadCode } = await import('./own-code.ts')
+    handle(message, await loadCode(wanted))
     modules = wanted
   } catch (error) {
     if (message.type !== 'plan') throw error
-    const reason = `a policy of gateway.policies does not load: ${(error as Error).message}`
+    const reason = `code of the configuration does not load: ${(error as Error).message}`
     port.postMessage({ type: 'refused', version: message.delta.version, message: reason })
   } finally {
     const behind = waiting
@@ -310,13 +334,13 @@ async function handleWithPolicies(message: ToDataThread, wanted: readonly Policy
   }
 }
 
-function handle(message: ToDataThread, policies?: ReadonlyMap<string, AnyPolicy>): void {
+function handle(message: ToDataThread, code?: OwnCode): void {
   switch (message.type) {
     case 'start':
-      thread = begin(message.start, policies)
+      thread = begin(message.start, code)
       break
     case 'plan':
-      thread?.apply(message.delta, policies)
+      thread?.apply(message.delta, code)
       break
     case 'health':
       thread?.setSlots(message.slots)

@@ -2,31 +2,51 @@
  * Policies that an operator wrote: what `gateway.policies` leads to. The control thread finds them and says what is wrong
  * with them; data threads load the same files.
  */
-import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
-import { findPackageJSON, registerHooks } from 'node:module'
-import { basename, dirname, extname, isAbsolute, join, relative, resolve } from 'node:path'
+import { readdir } from 'node:fs/promises'
+import { findPackageJSON } from 'node:module'
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type CheckOptions, type CheckResult, check } from './config/check.ts'
 import type { Loaded } from './config/load.ts'
+import { knownFunctions, setKnownFunctions } from './config/own-functions.ts'
 import { checkSchema } from './config/schema.ts'
 import type { PolicyModule } from './config/settings.ts'
+import { readFunctionModules } from './function-modules.ts'
+import { probeModules } from './module-probe.ts'
+import { codeFilesBelow, digestOf, importModule, reasonOf, versionedUrl } from './own-modules.ts'
 import { catalogue, policySchemas } from './policies/index.ts'
 import type { AnyPolicy } from './policies/kit/policy.ts'
 
-/** A configuration with the policies that it brings. They are in the catalogue afterwards when it is sound. */
+/** A check, and the code of the operator that it looked at. */
+export interface CodeCheckResult extends CheckResult {
+  /** Absolute paths of files and folders with code that the configuration names, whether or not it is sound. */
+  code: readonly string[]
+}
+
+/**
+ * A configuration with the policies and functions that it brings. They are in force afterwards when it is sound: the
+ * policies in the catalogue, the functions for every later check.
+ */
 export async function checkWithPolicies(
   loaded: Loaded,
   cwd: string,
   options: CheckOptions,
-): Promise<CheckResult> {
+): Promise<CodeCheckResult> {
   const failed = new Set<string>()
   const policies = await readPolicyModules(loaded, cwd, failed)
+  const functions = await readFunctionModules(loaded, cwd)
+  const { folder } = functions.known
+  const code = [...placesOf(loaded, cwd).map(rootOf), folder, ...functions.files].filter(
+    (path) => path !== undefined,
+  )
   const before = catalogue.others
+  const functionsBefore = knownFunctions()
   catalogue.others = policies
-  const result = check(loaded, policySchemas(catalogue), options)
+  setKnownFunctions(functions.known)
+  const result = { ...check(loaded, policySchemas(catalogue), options), code }
   if (result.plan !== undefined) return result
   catalogue.others = before
+  setKnownFunctions(functionsBefore)
   // What could not be loaded is one finding, not also each of its uses.
   const isUse = (path: string) => [...failed].some((name) => path.includes(name))
   const findings = result.findings.filter(({ code, path }) => code !== 'unknown-policy' || !isUse(path))
@@ -59,10 +79,12 @@ export async function readPolicyModules(
       })
       continue
     }
-    const version = await digestOf(root)
-    for (const file of candidates) {
-      const url = `${pathToFileURL(file)}?${mark}=${version}`
-      const read = await readModule(url, files)
+    const version = await digestOf(await codeFilesBelow(root))
+    const urls = candidates.map((file) => [file, versionedUrl(file, version)] as const)
+    const problems = await problemsOf(urls.map(([, url]) => url))
+    for (const [file, url] of urls) {
+      const problem = problems.get(url)
+      const read = problem === undefined ? await readModule(url, files) : notLoaded(problem)
       if ('problem' in read) {
         failed.add(basename(dirname(file)))
         loaded.findings.push({
@@ -82,16 +104,6 @@ export async function readPolicyModules(
   }
   loaded.policies = modules
   return found
-}
-
-/** Loads the modules, in a data thread. Rejects when one cannot be loaded there. */
-export async function loadPolicies(
-  modules: readonly PolicyModule[],
-): Promise<ReadonlyMap<string, AnyPolicy>> {
-  const loaded = await Promise.all(
-    modules.map(async ({ name, url }) => [name, (await importModule(url)) as AnyPolicy] as const),
-  )
-  return new Map(loaded)
 }
 
 /** An entry of `gateway.policies`. */
@@ -148,29 +160,33 @@ async function policyFileIn(folder: string): Promise<string | undefined> {
   return name && join(folder, name)
 }
 
-/** Of all code below the folder: a change of any file is another version of each of its policies. */
-async function digestOf(root: string): Promise<string> {
-  const entries = await readdir(root, { withFileTypes: true, recursive: true })
-  const files = entries
-    .filter((entry) => entry.isFile() && /\.([cm]?[jt]s|json)$/.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((file) => !relative(root, file).includes('node_modules'))
-  const hash = createHash('sha256')
-  for (const file of files.sort()) hash.update(`${file}\0`).update(await readFile(file).catch(() => ''))
-  return hash.digest('hex').slice(0, 16)
+/** Modules that have been loaded once in a thread of their own, and ended loading. */
+const harmless = new Set<string>()
+
+/** Why modules cannot be loaded in this thread, which must go on whatever they do. */
+async function problemsOf(urls: readonly string[]): Promise<Map<string, string>> {
+  const problems = new Map<string, string>()
+  for (const [url, probed] of await probeModules(urls.filter((url) => !harmless.has(url)))) {
+    if ('problem' in probed) problems.set(url, probed.problem)
+    else harmless.add(url)
+  }
+  return problems
 }
+
+const notLoaded = (reason: string) => ({
+  problem: `the module does not load: ${reason}`,
+  hint: 'It is an ES module in JavaScript, or in TypeScript whose types can be left out; it imports from sluice-gateway/policy-kit.',
+})
 
 async function readModule(
   url: string,
   taken: ReadonlyMap<string, string>,
 ): Promise<{ policy: AnyPolicy } | { problem: string; hint: string }> {
-  const exported = await importModule(url).catch((error: unknown) => ({ thrown: error }))
-  if (typeof exported === 'object' && exported !== null && 'thrown' in exported) {
-    const [reason] = String(exported.thrown).split('\n')
-    return {
-      problem: `the module does not load: ${reason}`,
-      hint: 'It is an ES module in JavaScript, or in TypeScript whose types can be left out; it imports from sluice-gateway/policy-kit.',
-    }
+  let exported: unknown
+  try {
+    exported = (await importModule(url)).default
+  } catch (error) {
+    return notLoaded(reasonOf(error))
   }
   if (!isPolicy(exported)) {
     return {
@@ -208,62 +224,4 @@ function isPolicy(value: unknown): value is AnyPolicy {
     (config as { type?: unknown } | undefined)?.type === 'object' &&
     typeof create === 'function'
   )
-}
-
-/** Marks the URLs of such modules. A module cannot be loaded twice under one URL. */
-const mark = 'sluice'
-/** A module may wait for something while it loads; not for ever. */
-const loadTimeoutMs = 10_000
-
-async function importModule(url: string): Promise<unknown> {
-  installResolver()
-  const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(
-    () => reject(new Error(`it takes more than ${loadTimeoutMs / 1000} s`)),
-    loadTimeoutMs,
-  )
-  try {
-    const module = (await Promise.race([import(url), promise])) as { default?: unknown }
-    return module.default
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-const kit: Readonly<Record<string, string>> = {
-  'sluice-gateway/policy-kit': new URL(`./policies/kit/index${extname(import.meta.url)}`, import.meta.url)
-    .href,
-  'sluice-gateway/policy-kit/testing': new URL(
-    `./policies/kit/testing${extname(import.meta.url)}`,
-    import.meta.url,
-  ).href,
-}
-const ours = new URL('./', import.meta.url).href
-let installed = false
-
-/** Policies find the kit of this gateway wherever they stand, and what they import of their own is of their version. */
-function installResolver(): void {
-  if (installed) return
-  installed = true
-  registerHooks({
-    resolve(specifier, context, next) {
-      const own = kit[specifier]
-      if (own !== undefined) return { ...next(own, context), shortCircuit: true }
-      const resolved = next(specifier, context)
-      const version = versionOf(specifier) ?? versionOf(context.parentURL)
-      if (version === undefined || !isOfOperator(resolved.url)) return resolved
-      const url = new URL(resolved.url)
-      url.searchParams.set(mark, version)
-      const format = resolved.format ?? (url.pathname.endsWith('ts') ? 'module-typescript' : 'module')
-      return { ...resolved, url: url.href, format }
-    },
-  })
-}
-
-const isOfOperator = (url: string) =>
-  url.startsWith('file:') && !url.startsWith(ours) && !url.includes('/node_modules/')
-
-function versionOf(url: string | undefined): string | undefined {
-  if (!url?.includes(`?${mark}=`)) return undefined
-  return new URL(url).searchParams.get(mark) ?? undefined
 }

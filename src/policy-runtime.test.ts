@@ -45,6 +45,7 @@ function services() {
     counterStore: unused,
     valueStore: unused,
     calls: unused,
+    ownFunction: unused,
     mayAsk: true,
     cache: () => undefined,
     batches: { open: unused },

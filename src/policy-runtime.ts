@@ -8,6 +8,7 @@ import type { CallClient, CallOptions } from './policies/kit/calls.ts'
 import { ConsumerDirectory } from './policies/kit/consumers.ts'
 import { ContractIndex } from './policies/kit/contracts.ts'
 import { CredentialIndex } from './policies/kit/credentials.ts'
+import type { OwnFunction } from './policies/kit/functions/own-function.ts'
 import type {
   Circuits,
   Delays,
@@ -45,6 +46,8 @@ export interface PolicyServices {
   publicApi(path: string): PublicApi | undefined
   configOf(policy: string, routeId: string): PluginConfig | undefined
   subrequest: PolicyHost['subrequest']
+  /** Undefined: there is none. */
+  ownFunction(key: string): OwnFunction | undefined
   calls(binding: PolicyBindingContext, options: CallOptions): CallClient
   readonly mayAsk: boolean
   readonly batches: Pick<Batches, 'open'>
@@ -104,6 +107,7 @@ function factoryOf(
     stage: policy.stage,
     priority: policy.priority,
     yieldsToRoute: policy.yieldsToRoute ?? false,
+    ...(policy.placement && { placement: (config) => policy.placement!(config) }),
     create(config, binding, holdBody = () => {}) {
       if (services.metadata(policy.name)?._meta?.secrets === 'missing')
         throw new Unavailable(errors.secretMissing)
@@ -161,6 +165,11 @@ function hostOf(
     publicApi: (path) => services.publicApi(path),
     configOf: (routeId) => services.configOf(policy.name, routeId),
     subrequest: (exchange, head) => services.subrequest(exchange, head),
+    ownFunction(key) {
+      const found = services.ownFunction(key)
+      if (found === undefined) throw new Error(`there is no function ${key}`)
+      return found
+    },
     calls: (options) => services.calls(binding, options),
     mayAsk: services.mayAsk,
     batches: (settings, maxPending, send) => services.batches.open(policy.name, settings, maxPending, send),

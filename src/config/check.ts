@@ -83,10 +83,13 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   const report = new Report(loaded.findings)
   const sections = readSections(loaded.documents, report)
   const settings = readSettings(sections, sourcesOf(loaded, options.gatewayVersion), report)
-  if (settings !== undefined) settings.policies = loaded.policies ?? []
+  if (settings !== undefined) {
+    settings.policies = loaded.policies ?? []
+    settings.functions = { ...settings.functions, modules: loaded.functions ?? [] }
+  }
   const { held } = options
   if (held !== undefined) {
-    report.tolerate(held, tolerated)
+    report.tolerate(held, [...tolerated, 'unknown-function'])
     addSections(held, sections, report)
   }
   const policies = new PolicyCheck(catalogue, zonePlaces(settings?.cache.zones ?? defaultZones), report)

@@ -12,7 +12,7 @@ import { locatePlainYaml, readPlainYaml } from './plain-yaml.ts'
 import { LineIndex, type Position, type Wanted, wantedTree } from './position.ts'
 import { type Finding, formatPath, type PathSegment } from './problem.ts'
 import { mayReferToSecrets } from './secret-reference.ts'
-import type { PolicyModule } from './settings.ts'
+import type { FunctionModule, PolicyModule } from './settings.ts'
 import { type GivenSetting, settingsOfEnvironment } from './single-settings.ts'
 import { locateYaml, readYaml } from './yaml-text.ts'
 
@@ -21,6 +21,8 @@ export interface SourceDocument {
   /** As it was named, or the folder's name and its own. */
   file: string
   value: unknown
+  /** It is a file of the operator, whose word is enough to run code. */
+  mayNameCode?: true
   /** False: no string in it refers to a secret. */
   holdsReferences?: boolean
   /** Where wanted places stand, in their order. Reads the text a second time, so it is asked once, for findings. */
@@ -40,6 +42,8 @@ export interface Loaded {
   adminKey?: string
   /** What `gateway.policies` leads to; whoever loads them says so. */
   policies?: readonly PolicyModule[]
+  /** With functions that policies run; whoever loads them says so. */
+  functions?: readonly FunctionModule[]
 }
 
 /** Where a configuration is looked for when none is named; the first that exists is taken. */
@@ -88,7 +92,9 @@ export async function load(
         const text = await readFile(resolve(cwd, file), 'utf8')
         digests.set(file, hash('sha256', text))
         for (const [name] of text.matchAll(/\bSLUICE_\w+/g)) mentioned.add(name)
+        const known = loaded.documents.length
         readText(file, text, env, loaded)
+        for (const document of loaded.documents.slice(known)) document.mayNameCode = true
       }
     } catch (error) {
       loaded.findings.push(unreadable(source, error as NodeJS.ErrnoException))

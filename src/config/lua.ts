@@ -13,19 +13,8 @@ const insteadOf: Readonly<Record<string, string>> = {
 
 const fields = Object.entries(insteadOf)
 
-const ownPolicy =
-  'Write it as a policy of your own in TypeScript (docs/guides/write-a-policy.md): `rewrite` and `access` become `request`'
-
 /** Policies of APISIX that run functions in Lua, with where such a function goes here. */
 export const luaPolicies: ReadonlyMap<string, string> = new Map([
-  [
-    'serverless-pre-function',
-    `Its functions are Lua, which does not run here. ${ownPolicy} with a high priority, \`header_filter\` and \`body_filter\` become \`respond\`, \`log\` becomes \`observe\`.`,
-  ],
-  [
-    'serverless-post-function',
-    `Its functions are Lua, which does not run here. ${ownPolicy} with a low priority, \`header_filter\` and \`body_filter\` become \`respond\`, \`log\` becomes \`observe\`.`,
-  ],
   [
     'exit-transformer',
     'Its functions are Lua, which does not run here. Pages for errors are those of error-page; response-rewrite with vars on $status changes other answers.',

@@ -6,6 +6,7 @@ import { equal } from './copy.ts'
 import { checkExpression } from './expression-check.ts'
 import { luaPolicies } from './lua.ts'
 import { nearest } from './nearest.ts'
+import { functionAnnotation, resolveEntry } from './own-functions.ts'
 import type { PluginConfig, PluginMeta, Plugins, ResourceKind } from './plan.ts'
 import { upstreamsAt } from './policy-upstreams.ts'
 import type { PathSegment } from './problem.ts'
@@ -202,7 +203,10 @@ export class PolicyCheck {
     if (policy.identify && !isCredential && role !== 'binding') this.#tooLate(policy.name, role, place)
     if (isCredential && meta !== undefined) this.#metaOfCredential(meta, below(place, '_meta'))
     if (isCredential) this.#checkUnique(policy, own, place, owner)
-    else this.#noteResources(policy, own, place)
+    else {
+      this.#noteResources(policy, own, place)
+      this.#findFunctions(policy, own, place)
+    }
     if (!isCredential && !hasSecrets) this.#checkMeaning(policy, own, place)
     if (!isCredential) this.#checkNested(policy, own, place)
     if (isCredential && !hasSecrets) {
@@ -253,6 +257,16 @@ export class PolicyCheck {
       this.upstreams.push({ input, place: below(place, ...path) })
   }
 
+  /** Puts what a plan says of a function in place of each entry that names one. */
+  #findFunctions({ configSchema }: PolicySchema, config: PluginConfig, place: Place): void {
+    for (const { value, path } of [...annotatedValues(configSchema, config, functionAnnotation)]) {
+      if (typeof value !== 'string') continue
+      const result = resolveEntry(place.document, value, config.phase as string | undefined)
+      if ('key' in result) replaceAt(config, path, result.key)
+      else this.#report.add(below(place, ...path), result)
+    }
+  }
+
   /** What it means is judged when the secrets are known. @returns whether there are any */
   #noteSecrets(policy: PolicySchema, part: PolicyPart, config: PluginConfig, place: Place): boolean {
     if (place.document.holdsReferences === false || !holdsSecretReference(config)) return false
@@ -291,6 +305,7 @@ export class PolicyCheck {
           this.#report.add(at, { code: 'invalid-value', at: 'key', message })
         } else if (this.#problems(known.configSchema, inner, at)) {
           this.#noteResources(known, inner, at)
+          this.#findFunctions(known, inner, at)
           if (!holdsSecretReference(inner)) this.#checkMeaning(known, inner, at)
           this.#checkNested(known, inner, at)
         }
@@ -339,6 +354,19 @@ export class PolicyCheck {
           : `Did you mean ${near}?`),
     })
   }
+}
+
+/** Replaces one value. Lists and maps on the way to it are copied, because they belong to what was written. */
+function replaceAt(holder: Record<PathSegment, unknown>, path: readonly PathSegment[], value: unknown): void {
+  const [segment, ...rest] = path
+  if (rest.length === 0) {
+    holder[segment!] = value
+    return
+  }
+  const inner = holder[segment!]
+  const copy = Array.isArray(inner) ? [...inner] : { ...(inner as object) }
+  holder[segment!] = copy
+  replaceAt(copy as Record<PathSegment, unknown>, rest, value)
 }
 
 /** Takes what there is no field for out of a configuration, in place. @returns what else is wrong with it */

@@ -25,6 +25,8 @@ export const findingCodes = {
   'wrong-type': 'A value of another type than the field takes.',
   'invalid-value': 'A value of the right type that the field does not take.',
   'invalid-policy': 'A module that `gateway.policies` leads to cannot be loaded, or is no policy.',
+  'invalid-function': 'A module with functions for policies cannot be loaded.',
+  'unknown-function': 'A function that does not exist, or that may not be named in this place.',
   'unknown-policy': 'A plugin name that is not in the catalogue.',
   'duplicate-id': 'Two resources of one kind share an id.',
   'duplicate-credential': 'Two consumers share a credential, so that a caller could not be told apart.',

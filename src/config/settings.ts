@@ -117,6 +117,8 @@ export interface Settings {
   sync: SyncSettings
   /** Policies that an operator wrote. */
   policies: readonly PolicyModule[]
+  /** Functions that an operator wrote: the folder of those that the Admin API may name, and all modules with some. */
+  functions: { folder?: string; modules: readonly FunctionModule[] }
   /** Folder for what the gateway keeps itself; `:memory:` keeps it no longer than the process. */
   data_dir: string
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' }
@@ -142,6 +144,14 @@ export interface SyncSettings {
   renew: boolean
   /** URL of an HTTP proxy. */
   proxy?: string
+}
+
+/** A module with functions that an operator wrote. */
+export interface FunctionModule {
+  /** As a plan names it: its absolute path, or its path relative to `gateway.functions.folder`. */
+  name: string
+  /** Of its file; another one when its code has changed. */
+  url: string
 }
 
 /** Times in milliseconds. */
@@ -705,6 +715,23 @@ export const gatewaySchema = Type.Object(
           'Policies of your own: folders, relative to the file that names them, or installed packages. Each folder in there with a `policy.ts` or `policy.js` is one ([Write a policy](../guides/write-a-policy.md)).',
       }),
     ),
+    functions: Type.Optional(
+      Type.Object(
+        {
+          folder: Type.Optional(
+            Type.String({
+              minLength: 1,
+              description:
+                'Folder, relative to the file that names it, with the modules whose functions resources of the Admin API may name. Without, they may name no code; configuration files may in any case.',
+            }),
+          ),
+        },
+        {
+          default: {},
+          description: 'Functions of your own for policies ([Serverless](../guides/serverless.md)).',
+        },
+      ),
+    ),
     data_dir: Type.Optional(
       Type.String({
         minLength: 1,
@@ -829,6 +856,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
       ...(input.sync?.proxy !== undefined && { proxy: input.sync.proxy }),
     },
     policies: [],
+    functions: { ...gateway.functions, modules: [] },
     data_dir: input.data_dir ?? defaultDataFolder(),
     log: gateway.log,
   }

@@ -79,6 +79,8 @@ const names = [
   'request-validation',
   'response-rewrite',
   'server-info',
+  'serverless-post-function',
+  'serverless-pre-function',
   'skywalking-logger',
   'sla-rate-limiting',
   'sls-logger',

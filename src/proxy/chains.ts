@@ -179,10 +179,11 @@ export class PolicyChains {
     const handlers = 'fault' in created ? denying(created.fault) : created.handlers
     const expression = meta?.filter === undefined ? null : expressionOf(meta.filter)
     const filter = expression === null ? null : compileExpression(expression)
+    const { stage, priority } = factory.placement?.(config) ?? factory
     return {
       policy: name,
-      stage: factory.stage,
-      priority: meta?.priority ?? factory.priority,
+      stage,
+      priority: meta?.priority ?? priority,
       handlers: filter === null ? handlers : filtered(handlers, filter),
       unavailable: 'fault' in created,
       confidential: meta?.secrets !== undefined,

@@ -387,6 +387,8 @@ export interface PolicyFactory {
   readonly priority: number
   /** Bound by a global rule it stays silent where the route binds it too, so that nothing is counted twice. */
   readonly yieldsToRoute: boolean
+  /** Where a configuration runs when not at `stage` and `priority`. */
+  placement?(config: PluginConfig): { readonly stage: Stage; readonly priority: number }
   /** `holdBody` asks for the body to be there, as `request.heldBody`, before the policy runs; in bytes. */
   create(
     config: PluginConfig,

@@ -7,7 +7,9 @@ import type { SourceDocument } from '../../config/load.ts'
 import type { Plan } from '../../config/plan.ts'
 import { Provenance } from '../../config/provenance.ts'
 import { SecretFields } from '../../config/secret-fields.ts'
+import { loadCode } from '../../own-code.ts'
 import { catalogue, policySchemas } from '../../policies/index.ts'
+import type { OwnFunction } from '../../policies/kit/functions/own-function.ts'
 import type { CounterStore } from '../../policies/kit/limits/counter-store.ts'
 import { dryServices } from '../../policy-dry-run.ts'
 import { PolicyResources } from '../../policy-resources.ts'
@@ -38,7 +40,8 @@ export async function explainOffline(
   documents: readonly SourceDocument[],
 ): Promise<Explanation> {
   const { settings, version } = plan
-  const policies = policiesOf(plan)
+  const { functions } = await loadCode({ policies: [], functions: settings.functions.modules })
+  const policies = policiesOf(plan, functions)
   const runtime = new Runtime(policies, settings.router, () => {}, new HealthRegister(createHealthTable(1)))
   setBodyLimits(settings)
   runtime.apply(diffPlans(null, plan))
@@ -55,7 +58,10 @@ export async function explainOffline(
   return explanation
 }
 
-function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
+function policiesOf(
+  plan: Plan,
+  functions: ReadonlyMap<string, OwnFunction>,
+): ReadonlyMap<string, PolicyFactory> {
   const limiter = new Limiter(createLimitTable(limitTableBytes), 1)
   const presences = new Presences(createLoadTable(1, fewPresences), 1)
   const resources = new PolicyResources()
@@ -84,6 +90,7 @@ function policiesOf(plan: Plan): ReadonlyMap<string, PolicyFactory> {
     counterStore: () => unusedStore,
     valueStore: () => ({ get: async () => undefined, set: async () => {}, delete: async () => {} }),
     calls: () => ({ call: () => Promise.reject(new Error('offline')) }),
+    ownFunction: (key) => functions.get(key),
     cache: () => undefined,
     batches: { open: () => ({ push() {} }) as never },
     gateway: { hostname: hostname(), version: '' },

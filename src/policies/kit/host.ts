@@ -18,6 +18,7 @@ import type { CircuitRule } from '../../proxy/shared/circuits.ts'
 import type { Presence } from '../../proxy/shared/presences.ts'
 import type { CallClient, CallOptions } from './calls.ts'
 import type { FoundCredential } from './credentials.ts'
+import type { OwnFunction } from './functions/own-function.ts'
 import type { CounterStore } from './limits/counter-store.ts'
 import type { StoreUse } from './limits/counter-stores.ts'
 import type { RedisTarget } from './limits/redis-target.ts'
@@ -100,6 +101,11 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
    * apart from what the same policy counts under another `part`.
    */
   bind(policy: string, config: PluginConfig, part?: string): PolicyHandlers
+  /**
+   * A function that the operator wrote, by what stands for it in a field with the annotation `x-function`. @throws Error when
+   * there is none
+   */
+  ownFunction(key: string): OwnFunction
   /** Calls to another service, over connections that belong to this binding. */
   calls(options: CallOptions): CallClient
   /**

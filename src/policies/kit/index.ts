@@ -61,6 +61,14 @@ export {
   realm,
   upstreamId,
 } from './fields.ts'
+export type {
+  BodyFunction,
+  FunctionAnswer,
+  FunctionResult,
+  LogFunction,
+  RequestFunction,
+  ResponseFunction,
+} from './functions/own-function.ts'
 export { type GraphqlRequest, postedGraphql, queriedGraphql } from './graphql-request.ts'
 export { HashedTurns, type HashSource, hashSourceFinding } from './hashed-turns.ts'
 export { headerNameProblem } from './header-name-problem.ts'

@@ -45,6 +45,8 @@ export interface PolicyDefinition<
    * `limit-count` answers its `group`.
    */
   sharedState?(config: Static<Config>): string | undefined
+  /** Where a configuration runs when not at `stage` and `priority`. */
+  placement?(config: Static<Config>): { readonly stage: Stage; readonly priority: number }
   /** Policies that this one runs itself, by `host.bind`: they are checked as if they stood there by themselves. */
   nested?(config: Static<Config>): readonly NestedPlugins[]
   /**
@@ -86,6 +88,7 @@ export interface AnyPolicy {
   validate?(config: PluginConfig, zones: ZonePlaces): string | undefined
   validateCredential?(credential: PluginConfig): string | undefined
   sharedState?(config: PluginConfig): string | undefined
+  placement?(config: PluginConfig): { readonly stage: Stage; readonly priority: number }
   nested?(config: PluginConfig): readonly NestedPlugins[]
   publicApi?(exchange: Exchange, host: Omit<PolicyHost, 'bind'>, path: string): Promise<Verdict>
   create(config: PluginConfig, host: PolicyHost): PolicyHandlers

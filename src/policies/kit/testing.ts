@@ -25,6 +25,7 @@ import { type Call, type CallAnswer, CallError } from './calls.ts'
 import { ConsumerDirectory } from './consumers.ts'
 import { ContractIndex } from './contracts.ts'
 import { CredentialIndex } from './credentials.ts'
+import type { OwnFunction } from './functions/own-function.ts'
 import type {
   Delays,
   LimitBucket,
@@ -87,6 +88,8 @@ export interface BindOptions<Config, Metadata> {
   cache?: PolicyHost['cache']
   /** Variables beside those that the fake exchange knows. */
   variables?: Readonly<Record<string, string>>
+  /** Of the operator's, by the entries that name them. */
+  functions?: Readonly<Record<string, OwnFunction>>
 }
 
 /** What another service answers. */
@@ -246,6 +249,11 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
       if (other === undefined) throw new Error(`the test has no policy ${name}`)
       const owner = part === undefined ? host.binding.owner : `${host.binding.owner}/${part}`
       return other.create(checked(other.config, inner), { ...host, binding: { ...host.binding, owner } })
+    },
+    ownFunction(key) {
+      const found = options.functions?.[key]
+      if (found === undefined) throw new Error(`the test has no function ${key}`)
+      return found
     },
     httpsPort: () => 9443,
     log: { ...silent, warn: tell, error: tell },
