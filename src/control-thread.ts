@@ -449,6 +449,7 @@ export class Gateway {
       configAppliedAt: status.appliedAt,
       configRejected: this.#rejected,
       threadRestarts: status.restarts,
+      connectionsLost: status.connectionsLost,
       openConnections: status.openConnections,
       limiterEvictions: status.limiterEvictions,
       stateClears: this.#stateClears,

@@ -5,6 +5,7 @@ import { parentPort } from 'node:worker_threads'
 import type { PlanDelta } from './config/plan.ts'
 import type { FunctionModule, PolicyModule } from './config/settings.ts'
 import { collectGarbage } from './garbage.ts'
+import { OwnCodeGuard } from './own-code-guard.ts'
 import { catalogue } from './policies/index.ts'
 import type { OwnFunction } from './policies/kit/functions/own-function.ts'
 import { CounterStores } from './policies/kit/limits/counter-stores.ts'
@@ -27,6 +28,7 @@ import { Limiter, type LimitKey } from './proxy/shared/limiter.ts'
 import { LoadTable } from './proxy/shared/load-table.ts'
 import { Presences } from './proxy/shared/presences.ts'
 import { TurnCounters } from './proxy/shared/turn-counters.ts'
+import { WatchSlot } from './proxy/shared/watch-slot.ts'
 import { SharedMetrics } from './proxy/shared-metrics.ts'
 import type {
   Answers,
@@ -41,6 +43,7 @@ import type { DiscoveredNode } from './proxy/upstream/discovery/discovered-node.
 import { HealthRegister } from './proxy/upstream/health/health-register.ts'
 import type { UpstreamSlots } from './proxy/upstream/health/slots.ts'
 import { compileTemplate, compileVariable } from './proxy/variables.ts'
+import { watchInterval } from './proxy/watchdog.ts'
 import { Worker } from './proxy/worker.ts'
 import { publicApiAt } from './public-apis.ts'
 import { EngineCounters } from './telemetry/engine-counters.ts'
@@ -101,6 +104,7 @@ class DataThread {
   readonly #dryPolicies: ReadonlyMap<string, PolicyFactory>
   /** That the plan in use names. */
   #functions: ReadonlyMap<string, OwnFunction> = new Map()
+  readonly #beating: NodeJS.Timeout
   #version = 0
   #httpsPort: number
 
@@ -123,6 +127,8 @@ class DataThread {
     const calls = new PolicyCalls(metrics)
     const caches = new CacheZones(memory.caches, settings, threadId, this.#log)
     this.#batches = new Batches(metrics, this.#log)
+    const slot = new WatchSlot(memory.watch, (label, name) => post({ type: 'label', label, name }))
+    this.#beating = setInterval(() => slot.beat(), watchInterval).unref()
     const services: PolicyServices = {
       limiter: limiterOf(new Limiter(memory.limits, threadId), new Presences(memory.presences, threadId)),
       circuits: circuitsOf(new Circuits(memory.circuits, threadId)),
@@ -140,6 +146,10 @@ class DataThread {
       publicApi: (path) => this.#publicApi(path),
       configOf: (policy, routeId) => this.#worker.configOf(policy, routeId),
       subrequest: (exchange, head) => this.#worker.subrequest(exchange, head),
+      guard: new OwnCodeGuard(slot, (policy, error) =>
+        this.#log.error({ policy, error: String(error) }, 'policy failed after it was asked'),
+      ),
+      isOwn: (policy) => catalogue.others.get(policy.name) === policy,
       ownFunction: (key) => this.#functions.get(key),
       calls: (binding, options) => calls.open(binding, options),
       mayAsk: true,
@@ -269,6 +279,7 @@ class DataThread {
     await this.#worker.drain()
     await this.#counterStores.sync()
     this.#pulse.stop()
+    clearInterval(this.#beating)
     await Promise.all([this.#sinks.close(), this.#batches.close(lastWordsMs)])
     this.#post({ type: 'drained' })
   }

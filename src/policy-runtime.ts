@@ -4,6 +4,7 @@ import { DerivedMap } from './config/lazy-map.ts'
 import type { ConsumerSpec, ContractSpec, PluginConfig } from './config/plan.ts'
 import { policyUpstreamKey } from './config/policy-upstreams.ts'
 import type { PrometheusSettings } from './config/prometheus-settings.ts'
+import type { OwnCodeGuard } from './own-code-guard.ts'
 import type { CallClient, CallOptions } from './policies/kit/calls.ts'
 import { ConsumerDirectory } from './policies/kit/consumers.ts'
 import { ContractIndex } from './policies/kit/contracts.ts'
@@ -46,6 +47,9 @@ export interface PolicyServices {
   publicApi(path: string): PublicApi | undefined
   configOf(policy: string, routeId: string): PluginConfig | undefined
   subrequest: PolicyHost['subrequest']
+  /** Of code that an operator wrote; absent: it is not watched. */
+  readonly guard?: OwnCodeGuard
+  isOwn?(policy: AnyPolicy): boolean
   /** Undefined: there is none. */
   ownFunction(key: string): OwnFunction | undefined
   calls(binding: PolicyBindingContext, options: CallOptions): CallClient
@@ -112,13 +116,17 @@ function factoryOf(
       if (services.metadata(policy.name)?._meta?.secrets === 'missing')
         throw new Unavailable(errors.secretMissing)
       const host = hostOf(policy, binding, services, indices, holdBody)
-      return policy.create(config, {
-        ...host,
-        bind(name, inner, part) {
-          const owner = part === undefined ? binding.owner : `${binding.owner}/${part}`
-          return factories.get(name)!.create(inner, { ...binding, policy: name, owner }, holdBody)
-        },
-      })
+      const create = () =>
+        policy.create(config, {
+          ...host,
+          bind(name, inner, part) {
+            const owner = part === undefined ? binding.owner : `${binding.owner}/${part}`
+            return factories.get(name)!.create(inner, { ...binding, policy: name, owner }, holdBody)
+          },
+        })
+      const { guard } = services
+      if (guard === undefined || services.isOwn?.(policy) !== true) return create()
+      return guard.handlers(policy.name, guard.run(policy.name, create))
     },
   }
 }
@@ -168,7 +176,7 @@ function hostOf(
     ownFunction(key) {
       const found = services.ownFunction(key)
       if (found === undefined) throw new Error(`there is no function ${key}`)
-      return found
+      return services.guard?.watched(`${policy.name} ${key}`, found) ?? found
     },
     calls: (options) => services.calls(binding, options),
     mayAsk: services.mayAsk,

@@ -119,6 +119,8 @@ export interface Settings {
   policies: readonly PolicyModule[]
   /** Functions that an operator wrote: the folder of those that the Admin API may name, and all modules with some. */
   functions: { folder?: string; modules: readonly FunctionModule[] }
+  /** Milliseconds that a data thread may be silent: until that is told, and until the thread is replaced. */
+  watchdog: { slow: number; stuck: number }
   /** Folder for what the gateway keeps itself; `:memory:` keeps it no longer than the process. */
   data_dir: string
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' }
@@ -732,6 +734,24 @@ export const gatewaySchema = Type.Object(
         },
       ),
     ),
+    watchdog: Type.Optional(
+      Type.Object(
+        {
+          slow: duration(
+            '1s',
+            'After that time without an answer the log has the thread, and the policy that holds it.',
+          ),
+          stuck: duration(
+            '10s',
+            'After that time the thread is ended and replaced; its connections are lost.',
+          ),
+        },
+        {
+          default: {},
+          description: 'Data threads that do not answer, because a policy holds them for example.',
+        },
+      ),
+    ),
     data_dir: Type.Optional(
       Type.String({
         minLength: 1,
@@ -857,6 +877,10 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     },
     policies: [],
     functions: { ...gateway.functions, modules: [] },
+    watchdog: {
+      slow: parseDuration(gateway.watchdog.slow),
+      stuck: parseDuration(gateway.watchdog.stuck),
+    },
     data_dir: input.data_dir ?? defaultDataFolder(),
     log: gateway.log,
   }

@@ -28,10 +28,12 @@ import { createLimitTable, Limiter, limitEvictions, releaseLimitLocks } from './
 import { createLoadTable, LoadReader, reclaimLoads } from './shared/load-table.ts'
 import { presenceCells } from './shared/presences.ts'
 import { createRecordTable, Records, releaseRecordLocks } from './shared/records.ts'
+import { createWatchMemory } from './shared/watch-slot.ts'
 import type { SpareThreads } from './spare-threads.ts'
 import { ThreadHandle, type ThreadReport } from './thread-handle.ts'
 import type { Ports, QuestionName, Questions, ThreadMemory, ToDataThread } from './thread-protocol.ts'
 import type { UpstreamSlots } from './upstream/health/slots.ts'
+import { Watchdog } from './watchdog.ts'
 import { type AddressBook, type NodeBook, type Whereabout, Whereabouts } from './whereabouts.ts'
 
 /** Who keeps watch over the endpoints of upstreams; the health monitor of the control thread. */
@@ -94,6 +96,8 @@ export interface SupervisorStatus {
   appliedAt: number
   threads: { threadId: number; listening: boolean }[]
   restarts: number
+  /** That threads had open when they died. */
+  connectionsLost: number
   ports: Ports
   openConnections: number
   limiterEvictions: number
@@ -140,6 +144,7 @@ export class Supervisor {
   readonly #turnCounters = createRecordTable()
   readonly #caches: ReadonlyMap<string, SharedArrayBuffer>
   readonly #slots: Slot[]
+  readonly #watchdog: Watchdog
   readonly #ticketSecret = randomBytes(32)
   readonly #whereabouts: Whereabouts
   /** Ends waits for a restart when the process ends. */
@@ -148,6 +153,7 @@ export class Supervisor {
   #state: SupervisorState = 'starting'
   #appliedAt = 0
   #restarts = 0
+  #connectionsLost = 0
   #ports: Ports = new Map()
   /** Traffic is wanted; otherwise the threads run without listeners. */
   #open = true
@@ -159,6 +165,7 @@ export class Supervisor {
     this.#options = options
     this.#log = options.log
     this.#plan = { ...options.plan, version: 1 }
+    this.#watchdog = new Watchdog(() => this.#plan.settings.watchdog, this.#log)
     this.#whereabouts = new Whereabouts(options.addressBook, options.nodeBook)
     this.#limits = createLimitTable(options.limitTableBytes ?? limitTableBytes)
     this.#connections = createConnectionTable(workers)
@@ -215,6 +222,7 @@ export class Supervisor {
       appliedAt: this.#appliedAt,
       threads: this.#slots.map(({ threadId, listening }) => ({ threadId, listening })),
       restarts: this.#restarts,
+      connectionsLost: this.#connectionsLost,
       ports: this.#ports,
       openConnections: openConnections(this.#connections),
       limiterEvictions: limitEvictions(this.#limits),
@@ -499,6 +507,7 @@ export class Supervisor {
       metrics: createMetricMemory(),
       counters: createEngineCounterMemory(),
       gauges: createThreadGaugeMemory(),
+      watch: createWatchMemory(),
       caches: this.#caches,
     }
     const start = {
@@ -516,6 +525,14 @@ export class Supervisor {
       crashed: (err) => this.#log.error({ err, thread: threadId }, 'data thread crashed'),
     })
     slot.handle = handle
+    this.#watchdog.watch({
+      threadId,
+      memory: memory.watch,
+      get isApplying() {
+        return handle.isApplying
+      },
+      end: () => void handle.terminate(),
+    })
     slot.startedAt = performance.now()
     observer.threadStarted(threadId, memory)
     handle.ended.then((code) => this.#ended(slot, code))
@@ -529,6 +546,9 @@ export class Supervisor {
         break
       case 'lines':
         this.#options.observer.lines(report.lines, report.count)
+        break
+      case 'label':
+        this.#watchdog.name(threadId, report.label, report.name)
         break
       case 'want-metrics':
         void this.#tellMetrics(threadId)
@@ -551,7 +571,8 @@ export class Supervisor {
     slot.handle = undefined
     slot.listening = false
     releaseLimitLocks(this.#limits, slot.threadId)
-    reclaimConnections(this.#connections, slot.threadId)
+    const connectionsLost = reclaimConnections(this.#connections, slot.threadId)
+    this.#watchdog.forget(slot.threadId)
     reclaimLoads(this.#loads, slot.threadId)
     reclaimLoads(this.#presences, slot.threadId)
     releaseRecordLocks(this.#circuits, slot.threadId)
@@ -567,8 +588,9 @@ export class Supervisor {
     slot.deaths = lived > healthyLifeMs ? 1 : slot.deaths + 1
     const wait = restartDelay(slot.deaths)
     this.#restarts++
+    this.#connectionsLost += connectionsLost
     this.#log.error(
-      { thread: slot.threadId, code, restartInMs: wait },
+      { thread: slot.threadId, code, connectionsLost, restartInMs: wait },
       'data thread ended, it will be replaced',
     )
     this.#replace(slot, wait)
@@ -601,6 +623,7 @@ export class Supervisor {
 
   async #terminateAll(): Promise<void> {
     this.#state = 'stopped'
+    this.#watchdog.close()
     await Promise.all([this.#options.threads.close(), ...this.#handles().map((handle) => handle.terminate())])
   }
 

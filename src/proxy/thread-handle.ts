@@ -11,7 +11,10 @@ import type {
 } from './thread-protocol.ts'
 
 /** Messages that no order waits for. */
-export type ThreadReport = Extract<ToControlThread, { type: 'announce' | 'lines' | 'log' | 'want-metrics' }>
+export type ThreadReport = Extract<
+  ToControlThread,
+  { type: 'announce' | 'label' | 'lines' | 'log' | 'want-metrics' }
+>
 
 export interface ThreadEvents {
   report(report: ThreadReport): void
@@ -57,6 +60,12 @@ export class ThreadHandle {
 
   get gone(): boolean {
     return this.#gone
+  }
+
+  /** It was given a plan and has not answered. */
+  get isApplying(): boolean {
+    for (const order of this.#orders.keys()) if (order.startsWith('plan ')) return true
+    return false
   }
 
   /** Rejects when the thread refuses the plan or ends before it answered. */

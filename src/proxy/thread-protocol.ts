@@ -22,6 +22,8 @@ export interface ThreadMemory {
   metrics: SharedArrayBuffer
   counters: SharedArrayBuffer
   gauges: SharedArrayBuffer
+  /** What the thread is at, for the control thread. */
+  watch: SharedArrayBuffer
   /** Of each zone for stored answers. */
   caches: ReadonlyMap<string, SharedArrayBuffer>
 }
@@ -99,6 +101,8 @@ export type ToControlThread =
   | { type: 'drained' }
   | { type: 'announce'; announcement: Announcement }
   | { type: 'want-metrics' }
+  /** What a number in `memory.watch` stands for. */
+  | { type: 'label'; label: number; name: string }
   /** Complete lines for standard output, each with its line feed. */
   | { type: 'lines'; lines: string; count: number }
   | LogMessage

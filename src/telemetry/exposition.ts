@@ -39,6 +39,7 @@ export interface GatewayFacts {
   configAppliedAt: number
   configRejected: number
   threadRestarts: number
+  connectionsLost: number
   openConnections: number
   limiterEvictions: number
   stateClears: number
@@ -181,6 +182,11 @@ export class Exposition {
         'sluice_thread_restarts_total',
         'Data threads that died and were replaced.',
         facts.threadRestarts,
+      ),
+      counterFamily(
+        'sluice_thread_connections_lost_total',
+        'Client connections that data threads had open when they died.',
+        facts.connectionsLost,
       ),
       counterFamily(
         'sluice_limiter_evictions_total',

@@ -45,8 +45,10 @@ export function openConnections(table: SharedArrayBuffer): number {
   return Atomics.load(new Int32Array(table), total)
 }
 
-/** Takes a dead thread's connections out of the total. To be called before another thread takes over its id. */
-export function reclaimConnections(table: SharedArrayBuffer, threadId: number): void {
+/** Takes a dead thread's connections out of the total, and gives back how many there were. To be called before another thread takes over its id. */
+export function reclaimConnections(table: SharedArrayBuffer, threadId: number): number {
   const counts = new Int32Array(table)
-  Atomics.sub(counts, total, Atomics.exchange(counts, threadId * stride, 0))
+  const share = Atomics.exchange(counts, threadId * stride, 0)
+  Atomics.sub(counts, total, share)
+  return share
 }
