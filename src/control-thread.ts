@@ -67,6 +67,8 @@ export interface GatewayOptions {
   read: (synced?: SyncedConfiguration) => Promise<CheckResult>
   /** The connection to a control plane, as operators see it. */
   sync?: SyncView
+  /** Whether traffic is taken from the start; `setOpen` changes it. Default: true. */
+  open?: boolean
   /** Reads the files again without checking them, to find where something was written. */
   readDocuments?: () => Promise<Loaded>
   /** Of the files that the configuration was read from. */
@@ -151,6 +153,7 @@ export class Gateway {
     this.#supervisor = new Supervisor({
       plan,
       threads,
+      open: options.open ?? true,
       addressBook: this.#resolver,
       nodeBook: this.#discovery,
       health: this.#health,
@@ -222,7 +225,7 @@ export class Gateway {
       return {
         listeners: listeners.map((listener) => ({
           ...listener,
-          port: portOf(listener.name, status().ports),
+          port: this.#supervisor.open ? portOf(listener.name, status().ports) : listener.port,
         })),
         ...(metricsPort !== undefined && { metrics: { host: metrics.host, port: metricsPort } }),
         ...(controlPort !== undefined && { control: { host: control.host, port: controlPort } }),

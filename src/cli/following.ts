@@ -12,7 +12,9 @@ import {
   type Registration,
   RegistrationError,
   readRegistration,
+  withRenewed,
 } from '../config-sync/registration.ts'
+import { registrationFile } from '../config-sync/registration-search.ts'
 import { readRuntimeConfiguration } from '../config-sync/runtime-configuration.ts'
 import { syncChecks, syncFamilies } from '../config-sync/status.ts'
 import type { Gateway, SyncView } from '../control-thread.ts'
@@ -39,17 +41,16 @@ export class Following {
     io: CliIo,
     log: Log,
   ): Promise<Following | undefined> {
-    const registration = await registrationOf(file, io)
-    if (registration === undefined) return undefined
-    if (!registration.connected) {
-      log.info(
-        { name: registration.name },
-        'registered for local mode: the configuration is that of the files',
-      )
+    const found = await registrationOf(file, io)
+    if (found === undefined) return undefined
+    if (!found.connected) {
+      log.info({ name: found.name }, 'registered for local mode: the configuration is that of the files')
       return undefined
     }
-    const folder = resolve(io.cwd, settings.data_dir, 'sync', registration.id)
+    const folder = resolve(io.cwd, settings.data_dir, 'sync', found.id)
     const keeps = settings.data_dir !== ':memory:'
+    const renewedFile = join(folder, registrationFile)
+    const registration = keeps ? await withRenewed(found, renewedFile) : found
     const agent = await openAgent(
       {
         registration,
@@ -57,7 +58,7 @@ export class Following {
         log,
         version,
         ...(file !== undefined && { file }),
-        ...(keeps && { store: new ConfigurationStore(folder, registration) }),
+        ...(keeps && { store: new ConfigurationStore(folder, registration), renewedFile }),
       },
       folder,
     )
@@ -65,6 +66,11 @@ export class Following {
     if (kept !== undefined) return new Following(agent, kept)
     const candidate = await firstConfiguration(agent, registration, file)
     return new Following(agent, candidate.configuration, candidate)
+  }
+
+  /** Whether traffic is to be taken from the start. */
+  get open(): boolean {
+    return this.#configuration.desired_status !== 'STOPPED'
   }
 
   /** To start with. */

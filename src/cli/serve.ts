@@ -86,7 +86,7 @@ export async function serve(
       readDocuments: () => load(sources, io.env, io.cwd, flags),
       digests,
       threads,
-      ...(following && { sync: following.view }),
+      ...(following && { sync: following.view, open: following.open }),
     })
     const addresses = await startUnlessStopped(gateway, signals)
     if (addresses === undefined) return exitCode.ok

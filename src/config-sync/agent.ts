@@ -38,7 +38,7 @@ import {
   type SyncedConfiguration,
 } from './protocol/messages.ts'
 import { Refusal } from './protocol/refusal.ts'
-import { certificateOf, type Registration, replaceCertificate } from './registration.ts'
+import { certificateOf, type Registration, replaceCertificate, saveRenewed } from './registration.ts'
 import { readRuntimeConfiguration } from './runtime-configuration.ts'
 import type { SyncStatus } from './status.ts'
 
@@ -59,6 +59,8 @@ export interface AgentOptions {
   registration: Registration
   /** File of the registration, where it has one. */
   file?: string
+  /** Where a renewed certificate goes when that file cannot be written. */
+  renewedFile?: string
   /** Absent: nothing is kept. */
   store?: ConfigurationStore
   settings: SyncSettings
@@ -311,7 +313,11 @@ export class SyncAgent {
           tried = 0
         }
       }
-      if (wait > 0) await this.#sleep(wait)
+      if (wait > 0) {
+        // News ends the wait as it ends a long poll.
+        this.#poll = new AbortController()
+        await this.#sleep(wait, this.#poll.signal)
+      }
     }
   }
 
@@ -521,15 +527,24 @@ export class SyncAgent {
       )
       return
     }
-    const { file } = this.#options
-    if (file === undefined) return
+    await this.#keepCertificate()
+  }
+
+  /** In place of the old one; or, where that is mounted for reading only, in the gateway's own folder. */
+  async #keepCertificate(): Promise<void> {
+    const { file, renewedFile } = this.#options
     try {
-      await replaceCertificate(file, this.#registration)
+      if (file !== undefined) {
+        await replaceCertificate(file, this.#registration)
+        return
+      }
     } catch (err) {
-      this.#log.error(
-        { err, file },
-        'the renewed certificate cannot be written: it is lost with this process',
-      )
+      this.#log.info({ err, file, instead: renewedFile }, 'the file of the registration cannot be written')
+    }
+    try {
+      if (renewedFile !== undefined) await saveRenewed(renewedFile, this.#registration)
+    } catch (err) {
+      this.#log.error({ err }, 'the renewed certificate cannot be written: it is lost with this process')
     }
   }
 
@@ -642,8 +657,10 @@ export class SyncAgent {
     }
   }
 
-  async #sleep(ms: number): Promise<void> {
-    await delay(ms, undefined, { signal: this.#ending.signal, ref: false }).catch(() => {})
+  async #sleep(ms: number, news?: AbortSignal): Promise<void> {
+    const ending = this.#ending.signal
+    const signal = news === undefined ? ending : AbortSignal.any([ending, news])
+    await delay(ms, undefined, { signal, ref: false }).catch(() => {})
   }
 
   #connect(): Connection {

@@ -9,7 +9,7 @@ import { formatPath } from '../config/problem.ts'
 import { checkSchema } from '../config/schema.ts'
 import { type Static, Type } from '../config/type.ts'
 import { readYaml, writeYaml } from '../config/yaml-text.ts'
-import { createPrivateFile, replacePrivateFile } from './private-file.ts'
+import { createPrivateFile, makePrivateFolder, replacePrivateFile } from './private-file.ts'
 import { type PublicKey, publicKeySchema } from './protocol/keys.ts'
 import { certificateFile, registrationFile } from './registration-search.ts'
 
@@ -161,6 +161,21 @@ export async function replaceCertificate(path: string, registration: Registratio
     const file = name === registrationFile ? basename(path) : name
     await replacePrivateFile(join(dirname(path), file), content)
   }
+}
+
+/** A certificate that was renewed, beside a registration that cannot be written. */
+export async function saveRenewed(path: string, registration: Registration): Promise<void> {
+  await makePrivateFolder(dirname(path))
+  await replacePrivateFile(path, filesOf(registration, false)[0]![1])
+}
+
+/** The registration, with the certificate of the other file where that is its own and lasts longer. */
+export async function withRenewed(registration: Registration, path: string): Promise<Registration> {
+  const renewed = await readRegistration(path).catch(() => undefined)
+  if (renewed === undefined || renewed.id !== registration.id) return registration
+  const lastsLonger = certificateOf(renewed).validToDate > certificateOf(registration).validToDate
+  if (!lastsLonger) return registration
+  return { ...registration, certificate: renewed.certificate, key: renewed.key, ca: renewed.ca }
 }
 
 export function alreadyRegistered(path: string): string {

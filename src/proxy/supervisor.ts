@@ -82,6 +82,8 @@ export interface SupervisorOptions {
   secrets?: Secrets
   observer: ThreadObserver
   log: Log
+  /** Whether listeners are opened by the start; `setOpen` changes it. Default: true. */
+  open?: boolean
   /** Bytes of the rate limit table; pages that are never used cost nothing. */
   limitTableBytes?: number
 }
@@ -156,7 +158,7 @@ export class Supervisor {
   #connectionsLost = 0
   #ports: Ports = new Map()
   /** Traffic is wanted; otherwise the threads run without listeners. */
-  #open = true
+  #open: boolean
   /** Changes of the plan and starts of threads, one at a time, so that every thread gets every plan. Never rejects. */
   #turns: Promise<unknown> = Promise.resolve()
 
@@ -164,6 +166,7 @@ export class Supervisor {
     const workers = dataThreadsOf(options.plan.settings)
     this.#options = options
     this.#log = options.log
+    this.#open = options.open ?? true
     this.#plan = { ...options.plan, version: 1 }
     this.#watchdog = new Watchdog(() => this.#plan.settings.watchdog, this.#log)
     this.#whereabouts = new Whereabouts(options.addressBook, options.nodeBook)
@@ -251,7 +254,7 @@ export class Supervisor {
       health.prepare(upstreams)
       health.onSlots((slots) => this.#broadcast({ type: 'health', slots }))
       await Promise.all(this.#slots.map((slot) => this.#spawn(slot, delta).started))
-      await this.#listenAll()
+      await this.#listenAll(this.#slots)
       health.follow(upstreams, [])
     } catch (error) {
       await this.#terminateAll()
@@ -323,7 +326,7 @@ export class Supervisor {
       this.#open = open
       const running = this.#slots.filter(({ handle }) => handle !== undefined)
       if (open) {
-        await Promise.all(running.map((slot) => this.#listen(slot)))
+        await this.#listenAll(running)
         return
       }
       for (const slot of running) slot.listening = false
@@ -479,10 +482,10 @@ export class Supervisor {
     )
   }
 
-  async #listenAll(): Promise<void> {
-    const [first, ...others] = this.#slots
+  async #listenAll(slots: readonly Slot[]): Promise<void> {
+    const [first, ...others] = slots
     // The first thread finds out which ports were chosen for port 0; the others share them.
-    await this.#listen(first!)
+    if (first !== undefined) await this.#listen(first)
     await Promise.all(others.map((slot) => this.#listen(slot)))
   }
 

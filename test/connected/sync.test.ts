@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, get, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, suite, test } from 'node:test'
@@ -50,8 +50,22 @@ function routes(...paths: string[]) {
   }
 }
 
-async function start(settings = 'start_timeout: 3s, heartbeat: 200ms'): Promise<RunningGateway> {
-  await writeRegistration(folder, registration, false).catch(() => {})
+/** As API7's install scripts set it, without a file. */
+const environment = (): Record<string, string> => ({
+  API7_CONTROL_PLANE_ENDPOINTS: `["${control.url}"]`,
+  API7_GATEWAY_GROUP_SHORT_ID: registration.group.id,
+  API7_CONTROL_PLANE_CERT: registration.certificate.replaceAll('\n', '\\n'),
+  API7_CONTROL_PLANE_KEY: registration.key,
+  API7_CONTROL_PLANE_CA: registration.ca,
+  API7_CONTROL_PLANE_SNI: 'localhost',
+  SLUICE_CONFIGURATION_ROOTS: JSON.stringify(registration.roots),
+})
+
+async function start(
+  settings = 'start_timeout: 3s, heartbeat: 200ms',
+  env: Record<string, string> = { SLUICE_REGISTRATION: join(folder, 'registration.yaml') },
+): Promise<RunningGateway> {
+  if ('SLUICE_REGISTRATION' in env) await writeRegistration(folder, registration, false).catch(() => {})
   gateway = await startGateway(
     (port) => `
 gateway:
@@ -62,7 +76,7 @@ gateway:
   control: { port: ${controlPort} }
   sync: { ${settings} }
 `,
-    { SLUICE_REGISTRATION: join(folder, 'registration.yaml') },
+    env,
   )
   return gateway
 }
@@ -175,6 +189,86 @@ suite('a gateway with a control plane', () => {
     )
   })
 
+  test('needs no file where the environment names the control plane, as API7 does', async () => {
+    control.publish(routes('/a'))
+    await start(undefined, environment())
+    assert.equal(await statusOf('/a'), 200)
+    await gateway!.stop()
+    const { SLUICE_CONFIGURATION_ROOTS: _, ...others } = environment()
+    await assert.rejects(start(undefined, others), /it has to give SLUICE_CONFIGURATION_ROOTS too/)
+  })
+
+  test('reaches its control plane through an HTTP proxy', async () => {
+    const targets: string[] = []
+    const proxy = createServer()
+    proxy.on('connect', (request, client, head) => {
+      targets.push(request.url!)
+      const [host, port] = request.url!.split(':')
+      const through = connect(Number(port), host)
+      through.on('connect', () => {
+        client.write('HTTP/1.1 200 OK\r\n\r\n')
+        through.write(head)
+        through.pipe(client).pipe(through)
+      })
+      through.on('error', () => client.destroy())
+      client.on('error', () => through.destroy())
+    })
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+    try {
+      control.publish(routes('/a'))
+      const { port } = proxy.address() as AddressInfo
+      await start(`start_timeout: 3s, heartbeat: 200ms, proxy: "http://127.0.0.1:${port}"`)
+      await control.acknowledged(1)
+      assert.equal(await statusOf('/a'), 200)
+      assert.equal(targets[0], control.url.slice('https://'.length))
+    } finally {
+      await gateway?.stop()
+      await new Promise((resolve) => proxy.close(resolve))
+    }
+  })
+
+  test('killed at any point runs one complete version: the last acknowledged, or a newer one', async () => {
+    const rounds = Number(process.env.SLUICE_KILLS ?? 3)
+    control.publish(routes('/v1'))
+    await start()
+    await control.acknowledged(1)
+    let state = 7
+    const random = (below: number) => {
+      state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
+      return state % below
+    }
+    for (let round = 0; round < rounds; round++) {
+      const before = control.version
+      // While it is sent, checked, put to work, written, or acknowledged.
+      for (let burst = 0; burst < 3; burst++) {
+        control.publish(routes(`/v${control.version + 1}`))
+        await sleep(random(30))
+      }
+      process.kill(gateway!.pid, 'SIGKILL')
+      const acknowledged = Math.max(
+        ...control.acknowledgements
+          .filter(({ outcome }) => outcome === 'applied')
+          .map(({ version }) => version),
+      )
+      await gateway!.stop()
+      const silent = () => undefined
+      control.answer = silent
+      await start()
+      const { configuration } = await sync()
+      assert.ok(configuration.version >= acknowledged, `${configuration.version} after ${acknowledged}`)
+      assert.ok(configuration.version >= before && configuration.version <= control.version)
+      assert.equal(await statusOf(`/v${configuration.version}`), 200)
+      for (let other = 1; other <= control.version; other++) {
+        if (other !== configuration.version) assert.equal(await statusOf(`/v${other}`), 404)
+      }
+      control.answer = undefined
+      await gateway!.stop()
+      await start()
+      // An acknowledgement that was lost is not repeated; the next heartbeat says the same.
+      await control.until(() => control.heartbeats.at(-1)?.control_plane_revision === control.version)
+    }
+  })
+
   test('tries its other URLs', async () => {
     registration = control.registration({ sync: ['https://127.0.0.1:1', control.url] })
     control.publish(routes('/a'))
@@ -192,6 +286,19 @@ suite('a gateway with a control plane', () => {
     control.publish({ ...routes('/a', '/b'), desired_status: 'STARTED' })
     await control.acknowledged(3)
     assert.equal(await statusOf('/b'), 200)
+  })
+
+  test('that is STOPPED does not listen when it starts either, and does once it is STARTED', async () => {
+    control.publish({ ...routes('/a'), desired_status: 'STOPPED' })
+    const starting = start()
+    await control.until(() => control.heartbeats.at(-1)?.sluice?.status === 'STOPPED')
+    assert.match(
+      (await fetchText(metricsPort, '/readyz')).text,
+      /not ready: listening \(0 of 2 data threads\)/,
+    )
+    control.publish(routes('/a'))
+    await starting
+    assert.equal(await statusOf('/a'), 200)
   })
 
   test('follows the runtime configuration', async () => {
@@ -525,6 +632,26 @@ suite('keys and certificates', () => {
     await control.until(
       () => control.heartbeats.at(-1)?.sluice?.certificate.serial !== serialOf(registration),
     )
+  })
+
+  test('a certificate that cannot be written to its file is kept beside the configuration', async () => {
+    registration = control.registration({ days: 20, from: -70 })
+    control.publish(routes('/a'))
+    const { API7_CONTROL_PLANE_ENDPOINTS: _, ...others } = environment()
+    await start(undefined, { ...others, API7_DP_MANAGER_ENDPOINTS: `["${control.url}"]` })
+    await control.until(() => control.renewals > 0)
+    const path = join(folder, 'sync', registration.id, 'registration.yaml')
+    await eventually(
+      () => readFile(path, 'utf8').catch(() => ''),
+      (text) => text.includes('PRIVATE KEY'),
+    )
+    await gateway!.stop()
+    const renewals = control.renewals
+    await start(undefined, environment())
+    await control.until(
+      () => control.heartbeats.at(-1)?.sluice?.certificate.serial !== serialOf(registration),
+    )
+    assert.equal(control.renewals, renewals)
   })
 
   test('clocks that are an hour apart are told of, and change nothing', async () => {
