@@ -12,6 +12,7 @@ export const commands: CommandIndex = {
   register: () => import('./register.ts'),
   registration: () => import('./registration.ts'),
   status: () => import('./status.ts'),
+  'control-plane': () => import('./control-plane.ts'),
   healthcheck: () => import('./healthcheck.ts'),
   version: () => import('./version.ts'),
 }

@@ -51,10 +51,12 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   'config-sync': ['config', 'types:telemetry', 'config-sync/protocol'],
   // What both sides of the connection share; a control plane has no need of the rest.
   'config-sync/protocol': ['config'],
+  'control-plane': ['config', 'config-sync/protocol', 'types:telemetry', 'admin'],
   cli: [
     'config',
     'config-sync',
     'config-sync/protocol',
+    'control-plane',
     'telemetry',
     'proxy',
     'secrets',
@@ -68,6 +70,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'config',
     'config-sync',
     'config-sync/protocol',
+    'control-plane',
     'telemetry',
     'proxy',
     'secrets',

@@ -32,6 +32,12 @@ export interface AdminApiOptions {
   version: string
   /** Epoch milliseconds. */
   now?: () => number
+  /** Id of the gateway group whose configuration this is. Default: `default`, which is the gateway itself. */
+  group?: string
+  /** Who may ask. Default: whoever has a key of the settings. */
+  admission?: Pick<Admission, 'refuseAddress' | 'admit'>
+  /** Default: the log of the settings. */
+  audit?: Pick<AuditLog, 'write' | 'reopen' | 'close'>
 }
 
 const verbs: Readonly<Record<string, Verb>> = {
@@ -43,19 +49,22 @@ const verbs: Readonly<Record<string, Verb>> = {
 }
 
 export class AdminApi {
-  readonly #admission: Admission
+  readonly #admission: Pick<Admission, 'refuseAddress' | 'admit'>
+  readonly #group: string
   readonly #crossOrigin: boolean
-  readonly #audit: AuditLog
+  readonly #audit: Pick<AuditLog, 'write' | 'reopen' | 'close'>
   readonly #resources: ResourceHandler
   readonly #configs: ConfigsHandler
   readonly #policies: PolicySchemas
   readonly #expiry: Expiry
   readonly #log: Log
 
-  constructor({ settings, live, catalogue, zones, log, version, now = Date.now }: AdminApiOptions) {
-    this.#admission = new Admission(settings, now)
+  constructor(options: AdminApiOptions) {
+    const { settings, live, catalogue, zones, log, version, now = Date.now, group = 'default' } = options
+    this.#admission = options.admission ?? new Admission(settings, now)
+    this.#group = group
     this.#crossOrigin = settings.cors
-    this.#audit = new AuditLog(settings.audit_log, log)
+    this.#audit = options.audit ?? new AuditLog(settings.audit_log, log)
     this.#log = log
     this.#expiry = new Expiry(live, log, now)
     const check = new ResourceCheck({ catalogue, zones })
@@ -164,7 +173,7 @@ export class AdminApi {
   }
 
   async #api7(verb: Verb, target: Target, request: ApiRequest, body: unknown): Promise<Answer> {
-    const refused = refuseGroup(request)
+    const refused = refuseGroup(request, this.#group)
     if (refused !== undefined) return refused
     const kept = keptBody(target, body)
     if ('problem' in kept) return failure(400, kept.problem)

@@ -1,7 +1,7 @@
 /**
  * The Admin API as API7 has it, beside APISIX's at the same paths: values without keys and indexes around them, lists
  * that choose by service, text and labels, and services that own what belongs to them. A client speaks it when it names
- * a gateway group, or shows a key of one. There is one group here: the gateway.
+ * a gateway group, or shows a key of one. A gateway by itself is one group.
  */
 import { apisixSchema, type JsonSchema } from '../../config/apisix-schema.ts'
 import { copy } from '../../config/copy.ts'
@@ -21,11 +21,9 @@ export const speaksApi7 = ({ query, headers }: Pick<ApiRequest, 'query' | 'heade
   query.has(groupParameter) || String(headers['x-api-key'] ?? '').startsWith('a7adm-')
 
 /** Undefined: the group is ours, or none is named. */
-export function refuseGroup({ query }: Pick<ApiRequest, 'query'>): Answer | undefined {
+export function refuseGroup({ query }: Pick<ApiRequest, 'query'>, ours: string): Answer | undefined {
   const wanted = query.get(groupParameter)
-  return wanted === null || wanted === group.id
-    ? undefined
-    : failure(404, `gateway group not found: ${wanted}`)
+  return wanted === null || wanted === ours ? undefined : failure(404, `gateway group not found: ${wanted}`)
 }
 
 /** The version of API7 whose paths and bodies these are. */

@@ -1,0 +1,15 @@
+/** Every operation of the control plane but those of the Admin API. */
+import type { Operation } from '../operation.ts'
+import { accountOperations } from './accounts.ts'
+import { fleetOperations } from './fleet.ts'
+import { groupOperations } from './groups.ts'
+import { syncOperations } from './sync.ts'
+import { versionOperations } from './versions.ts'
+
+export const operations: readonly Operation[] = [
+  ...syncOperations,
+  ...accountOperations,
+  ...groupOperations,
+  ...versionOperations,
+  ...fleetOperations,
+]

@@ -1,0 +1,254 @@
+/**
+ * Signed configuration of one group: what is in force, the bundles that lead there, and who waits for the next one.
+ * Nothing that comes out of the database is signed again before the signature that lies beside it was verified.
+ */
+import type { KeyObject } from 'node:crypto'
+import {
+  canonicalJson,
+  type Delegation,
+  type Manifest,
+  patchBetween,
+  Refusal,
+  type SyncedConfiguration,
+  sha256,
+  signManifest,
+  verifyManifest,
+  writeBundle,
+} from '../config-sync/protocol/index.ts'
+import type { Database } from './database.ts'
+
+/** Seconds that a manifest is valid, and after which it is issued again. */
+const manifestLife = 24 * 3600
+const reissueAfter = 12 * 3600
+/** Agents that are further behind get the whole. */
+const keptPublications = 50
+const forgetOldest = `
+  DELETE FROM publications WHERE group_id = ? AND version <=
+    (SELECT version FROM publications WHERE group_id = ? ORDER BY version DESC LIMIT 1 OFFSET ?)
+`
+
+export interface PublisherOptions {
+  database: Database
+  group: string
+  signing: KeyObject
+  /** Compact. */
+  delegation: string
+  ownKeys: Delegation
+  /** Seconds since 1970. */
+  now: () => number
+}
+
+export interface Publication {
+  version: number
+  author: string
+  /** Seconds since 1970. */
+  time: number
+  message: string
+  sha256: string
+}
+
+interface Current {
+  publication: Publication
+  issued: number
+  size: number
+  text: string
+  /** By the hash of what they are for; empty: the whole. */
+  bundles: Map<string, Buffer>
+}
+
+interface PublicationRow extends Publication {
+  manifest: string
+  configuration: string
+}
+
+/** What a gateway says that it has. */
+export interface Held {
+  version: number
+  sha256: string
+  issued: number
+}
+
+export class Publisher {
+  readonly #options: PublisherOptions
+  readonly #waiting = new Set<() => void>()
+  #current: Current | undefined
+
+  constructor(options: PublisherOptions) {
+    this.#options = options
+    const row = this.#rows('ORDER BY version DESC LIMIT 1')[0]
+    if (row !== undefined && this.#isOurs(row)) {
+      this.#current = {
+        publication: publicationOf(row),
+        // As old as can be: what is in force is signed anew with the key of today.
+        issued: 0,
+        size: Buffer.byteLength(row.configuration),
+        text: row.configuration,
+        bundles: new Map(),
+      }
+    }
+    if (this.#current !== undefined) this.#current.issued = options.now()
+  }
+
+  /** In force; undefined: nothing was published, or it is not signed by a key of ours that holds. */
+  get current(): Publication | undefined {
+    return this.#current?.publication
+  }
+
+  /** Highest version that was given out, whether it holds or not. */
+  get highest(): number {
+    return this.#rows('ORDER BY version DESC LIMIT 1')[0]?.version ?? 0
+  }
+
+  /** The newest first. */
+  list(limit: number): Publication[] {
+    return this.#rows('ORDER BY version DESC LIMIT ?', limit).map(publicationOf)
+  }
+
+  isNewTo(held: Held | undefined): boolean {
+    const current = this.#current
+    if (current === undefined) return false
+    if (held === undefined) return true
+    return (
+      held.sha256 !== current.publication.sha256 ||
+      held.issued < current.issued ||
+      held.version < current.publication.version
+    )
+  }
+
+  /** @returns whether it is another configuration than the one in force */
+  publish(
+    configuration: SyncedConfiguration,
+    { version, author, message }: Pick<Publication, 'version' | 'author' | 'message'>,
+  ): boolean {
+    const text = canonicalJson(configuration)
+    const digest = sha256(text)
+    if (digest === this.#current?.publication.sha256) return false
+    const { database, group, now } = this.#options
+    const time = now()
+    const size = Buffer.byteLength(text)
+    const publication = { version, author, time, message, sha256: digest }
+    const manifest = this.#sign({ version, issued: time, digest, size, content: { form: 'whole' } })
+    database.transaction(() => {
+      database.sql
+        .prepare('INSERT INTO publications VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
+        .run(group, version, author, time, message, digest, manifest, text)
+      database.sql.prepare(forgetOldest).run(group, group, keptPublications)
+    })
+    this.#current = { publication, issued: time, size, text, bundles: new Map() }
+    this.#tell()
+    return true
+  }
+
+  /** Signs what is in force once more, before its time is over. To be called now and then. */
+  refresh(): void {
+    const current = this.#current
+    const now = this.#options.now()
+    if (current === undefined || now < current.issued + reissueAfter) return
+    current.issued = now
+    current.bundles.clear()
+    this.#tell()
+  }
+
+  /** The bytes of a bundle. @param whole a patch did not fit */
+  bundle(held: Held | undefined, whole: boolean): Buffer | undefined {
+    const current = this.#current
+    if (current === undefined) return undefined
+    const base = whole || held === undefined ? '' : held.sha256
+    let bundle = current.bundles.get(base)
+    if (bundle === undefined) {
+      bundle = this.#makeBundle(current, base)
+      current.bundles.set(base, bundle)
+    }
+    return bundle
+  }
+
+  /** Calls back once, with the next publication or renewal. @returns how to be left alone */
+  wait(callback: () => void): () => void {
+    this.#waiting.add(callback)
+    return () => this.#waiting.delete(callback)
+  }
+
+  #makeBundle(current: Current, base: string): Buffer {
+    if (base === current.publication.sha256) {
+      return this.#write(current, { form: 'unchanged' }, Buffer.alloc(0))
+    }
+    const patch = base === '' ? undefined : this.#patch(current, base)
+    if (patch !== undefined) return this.#write(current, patch.content, patch.bytes)
+    const known = base === '' ? undefined : current.bundles.get('')
+    return known ?? this.#write(current, { form: 'whole' }, Buffer.from(current.text))
+  }
+
+  /** Undefined: that configuration is not known, or the whole is no longer. */
+  #patch(current: Current, base: string) {
+    const row = this.#rows('AND sha256 = ? ORDER BY version DESC LIMIT 1', base)[0]
+    if (row === undefined || !this.#isOurs(row)) return undefined
+    const patch = canonicalJson(patchBetween(JSON.parse(row.configuration), JSON.parse(current.text)))
+    const bytes = Buffer.from(patch)
+    if (bytes.length >= current.size) return undefined
+    const content = {
+      form: 'patch',
+      sha256: sha256(bytes),
+      size: bytes.length,
+      base: { version: row.version, sha256: row.sha256 },
+    } as const
+    return { bytes, content }
+  }
+
+  #write(current: Current, content: Manifest['content'], bytes: Buffer): Buffer {
+    const { issued, size, publication } = current
+    const { version, sha256: digest } = publication
+    const manifest = this.#sign({ version, issued, digest, size, content })
+    return writeBundle({ delegation: this.#options.delegation, manifest, content: bytes })
+  }
+
+  #sign(of: {
+    version: number
+    issued: number
+    digest: string
+    size: number
+    content: Manifest['content']
+  }): string {
+    const { version, issued, digest, size, content } = of
+    const { group, signing } = this.#options
+    const configuration = { sha256: digest, size }
+    return signManifest(
+      { group, version, issued, expires: issued + manifestLife, configuration, content },
+      signing,
+    )
+  }
+
+  #isOurs({ version, manifest, configuration, sha256: digest }: PublicationRow): boolean {
+    const { group, ownKeys } = this.#options
+    try {
+      const signed = verifyManifest(manifest, { delegation: ownKeys, group, seen: { version: 0 } })
+      return (
+        signed.version === version &&
+        signed.configuration.sha256 === digest &&
+        sha256(configuration) === digest
+      )
+    } catch (error) {
+      if (error instanceof Refusal) return false
+      throw error
+    }
+  }
+
+  #rows(rest: string, ...values: (string | number)[]): PublicationRow[] {
+    return this.#options.database.sql
+      .prepare(`SELECT * FROM publications WHERE group_id = ? ${rest}`)
+      .all(this.#options.group, ...values) as unknown as PublicationRow[]
+  }
+
+  #tell(): void {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const callback of waiting) callback()
+  }
+}
+
+const publicationOf = ({ version, author, time, message, sha256: digest }: PublicationRow): Publication => ({
+  version,
+  author,
+  time,
+  message,
+  sha256: digest,
+})
