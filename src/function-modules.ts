@@ -69,7 +69,7 @@ export async function readFunctionModules(loaded: Loaded, cwd: string): Promise<
 function folderOf({ documents, settings = [] }: Loaded, cwd: string): string | undefined {
   const given = settings.findLast(({ path }) => path.join('.') === 'functions.folder')
   if (given !== undefined) return folderFrom(given.value, cwd)
-  for (const { file, value } of documents) {
+  for (const { file, value } of documents.filter(({ mayNameCode }) => mayNameCode === true)) {
     const { gateway } = (value ?? {}) as { gateway?: { functions?: { folder?: unknown } } }
     const folder = folderFrom(gateway?.functions?.folder, dirname(resolve(cwd, file)))
     if (folder !== undefined) return folder
@@ -87,10 +87,10 @@ async function modulesIn(folder: string): Promise<string[]> {
   return files.filter((file) => !/(\.json|\.d\.ts|\.test\.[cm]?[jt]s)$/.test(file))
 }
 
-/** Modules that entries of files name, by absolute path. What is no path is a finding of the check. */
+/** Modules that entries of files name, by absolute path. What comes from elsewhere has nothing loaded by naming it. What is no path is a finding of the check. */
 function namedModules({ documents }: Loaded, cwd: string): Set<string> {
   const found = new Set<string>()
-  for (const { file, value } of documents) {
+  for (const { file, value } of documents.filter(({ mayNameCode }) => mayNameCode === true)) {
     for (const section of Object.values((value ?? {}) as Record<string, unknown>)) {
       if (!Array.isArray(section)) continue
       for (const resource of section) {

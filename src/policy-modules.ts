@@ -119,7 +119,9 @@ function placesOf({ documents, settings = [] }: Loaded, cwd: string): PolicyPlac
   const given = settings.findLast(({ path }) => path[0] === 'policies')
   if (given !== undefined)
     return textsOf(given.value).map((entry) => ({ entry, named: given.name, folder: cwd }))
-  return documents.flatMap(({ file, value }) => {
+  // A document that comes from elsewhere than the operator's files names no code.
+  const own = documents.filter(({ mayNameCode }) => mayNameCode === true)
+  return own.flatMap(({ file, value }) => {
     const { gateway } = (value ?? {}) as { gateway?: { policies?: unknown } }
     return textsOf(gateway?.policies).map((entry) => ({
       entry,

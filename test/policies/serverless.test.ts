@@ -1,11 +1,12 @@
 /** Functions of the operator through the wire: every phase, every way to answer, files and the Admin API. */
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { load } from '../../src/config/load.ts'
+import { load, readText } from '../../src/config/load.ts'
 import { checkWithPolicies } from '../../src/policy-modules.ts'
 import { freePort, type RunningGateway, startGateway } from '../harness/gateway.ts'
 import { policyGateway } from '../harness/policy-gateway.ts'
@@ -127,6 +128,31 @@ test('a module that cannot be loaded is one finding, not also its uses', async (
     findings.map(({ code, file }) => [code, file]),
     [['invalid-function', 'a.ts']],
   )
+})
+
+test('a document from elsewhere, such as a control plane, has no module loaded by naming it', async (t: TestContext) => {
+  const place = await mkdtemp(join(tmpdir(), 'sluice-elsewhere-'))
+  t.after(() => rm(place, { recursive: true }))
+  const trace = join(place, 'trace')
+  const source = `import { writeFileSync } from 'node:fs'; writeFileSync(${JSON.stringify(trace)}, ''); export default () => {}`
+  await mkdir(join(place, 'mine'))
+  await writeFile(join(place, 'a.ts'), source)
+  await writeFile(join(place, 'mine', 'policy.ts'), source)
+  await writeFile(join(place, 'sluice.yaml'), 'routes: []')
+  const loaded = await load(['sluice.yaml'], {}, place)
+  const upstream = { nodes: { '127.0.0.1:1': 1 } }
+  const named = (path: string) => ({
+    gateway: { policies: [join(place, 'mine')], functions: { folder: place } },
+    routes: [{ id: 'r', uri: '/', upstream, plugins: { 'serverless-pre-function': { functions: [path] } } }],
+  })
+  for (const path of [join(place, 'a.ts'), './a.ts']) {
+    const all = { ...loaded, documents: [...loaded.documents], findings: [] }
+    readText('elsewhere', JSON.stringify(named(path)), {}, all)
+    const { plan, findings } = await checkWithPolicies(all, place, { gatewayVersion: '0' })
+    assert.equal(plan, undefined)
+    assert.ok(findings.some(({ code }) => code === 'unknown-function'))
+  }
+  assert.equal(existsSync(trace), false)
 })
 
 suite('through the Admin API', () => {
