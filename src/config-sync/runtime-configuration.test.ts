@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readRuntimeConfiguration, withUpstreamDefaults } from './runtime-configuration.ts'
+
+test('the examples of the Gateway Manager API are taken, and what has no effect is named', () => {
+  const managed = {
+    logging: { anypoint: { forwardLogs: true }, runtimeLogs: { logLevel: 'fatal' } },
+    tracing: { enabled: true, provider: { type: 'anypoint' }, sampling: { overall: 2 } },
+    proxyProtocol: { enabled: false },
+    timeouts: { streamIdleSeconds: 300, upstreamResponseSeconds: 15, upstreamConnectionIdleSeconds: 60 },
+    routing: { rewriteHostHeader: false },
+  }
+  assert.deepEqual(readRuntimeConfiguration(managed), {
+    logLevel: 'error',
+    bodyIdle: 300_000,
+    upstreams: { responseTimeout: 15, idleTimeout: 60, passHost: 'pass' },
+    withoutEffect: ['logging.anypoint.forwardLogs', 'tracing'],
+  })
+  assert.deepEqual(readRuntimeConfiguration({ probe: { enabled: true }, later: 1 }), {
+    upstreams: {},
+    probe: { path: '/health', port: 8080 },
+    withoutEffect: ['later'],
+  })
+})
+
+for (const [place, value] of [
+  ['logging.runtimeLogs.logLevel', { logging: { runtimeLogs: { logLevel: 'trace' } } }],
+  ['tracing.sampling.overall', { tracing: { sampling: { overall: 101 } } }],
+  ['timeouts.upstreamResponseSeconds', { timeouts: { upstreamResponseSeconds: '15' } }],
+  ['circuitBreaker.thresholds.maxRetries', { circuitBreaker: { thresholds: { maxRetries: -1 } } }],
+  ['connectionBufferLimits.global', { connectionBufferLimits: { global: 1.5 } }],
+  ['probe.path', { probe: { path: 'health' } }],
+  ['probe.port', { probe: { port: 65_536 } }],
+] as const) {
+  test(`a wrong ${place} is a finding at its place`, () => {
+    const answer = readRuntimeConfiguration(structuredClone(value) as Record<string, unknown>)
+    assert.ok('code' in answer)
+    assert.deepEqual(
+      answer.findings.map(({ path }) => path),
+      [`runtime_configuration.${place}`],
+    )
+  })
+}
+
+test('defaults go to upstreams that say nothing themselves', () => {
+  const own = { nodes: {}, pass_host: 'rewrite', timeout: { connect: 1, send: 1, read: 1 } }
+  const resources = { upstreams: [own], routes: [{ upstream: { nodes: {} } }, { uri: '/' }] }
+  assert.deepEqual(withUpstreamDefaults(resources, { responseTimeout: 9, passHost: 'node' }), {
+    upstreams: [own],
+    routes: [
+      { upstream: { nodes: {}, pass_host: 'node', timeout: { connect: 60, send: 60, read: 9 } } },
+      { uri: '/' },
+    ],
+  })
+})
