@@ -15,21 +15,37 @@ export type Condition = (exchange: Exchange) => boolean
 
 /** Never throws when it is evaluated. */
 export function compileExpression(expression: Expression): Condition {
-  if (expression.kind === 'combination') return compileCombination(expression)
-  const variable = compileValue(expression.variable)
+  return compileWith(expression, compileValue)
+}
+
+/** As `compileExpression`, of something else that has variables: `getter` gives a getter for one of them. */
+export function compileWith<X>(
+  expression: Expression,
+  getter: (name: string) => (x: X) => Value,
+): (x: X) => boolean {
+  if (expression.kind === 'combination') return compileCombination(expression, getter)
+  const variable = getter(expression.variable)
   const holds = compileTest(expression.test)
   return expression.negated ? (x) => !holds(variable(x)) : (x) => holds(variable(x))
 }
 
 /** A condition as it stands in a configuration that was checked. @throws when it is none */
 export function compileCondition(vars: unknown): Condition {
-  const parsed = parseExpression(vars)
-  if ('problem' in parsed) throw new Error(parsed.problem)
-  return compileExpression(parsed.expression)
+  return compileExpression(checkedExpression(vars))
 }
 
-function compileCombination({ logic, members }: Combination): Condition {
-  const conditions = members.map(compileExpression)
+/** An expression as it stands in a configuration that was checked. @throws when it is none */
+export function checkedExpression(vars: unknown): Expression {
+  const parsed = parseExpression(vars)
+  if ('problem' in parsed) throw new Error(parsed.problem)
+  return parsed.expression
+}
+
+function compileCombination<X>(
+  { logic, members }: Combination,
+  getter: (name: string) => (x: X) => Value,
+): (x: X) => boolean {
+  const conditions = members.map((member) => compileWith(member, getter))
   switch (logic) {
     case 'AND':
       return conditions.length === 1 ? conditions[0]! : (x) => all(conditions, x)
@@ -42,12 +58,12 @@ function compileCombination({ logic, members }: Combination): Condition {
   }
 }
 
-function all(conditions: readonly Condition[], x: Exchange): boolean {
+function all<X>(conditions: readonly ((x: X) => boolean)[], x: X): boolean {
   for (const condition of conditions) if (!condition(x)) return false
   return true
 }
 
-function some(conditions: readonly Condition[], x: Exchange): boolean {
+function some<X>(conditions: readonly ((x: X) => boolean)[], x: X): boolean {
   for (const condition of conditions) if (condition(x)) return true
   return false
 }

@@ -9,6 +9,7 @@ import type { Settings } from '../config/settings.ts'
 import { PolicyChains } from './chains.ts'
 import type { BindingInfo, Exchange, PolicyFactory } from './exchange.ts'
 import type { UpstreamConnection } from './http1/upstream-connection.ts'
+import { Lookup, LookupValues } from './lookup.ts'
 import type { Chain } from './pipeline.ts'
 import { kindsWithUpstreams, upstreamsIn } from './plan-upstreams.ts'
 import { routeCondition } from './route-condition.ts'
@@ -123,7 +124,9 @@ export class Runtime {
   readonly chains: PolicyChains
   readonly mode: RouterMode
 
-  private readonly router: Router<Binding, Exchange>
+  private readonly router: Router<Binding, Lookup>
+  private readonly lookup = new Lookup()
+  private readonly values = new LookupValues()
   private readonly uses = new RouteUses()
   private readonly bindings = new Map<string, Binding>()
   private readonly upstreams = new Map<string, Upstream<UpstreamConnection>>()
@@ -148,7 +151,7 @@ export class Runtime {
     this.loads = loads
     this.chains = new PolicyChains(policies, this.resources, policyFailed)
     this.mode = mode
-    this.router = new Router(mode, (exchange) => exchange.request.headers.get('host'))
+    this.router = new Router(mode, (lookup) => lookup.exchange.request.headers.get('host'))
   }
 
   /** Called once, after construction, with every name's addresses that are known already. */
@@ -178,25 +181,25 @@ export class Runtime {
   /** `path` is the request's own, or a reading of it that is to be compared. */
   match(exchange: Exchange, path: string): Binding | null {
     const { host, method } = exchange.request
-    const match = this.router.match(host, path, method, exchange)
+    const match = this.router.match(host, path, method, this.lookup.begin(exchange))
     return match === null ? null : match.value.matchedAs(match)
   }
 
   /** What `match` looks at, up to what it takes, with why each other one lost. */
   explain(exchange: Exchange): Considered<Binding>[] {
     const { host, path, method } = exchange.request
-    return this.router.explain(host, path, method, exchange)
+    return this.router.explain(host, path, method, this.lookup.begin(exchange))
   }
 
   /** What would match under another host; looks at `most` hosts. */
   explainHosts(exchange: Exchange, most: number): Considered<Binding>[] {
     const { host, path, method } = exchange.request
-    return this.router.explainHosts(host, path, method, exchange, most)
+    return this.router.explainHosts(host, path, method, this.lookup.begin(exchange), most)
   }
 
   allowedMethods(exchange: Exchange): string[] {
     const { host, path } = exchange.request
-    return this.router.allowedMethods(host, path, exchange)
+    return this.router.allowedMethods(host, path, this.lookup.begin(exchange))
   }
 
   /**
@@ -211,6 +214,7 @@ export class Runtime {
     if (isSecuredAnew) for (const upstream of this.upstreams.values()) this.secure(upstream)
     if (this.chains.apply(delta, otherPolicies))
       for (const binding of this.bindings.values()) binding.forgetChains()
+    this.values.forget()
     for (const id of delta.remove.routes ?? []) {
       this.router.remove(id)
       this.bindings.delete(id)
@@ -316,7 +320,7 @@ export class Runtime {
     const service = route.service_id === undefined ? undefined : this.resources.services.get(route.service_id)
     const binding = new Binding(route, service, this.upstreamOf(route, service), this)
     this.bindings.set(route.id, binding)
-    this.router.put({ ...route, accepts: routeCondition(route) }, binding)
+    this.router.put({ ...route, accepts: routeCondition(route, this.values) }, binding)
   }
 
   private upstreamOf(

@@ -4,6 +4,7 @@ import { BlockList, isIPv6 } from 'node:net'
 import { test } from 'node:test'
 import { Random, seedOfRun } from '../../../test/harness/random-routes.ts'
 import type { Exchange } from '../exchange.ts'
+import { Lookup, LookupValues } from '../lookup.ts'
 import { routeCondition } from '../route-condition.ts'
 import { Router, type RouterMode } from './router.ts'
 
@@ -41,14 +42,17 @@ for (const mode of modes) {
   })
 }
 
-type Table = Router<string, Exchange>
+type Table = Router<string, Lookup>
+
+const values = new LookupValues()
+const lookup = new Lookup()
 
 function table(mode: RouterMode): Table {
-  return new Router(mode, (exchange) => exchange.request.headers.get('host'))
+  return new Router(mode, ({ exchange }) => exchange.request.headers.get('host'))
 }
 
 function enter(router: Table, route: Route): void {
-  router.put({ ...route, accepts: routeCondition({ ...route, enable_websocket: false }) }, route.id)
+  router.put({ ...route, accepts: routeCondition(route, values) }, route.id)
 }
 
 function find(router: Table, { host, field, path, method, query, address }: Request): string | undefined {
@@ -56,7 +60,7 @@ function find(router: Table, { host, field, path, method, query, address }: Requ
     request: { query, headers: { get: () => field } },
     client: { address },
   } as unknown as Exchange
-  return router.match(host, path, method, exchange)?.value
+  return router.match(host, path, method, lookup.begin(exchange))?.value
 }
 
 interface Route {
