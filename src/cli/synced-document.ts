@@ -33,6 +33,8 @@ export function withSynced(
     })
   }
   readText(file, JSON.stringify(withUpstreamDefaults(resources, defaults)), env, all)
+  for (const document of all.documents)
+    if (!loaded.documents.includes(document)) document.startsNothing = true
   return all
 }
 

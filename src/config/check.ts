@@ -92,7 +92,11 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     report.tolerate(held, [...tolerated, 'unknown-function'])
     addSections(held, sections, report)
   }
-  const policies = new PolicyCheck(catalogue, zonePlaces(settings?.cache.zones ?? defaultZones), report)
+  const zones = zonePlaces(settings?.cache.zones ?? defaultZones)
+  const policies = new PolicyCheck(catalogue, zones, report, (command, document) =>
+    // Whoever may write resources need not be trusted with the rights of the gateway.
+    document === held || document.startsNothing ? false : settings?.commands.includes(command) === true,
+  )
   const declarations = readDeclarations(sections, policies, report)
   checkReferences(declarations, policies, catalogue, report)
   checkDiscovery(declarations, policies.upstreams, settings, report)

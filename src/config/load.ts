@@ -25,6 +25,8 @@ export interface SourceDocument {
   mayNameCode?: true
   /** False: no string in it refers to a secret. */
   holdsReferences?: boolean
+  /** It came from elsewhere, and its policies may start no programs. */
+  startsNothing?: boolean
   /** Where wanted places stand, in their order. Reads the text a second time, so it is asked once, for findings. */
   locate(wanted: readonly Wanted[]): (Position | undefined)[]
 }

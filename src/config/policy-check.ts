@@ -4,6 +4,7 @@ import { annotatedValues } from './annotated-values.ts'
 import type { ZonePlaces } from './cache-zones.ts'
 import { equal } from './copy.ts'
 import { checkExpression } from './expression-check.ts'
+import type { SourceDocument } from './load.ts'
 import { luaPolicies } from './lua.ts'
 import { nearest } from './nearest.ts'
 import { functionAnnotation, resolveEntry } from './own-functions.ts'
@@ -120,6 +121,9 @@ export function resolvedProblem(
   return sound ? undefined : 'the policy does not take it'
 }
 
+/** Whether policies of that document may start a program, by the name that stands there. */
+type MayStart = (command: string, document: SourceDocument) => boolean
+
 export class PolicyCheck {
   /** Every reference to a secret that was found. */
   readonly secrets: SecretUse[] = []
@@ -130,12 +134,14 @@ export class PolicyCheck {
   readonly #catalogue: Catalogue
   readonly #report: Report
   readonly #zones: ZonePlaces
+  readonly #mayStart: MayStart
   readonly #credentials = new Map<string, { owner: string; place: Place }>()
   readonly #shared = new Map<string, { config: PluginConfig; place: Place }>()
 
   /** `zones`: of the same configuration. */
-  constructor(catalogue: Catalogue, zones: ZonePlaces, report: Report) {
+  constructor(catalogue: Catalogue, zones: ZonePlaces, report: Report, mayStart: MayStart = () => false) {
     this.#catalogue = catalogue
+    this.#mayStart = mayStart
     this.#report = report
     this.#zones = zones
   }
@@ -251,6 +257,14 @@ export class PolicyCheck {
         kind: setting as ResourceKind,
         id: String(value),
         place: below(place, ...path),
+      })
+    }
+    for (const { value, path } of annotatedValues(configSchema, config, 'x-command')) {
+      if (this.#mayStart(String(value), place.document)) continue
+      this.#report.add(below(place, ...path), {
+        code: 'invalid-value',
+        message: 'names a program that the gateway may not start',
+        hint: 'Programs run with the rights of the gateway. Name it under gateway.commands if that is meant; what comes over an API may start none.',
       })
     }
     for (const { input, path } of upstreamsAt(configSchema, config))

@@ -110,6 +110,8 @@ export interface Settings {
   prometheus: PrometheusSettings
   /** Where `public-api` finds the endpoint of the policy `batch-requests`. */
   batch_requests: { path: string }
+  /** Programs that policies may start. */
+  commands: string[]
   status: AddressSettings
   admin: AdminSettings
   /** Where policies store answers, and for how many milliseconds those on disk that do not say it themselves. */
@@ -555,6 +557,13 @@ export const gatewaySchema = Type.Object(
         { default: {}, description: 'Several requests in one, see the policy `batch-requests`.' },
       ),
     ),
+    commands: Type.Optional(
+      Type.Array(Type.String({ minLength: 1 }), {
+        default: [],
+        description:
+          'Programs that policies such as `mcp-bridge` may start, as they are named there. They run with the rights of the gateway. Policies that come over the Admin API or from a control plane start none.',
+      }),
+    ),
     status: address('`/status` and `/status/ready`, as APISIX has them.', 7085, false),
     admin: Type.Optional(
       Type.Object(
@@ -856,6 +865,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     metrics: gateway.metrics,
     prometheus: prometheusSettings(input.prometheus ?? {}),
     batch_requests: gateway.batch_requests,
+    commands: gateway.commands,
     status: gateway.status,
     admin: adminSettings(gateway.admin, input.admin),
     cache: {

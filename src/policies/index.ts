@@ -58,6 +58,7 @@ const names = [
   'limit-req',
   'loggly',
   'loki-logger',
+  'mcp-bridge',
   'message-logging',
   'mocking',
   'multi-auth',

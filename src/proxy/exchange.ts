@@ -290,6 +290,11 @@ export interface Relay {
   readonly head: string
   /** The next piece, null at the end. It is given away: nobody writes to it again. A throw breaks the answer off. */
   read(): Buffer | null | Promise<Buffer | null>
+  /**
+   * The client sends nothing more: it waits for the rest, or has gone, and nothing else tells of that before two more pieces
+   * have been written. An answer without an end of its own ends here.
+   */
+  clientEnded?(): void
   /** Once: after the end, or when nobody wants the rest. */
   close(): void
 }

@@ -15,6 +15,7 @@ export type {
   HeaderName,
   PhaseResult,
   PolicyHandlers,
+  Relay,
   Stage,
   SubrequestAnswer,
   SubrequestFailure,

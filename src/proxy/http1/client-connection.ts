@@ -191,6 +191,7 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
     else if (this.state === 'exchange') {
       // The request will never be complete. After complete ones the client may wait for its answers (RFC 9112 9.6).
       if (!this.body.done) this.wire.destroy()
+      else this.relaying?.clientEnded()
     } else if (this.state === 'head') this.close()
     else this.wire.destroy()
   }
@@ -579,8 +580,10 @@ export class ClientConnection implements WireOwner, ClientSide, Conduct, BodySou
       return
     }
     const length = this.framing === 'none' ? 0 : head.contentLength
-    this.relaying = new RelayedBody(relay, length, this)
-    this.relaying.resume()
+    const relaying = new RelayedBody(relay, length, this)
+    this.relaying = relaying
+    if (this.inputEnded) relaying.clientEnded()
+    relaying.resume()
     if (!this.reading) this.flush()
   }
 

@@ -39,6 +39,11 @@ export class RelayedBody {
     }
   }
 
+  /** The client sends nothing more. */
+  clientEnded(): void {
+    if (!this.#over) this.#relay.clientEnded?.()
+  }
+
   /** Nobody wants the rest. */
   abandon(): void {
     if (!this.#over) this.#close()
