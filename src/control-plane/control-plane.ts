@@ -128,6 +128,7 @@ export class ControlPlane {
   }
 
   async close(): Promise<void> {
+    if (this.closing.aborted) return
     this.#closing.abort()
     for (const timer of this.#timers) clearInterval(timer)
     await this.groups.close()

@@ -1,7 +1,7 @@
 /** An embedded control plane, as it is run: its folder, its keys, its ports. */
 import type { Catalogue } from '../config/policy-check.ts'
 import type { Log } from '../telemetry/log.ts'
-import { ControlPlane } from './control-plane.ts'
+import { ControlPlane, defaultGroup } from './control-plane.ts'
 import { createKeys, hasKeys, openKeys } from './keys.ts'
 import { registerCommand } from './operations/groups.ts'
 import { PrivateFolder } from './private-files.ts'
@@ -36,6 +36,8 @@ export interface RunningControlPlane {
   platform: string
   sync: string
   first?: FirstStart
+  /** For one registration in the default group. */
+  newToken(): string
   close(): Promise<void>
 }
 
@@ -75,6 +77,7 @@ export async function runControlPlane(options: RunningOptions): Promise<RunningC
           registerCommand: registerCommand(platform, begun.token),
         },
       }),
+      newToken: () => plane.registrations.addToken(defaultGroup, 'the control plane').token,
       async close() {
         await opened.close()
         await plane.close()

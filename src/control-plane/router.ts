@@ -109,8 +109,12 @@ export class Router {
   }
 
   /** What the Admin API of a gateway answers under `/api` too. */
-  #dashboard(head: ApiRequest, port: Port, seen: Seen): Answer {
+  async #dashboard(head: ApiRequest, port: Port, seen: Seen): Promise<Answer> {
     const path = head.segments.join('/')
+    if (port === 'platform' && path === 'api/openapi.json' && head.method === 'GET') {
+      const { controlPlaneOpenApi } = await import('./openapi.ts')
+      return { status: 200, body: controlPlaneOpenApi(this.#plane.version) }
+    }
     if (port === 'platform' && (path === 'api/version' || path === 'api/schema/core')) {
       this.#plane.demand(this.#principal(head, false, seen), 'Read Configuration')
       return answerDashboard(head.segments.slice(1), head)

@@ -33,14 +33,16 @@ export interface HttpsQuestion {
   ca?: string
 }
 
+// biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every form
+export type Json = any
+
 export interface HttpsAnswer {
   status: number
   headers: Record<string, string | string[] | undefined>
   bytes: Buffer
   text: string
   /** Of the body, where it is JSON. */
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every form
-  json: any
+  json: Json
 }
 
 export function askHttps(url: string, question: HttpsQuestion = {}): Promise<HttpsAnswer> {
@@ -79,7 +81,7 @@ export function askHttps(url: string, question: HttpsQuestion = {}): Promise<Htt
 
 const quiet = createLog('error')
 
-export interface TestControlPlane extends RunningControlPlane {
+export interface TestControlPlane extends Omit<RunningControlPlane, 'newToken'> {
   data: string
   key: string
   /** Of the first start; for one registration. */

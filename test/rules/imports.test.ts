@@ -51,7 +51,13 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   'config-sync': ['config', 'types:telemetry', 'config-sync/protocol'],
   // What both sides of the connection share; a control plane has no need of the rest.
   'config-sync/protocol': ['config'],
-  'control-plane': ['config', 'config-sync/protocol', 'types:telemetry', 'admin'],
+  'control-plane': [
+    'config',
+    'config-sync/protocol',
+    'config-sync/runtime-configuration.ts',
+    'types:telemetry',
+    'admin',
+  ],
   cli: [
     'config',
     'config-sync',

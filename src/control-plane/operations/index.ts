@@ -2,7 +2,9 @@
 import type { Operation } from '../operation.ts'
 import { accountOperations } from './accounts.ts'
 import { fleetOperations } from './fleet.ts'
+import { gatewayManagerOperations } from './gateway-manager.ts'
 import { groupOperations } from './groups.ts'
+import { installOperations } from './install.ts'
 import { syncOperations } from './sync.ts'
 import { versionOperations } from './versions.ts'
 
@@ -12,4 +14,6 @@ export const operations: readonly Operation[] = [
   ...groupOperations,
   ...versionOperations,
   ...fleetOperations,
+  ...installOperations,
+  ...gatewayManagerOperations,
 ]
