@@ -97,7 +97,10 @@ const names = [
   'workflow',
   'xml-threat-protection',
   'zipkin',
-]
+] as const
+
+/** Of a built-in policy. */
+export type PolicyName = (typeof names)[number]
 
 // Synchronous, since a plan is checked and put to work in one go. Sources end in .ts, what is built from them in .js.
 const require = createRequire(import.meta.url)

@@ -1,5 +1,7 @@
 /** The reference page of all policies, made from their schemas. A test holds `docs/reference/policies.md` to it. */
 import type { TObject, TSchema } from 'typebox'
+import { stringify } from 'yaml'
+import { examples, type PolicyExample } from './examples.ts'
 import type { AnyPolicy } from './kit/policy.ts'
 
 /** What the page says of a schema, as JSON Schema has it. */
@@ -30,6 +32,9 @@ A policy stands under \`plugins\` of a route, a service, a plugin config, a glob
 settings it takes \`_meta\`: \`disable\`, \`priority\`, \`error_response\`, \`mode\` and \`on_error\`. Policies run in two
 passes: stages identify and transform before the consumer is known, authorize and limit after; within a pass, the
 higher priority runs first.
+
+Each has an example, which the tests run. Services that examples name stand for your own: HTTP on port 9301, lines on
+port 9302.
 `
 
 function section(policy: AnyPolicy): string {
@@ -42,7 +47,24 @@ function section(policy: AnyPolicy): string {
     parts.push(`A consumer or its credential carries:\n`, fields('Field', policy.credential))
   if (policy.metadata) parts.push('`plugin_metadata` takes:\n', fields('Field', policy.metadata))
   if (policy.details) parts.push(`${policy.details}\n`)
+  const example = (examples as Readonly<Record<string, PolicyExample>>)[policy.name]
+  if (example !== undefined) parts.push(exampleText(policy.name, example))
   return parts.join('\n')
+}
+
+/** What stands in the gateway's configuration, as far as the policy is concerned. */
+function exampleText(name: string, { config, credential, metadata, beside, tier }: PolicyExample): string {
+  const route = { id: 'orders', uri: '/*', upstream_id: 'orders', plugins: { ...beside, [name]: config } }
+  const text = stringify(
+    {
+      routes: [route],
+      ...(credential && { consumers: [{ username: 'alice', plugins: { [name]: credential } }] }),
+      ...(tier && { contracts: [{ id: 'alice-orders', consumer: 'alice', route_id: 'orders', tier }] }),
+      ...(metadata && { plugin_metadata: [{ id: name, ...metadata }] }),
+    },
+    { lineWidth: 110, aliasDuplicateObjects: false },
+  )
+  return `\`\`\`yaml\n${text}\`\`\`\n`
 }
 
 function fields(heading: string, schema: TObject): string {
