@@ -2,13 +2,14 @@
  * One example of each built-in policy: the reference shows it, a test runs it through a gateway, and the bench measures
  * what it costs. Without one for each name this file does not compile.
  */
-import type { PluginConfig } from '../config/plan.ts'
 import type { PolicyName } from './index.ts'
 
 /** Services that examples name listen on this port of 127.0.0.1, with HTTP. */
 export const servicePort = 9301
 /** The same for takers of lines, over TCP and UDP. */
 export const sinkPort = 9302
+
+type PluginConfig = Readonly<Record<string, unknown>>
 
 export interface PolicyExample {
   /** As it stands under `plugins` of a route. */
