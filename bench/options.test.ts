@@ -28,3 +28,10 @@ test('wrk counts in whole seconds, so nothing else is taken', () => {
 test('an unknown option is refused', () => {
   assert.throws(() => readOptions(['--turbo']), TypeError)
 })
+
+test('policies are measured in short rounds, all of them when none is named', () => {
+  const all = readOptions(['--policies', '--record'])
+  assert.deepEqual([all?.policies, all?.record, all?.rounds, all?.seconds], [[], true, 3, 1])
+  assert.deepEqual(readOptions(['--policies', 'cors,key-auth'])?.policies, ['cors', 'key-auth'])
+  assert.equal(readOptions([])?.policies, undefined)
+})

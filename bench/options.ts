@@ -5,6 +5,8 @@ export interface Options {
   scenarios: string[]
   /** Empty: all. */
   opponents: string[]
+  /** What each of these costs, in place of scenarios; empty: every policy. */
+  policies?: string[]
   rounds: number
   /** Whole seconds of each measurement. */
   seconds: number
@@ -24,9 +26,10 @@ Measures Sluice beside other gateways, in alternating rounds on one core, in CPU
 
   --quick              Under two minutes; the Node proxies and HAProxy only in 'plain'
   --scenario A,B       Only these (default: all)
+  --policies [A,B]     What these policies (default: each one) add to a request, and nothing else
   --opponents A,B      Only these beside nginx, the unit (default: all)
-  --rounds N           Rounds (default: 5, quick: 2)
-  --seconds N          Whole seconds of each measurement (default: 3, quick: 1)
+  --rounds N           Rounds (default: 5, policies: 3, quick: 2)
+  --seconds N          Whole seconds of each measurement (default: 3, policies and quick: 1)
   --warmup N           Whole seconds before a Node gateway's first measurement (default: 4, quick: 2)
   --node-args=TEXT     For the Node.js that runs sluice: --node-args="--cpu-prof --cpu-prof-dir=profiles"
   --json               Print the result as JSON
@@ -36,16 +39,18 @@ Measures Sluice beside other gateways, in alternating rounds on one core, in CPU
 Examples:
   npm run bench -- --quick
   npm run bench -- --scenario plain,chain --opponents sluice --rounds 7
+  npm run bench -- --policies key-auth,cors
 `
 
 /** Undefined when help was asked for. Throws a TypeError or RangeError with what is wrong. */
 export function readOptions(argv: readonly string[]): Options | undefined {
   const { values } = parseArgs({
-    args: [...argv],
+    args: argv.map((argument, index) => (isBare(argument, argv[index + 1]) ? `${argument}=` : argument)),
     options: {
       quick: { type: 'boolean', default: false },
       scenario: { type: 'string', default: '' },
       opponents: { type: 'string', default: '' },
+      policies: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       warmup: { type: 'string' },
@@ -56,18 +61,25 @@ export function readOptions(argv: readonly string[]): Options | undefined {
     },
   })
   if (values.help) return undefined
-  const { quick } = values
+  const { quick, policies } = values
+  const brief = quick || policies !== undefined
   return {
     quick,
     scenarios: list(values.scenario),
     opponents: list(values.opponents),
-    rounds: whole('rounds', values.rounds, quick ? 2 : 5),
-    seconds: whole('seconds', values.seconds, quick ? 1 : 3),
-    warmup: whole('warmup', values.warmup, quick ? 2 : 4),
+    ...(policies !== undefined && { policies: list(policies) }),
+    rounds: whole('rounds', values.rounds, quick ? 2 : brief ? 3 : 5),
+    seconds: whole('seconds', values.seconds, brief ? 1 : 3),
+    warmup: whole('warmup', values.warmup, brief ? 2 : 4),
     json: values.json,
     record: values.record,
     nodeArguments: values['node-args'].split(' ').filter(Boolean),
   }
+}
+
+/** `--policies` without names stands for all of them. */
+function isBare(argument: string, next: string | undefined): boolean {
+  return argument === '--policies' && (next === undefined || next.startsWith('--'))
 }
 
 function list(text: string): string[] {

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
+import { catalogue } from '../src/policies/index.ts'
 import type { Bench, Scenario } from './bench.ts'
 import { unit } from './comparison.ts'
 import { machine } from './machine.ts'
@@ -8,6 +9,7 @@ import { missingProgram } from './opponents/program.ts'
 import { type Options, readOptions, usage } from './options.ts'
 import { markdown, type Report, record } from './report.ts'
 import { scenarios } from './scenarios/index.ts'
+import { policyCosts } from './scenarios/policies.ts'
 import type { Section } from './section.ts'
 import { openSite } from './site.ts'
 
@@ -25,6 +27,7 @@ async function main(argv: string[]): Promise<number> {
       return 0
     }
     known('scenario', options.scenarios, scenarios)
+    known('policy', options.policies ?? [], [...catalogue.values()])
     known('opponent', options.opponents, opponents)
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n\n${usage}`)
@@ -46,23 +49,24 @@ async function main(argv: string[]): Promise<number> {
 }
 
 async function bench(options: Options): Promise<Report> {
-  const asked = opponents.filter(
+  const contenders = opponents.filter(
     ({ name }) => name === unit || options.opponents.length === 0 || options.opponents.includes(name),
   )
-  const absent = asked.flatMap((it) => it.missing() ?? [])
+  const absent = contenders.flatMap((it) => it.missing() ?? [])
   const site = await openSite(options.nodeArguments)
   execFileSync('taskset', ['-a', '-c', '-p', site.cores.load, String(process.pid)], { stdio: 'ignore' })
   const setting: Bench = {
     site,
     options,
-    opponents: asked.filter((it) => it.missing() === undefined),
+    opponents: contenders.filter((it) => it.missing() === undefined),
     progress: (text) => process.stderr.write(`${text}\n`),
   }
   const sections: Section[] = []
   try {
-    const chosen = scenarios.filter(
+    const asked = scenarios.filter(
       ({ name }) => options.scenarios.length === 0 || options.scenarios.includes(name),
     )
+    const chosen = options.policies === undefined ? asked : [policyCosts]
     for (const scenario of chosen)
       sections.push(await scenario.run(setting).catch((error) => broken(scenario, error)))
   } finally {

@@ -48,9 +48,20 @@ export async function sendTraffic(
     close: traffic.close ? 'yes' : 'no',
     credentials: credentials === 'none' ? '' : writeCredentialLines(site.folder, credentials),
   }
+  return runWrk(site, port, traffic.connections, seconds, settings)
+}
+
+/** One run of wrk on the core for load. `settings` are those of the script. */
+export async function runWrk(
+  site: Site,
+  port: number,
+  connections: number,
+  seconds: number,
+  settings: Readonly<Record<string, string | number>>,
+): Promise<WrkRun> {
   const { stdout } = await run('taskset', [
     ...['-c', site.cores.load, 'wrk', '--latency', '-t1'],
-    ...[`-c${traffic.connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', script],
+    ...[`-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', script],
     ...[`http://127.0.0.1:${port}/`, '--'],
     ...Object.entries(settings).map(([key, value]) => `${key}=${value}`),
   ])

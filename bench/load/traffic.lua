@@ -1,7 +1,7 @@
 -- The traffic of every scenario: no two requests carry the same bytes.
 -- Arguments: key=value, see `parse`. Strings are made in advance and joined, so that wrk stays cheaper than what it measures.
 
-local settings = { method = 'GET', target = 'users', body = '0', routes = '0', hosts = '0', close = 'no', credentials = '', host = '' }
+local settings = { method = 'GET', target = 'users', body = '0', routes = '0', hosts = '0', close = 'no', credentials = '', host = '', path = '', fields = '', content = '', type = '' }
 local targets, tails = {}, {}
 -- Where routes are spread over hosts: the line for each, and then no other in the tails.
 local hosts = {}
@@ -18,6 +18,15 @@ local function parse(args)
   end
 end
 
+-- The whole of a file; nothing for no path.
+local function content_of(path)
+  if path == '' then return '' end
+  local file = assert(io.open(path, 'rb'))
+  local content = file:read('*a')
+  file:close()
+  return content
+end
+
 -- Must name the routes as routePattern() in work.ts does: even ones are prefixes, odd ones exact.
 local function routed(index)
   local service = '/api/team-' .. (index % 50) .. '/service-' .. index
@@ -29,6 +38,8 @@ local function build_targets()
   local routes = tonumber(settings.routes)
   if routes > 0 then
     for index = 0, routes - 1 do targets[index + 1] = settings.method .. ' ' .. routed(index) .. '?cursor=' end
+  elseif settings.path ~= '' then
+    targets[1] = settings.method .. ' ' .. settings.path .. '?cursor='
   elseif settings.target == 'object' then
     targets[1] = settings.method .. ' /files/object-1m.bin?cursor='
   else
@@ -47,6 +58,11 @@ local function build_tails()
     common = common .. 'Content-Type: application/json\r\nContent-Length: ' .. length .. '\r\n'
     body = '{"note":"' .. string.rep('x', length - 11) .. '"}'
   end
+  if settings.content ~= '' then
+    body = content_of(settings.content)
+    common = common .. 'Content-Type: ' .. settings.type .. '\r\nContent-Length: ' .. #body .. '\r\n'
+  end
+  common = common .. content_of(settings.fields)
   if settings.credentials == '' then
     tails[1] = common .. 'traceparent: 00-'
     return
