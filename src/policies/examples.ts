@@ -109,7 +109,7 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
   echo: { config: { headers: { 'X-Echo': 'here' }, after_body: '\n' } },
   'elasticsearch-logger': { config: { endpoint_addr: service, field: { index: 'requests' } } },
   'error-page': { config: {}, metadata: { enable: true, error_404: { body: '<h1>Not here</h1>' } } },
-  'example-plugin': { config: { i: 1 } },
+  'example-plugin': { config: { i: 1 }, metadata: { ikey: 1, skey: 'one' } },
   'fault-injection': {
     config: { abort: { http_status: 503, body: 'on purpose', vars: [[['http_x_chaos', '==', 'yes']]] } },
   },
@@ -155,6 +155,7 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
     metadata: { ...sink, protocol: 'syslog' },
   },
   'loki-logger': { config: { endpoint_addrs: [service] } },
+  'mcp-bridge': { config: { base_uri: '/orders', command: 'mcp-orders', args: ['--read-only'] } },
   'message-logging': {
     config: { sink: { type: 'file', path: 'access.log' }, fields: { agent: '$http_user_agent' } },
   },
@@ -192,6 +193,7 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
       scopes: 'orders',
       skipClientIdValidation: true,
     },
+    credential: { client_id: 'orders-app' },
   },
   opa: { config: { host: service, policy: 'shop' } },
   'openid-connect': {

@@ -17,6 +17,9 @@ export interface ExampleRequest {
   readonly contentType?: string
 }
 
+/** Programs that examples start, for `gateway.commands`. */
+export const exampleCommands: readonly string[] = ['mcp-orders']
+
 /** Host of the route that has the example of a policy. */
 export function exampleHost(name: PolicyName): string {
   return `${name}.example.com`
@@ -183,6 +186,7 @@ export function exampleRequest(name: PolicyName, { accessToken }: ExampleService
 /** Policies whose example cannot be run here, with the reason. */
 export const notRun: { readonly [name in PolicyName]?: string } = {
   'ldap-auth': 'needs an LDAP server',
+  'mcp-bridge': 'needs a program that speaks MCP',
   'sls-logger': 'needs a service that speaks TLS with a known certificate',
 }
 

@@ -6,7 +6,13 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { stringify } from 'yaml'
 import { catalogue, type PolicyName } from '../../src/policies/index.ts'
-import { exampleHost, exampleRequest, exampleResources, notRun } from '../harness/example-requests.ts'
+import {
+  exampleCommands,
+  exampleHost,
+  exampleRequest,
+  exampleResources,
+  notRun,
+} from '../harness/example-requests.ts'
 import { startExampleServices } from '../harness/example-services.ts'
 import { policyGateway } from '../harness/policy-gateway.ts'
 
@@ -17,7 +23,9 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 const names = [...catalogue.keys()] as PolicyName[]
-const { send, output } = policyGateway(() => stringify(exampleResources(names, services, 'u', folder)))
+const { send, output } = policyGateway(() =>
+  stringify({ gateway: { commands: exampleCommands }, ...exampleResources(names, services, 'u', folder) }),
+)
 
 /** Those that answer in place of the upstream of their route. */
 const answering = new Set<PolicyName>([
