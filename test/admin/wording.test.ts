@@ -57,6 +57,35 @@ test('refusals are in the words of APISIX', async (t) => {
   }
 })
 
+test('a configuration of a plugin that is no map is refused wherever plugins stand', async (t) => {
+  const { admin } = await startAdminGateway(t)
+  await admin('PUT', '/consumers', { username: 'jack' })
+  const wanted = (value: string) => `invalid plugin conf ${value} for plugin [basic-auth]`
+  const holders: [path: string, rest: object, prefix: string][] = [
+    ['/routes/1', { uri: '/a' }, ''],
+    ['/services/1', {}, ''],
+    ['/global_rules/1', {}, ''],
+    ['/plugin_configs/1', {}, ''],
+    ['/consumer_groups/1', {}, ''],
+    ['/consumers', { username: 'jack' }, 'invalid plugins configuration: '],
+    ['/consumers/jack/credentials/1', {}, 'invalid plugins configuration: '],
+  ]
+  for (const [path, rest, prefix] of holders) {
+    for (const config of ['blah', 1, true, null]) {
+      const { status, body } = await admin('PUT', path, { ...rest, plugins: { 'basic-auth': config } })
+      t.assert.deepEqual(
+        [path, status, body],
+        [path, 400, { error_msg: prefix + wanted(JSON.stringify(config)) }],
+      )
+    }
+  }
+  // What else is wrong with the resource comes first, as there.
+  const { body } = await admin('PUT', '/consumers', { plugins: { 'basic-auth': 'blah' } })
+  t.assert.deepEqual(body, {
+    error_msg: 'invalid configuration: property "username" is required',
+  })
+})
+
 test('conditions of routes are refused in the words of lua-resty-expr, and Lua with what to write instead', async (t) => {
   const { admin } = await startAdminGateway(t)
   const vars: [vars: unknown, problem: string][] = [

@@ -14,6 +14,7 @@ import type { PluginsRole } from '../../config/policy-check.ts'
 import { type CredentialInput, credentialSchema, resourceSchemas } from '../../config/resources.ts'
 import { secretManagerKind, secretManagerSchemas } from '../../config/secret-managers.ts'
 import { caCertificateError, sniError, sslOfSni } from '../../config/sni-resources.ts'
+import type { TSchema } from '../../config/type.ts'
 import { duplicateCredential, type PolicyGround, pluginsError } from './plugins-check.ts'
 import type { Target } from './target.ts'
 import { upstreamError } from './upstream-check.ts'
@@ -48,8 +49,8 @@ export const surroundingsIn = (configuration: Configuration, target: Target): Su
   kept: (kind, id) => configuration.kept(kind, id),
 })
 
-const isMap = (value: unknown): value is Value =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
+const isMap = (value: unknown): value is Value => isObject(value) && !Array.isArray(value)
 
 function luaError(input: Value): string | undefined {
   const field = luaFieldOf(input)
@@ -106,7 +107,7 @@ export class ResourceCheck {
       case 'services':
         return (
           luaError(input) ??
-          invalid(schemaError(resourceSchemas.services, input)) ??
+          formError(resourceSchemas.services, input) ??
           upstreamError(input.upstream, around) ??
           references(input, ['upstream_id'], around) ??
           this.#plugins(input)
@@ -119,14 +120,14 @@ export class ResourceCheck {
         return this.#credentialError(target, input, around)
       case 'global_rules':
         return (
-          invalid(schemaError(resourceSchemas.global_rules, input)) ??
+          formError(resourceSchemas.global_rules, input) ??
           this.#plugins(input) ??
           ruleConflict(input as Inputs['global_rules'], around)
         )
       case 'plugin_configs':
-        return invalid(schemaError(resourceSchemas.plugin_configs, input)) ?? this.#plugins(input)
+        return formError(resourceSchemas.plugin_configs, input) ?? this.#plugins(input)
       case 'consumer_groups':
-        return invalid(schemaError(resourceSchemas.consumer_groups, input)) ?? this.#plugins(input, 'group')
+        return formError(resourceSchemas.consumer_groups, input) ?? this.#plugins(input, 'group')
       case 'plugin_metadata':
         return this.#metadataError(target.id, input)
       case 'secrets':
@@ -189,7 +190,7 @@ export class ResourceCheck {
     }
     return (
       luaError(input) ??
-      invalid(schemaError(resourceSchemas.routes, input)) ??
+      formError(resourceSchemas.routes, input) ??
       upstreamError(input.upstream, around) ??
       references(input, ['upstream_id', 'service_id', 'plugin_config_id'], around) ??
       this.#plugins(input) ??
@@ -198,7 +199,7 @@ export class ResourceCheck {
   }
 
   #consumerError({ id }: Target, input: Value, around: Surroundings): string | undefined {
-    const fault = invalid(schemaError(resourceSchemas.consumers, input))
+    const fault = formError(resourceSchemas.consumers, input)
     if (fault !== undefined) return fault
     const { username, plugins } = input as Inputs['consumers']
     if (id !== undefined && id !== username) return 'wrong username'
@@ -212,7 +213,7 @@ export class ResourceCheck {
   }
 
   #credentialError({ id, consumer }: Target, input: Value, around: Surroundings): string | undefined {
-    const fault = invalid(schemaError(credentialSchema, input))
+    const fault = formError(credentialSchema, input)
     if (fault !== undefined) return fault
     const { plugins } = input as unknown as CredentialInput
     const pluginFault = pluginsError(plugins, 'credential', this.#ground)
@@ -273,6 +274,14 @@ function secretManagerError(input: Value): string | undefined {
 }
 
 const invalid = (fault: string | undefined) => fault && `invalid configuration: ${fault}`
+
+/** A plugin's configuration that is no map is left to the check of plugins, which has APISIX's words for that. */
+function formError(schema: TSchema, input: Value): string | undefined {
+  const { plugins } = input
+  if (!isMap(plugins) || Object.values(plugins).every(isObject)) return invalid(schemaError(schema, input))
+  const others = Object.entries(plugins).filter(([, config]) => isObject(config))
+  return invalid(schemaError(schema, { ...input, plugins: Object.fromEntries(others) }))
+}
 
 const referred = {
   upstream_id: ['upstreams', 'upstream'],

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Exchange, headerBlock, type PolicyHost, queryValues, type Verdict } from '../kit/index.ts'
 import { type BearerCheck, TokenError } from './bearer.ts'
+import { seenAuthority, seenScheme } from './origin.ts'
 import { type Claims, type Provider, ProviderError } from './provider.ts'
 import { type Session, Sessions } from './sessions.ts'
 import type { Settings } from './settings.ts'
@@ -283,8 +284,8 @@ export class CodeFlow {
 
   /** Of this host, so that no path that begins with two slashes leads elsewhere. */
   #absolute(exchange: Exchange, target: string): string {
-    const authority = this.#authority(exchange) ?? exchange.request.host
-    return `${exchange.client.scheme}://${authority}${target.startsWith('/') ? target : exchange.request.path}`
+    const authority = seenAuthority(exchange) ?? this.#authority(exchange) ?? exchange.request.host
+    return `${seenScheme(exchange)}://${authority}${target.startsWith('/') ? target : exchange.request.path}`
   }
 
   #seconds(): number {

@@ -243,6 +243,29 @@ suite('a login', () => {
     assert.ok(upstream?.headers['x-userinfo'])
   })
 
+  const returns: [headers: Record<string, string>, to: string][] = [
+    [{ 'x-forwarded-host': 'shop.example:8443, b.example' }, 'http://shop.example:8443'],
+    [{ 'x-forwarded-proto': 'https' }, 'https://api.example:8080'],
+    [
+      {
+        forwarded: 'for=1.2.3.4;Host="[2001:db8::1]:443"; proto=HTTPS, host=b.example',
+        'x-forwarded-host': 'c',
+      },
+      'https://[2001:db8::1]:443',
+    ],
+    [{ forwarded: 'proto=https', 'x-forwarded-host': 'shop.example' }, 'https://shop.example'],
+    [{ 'x-forwarded-host': 'evil.example/a?', 'x-forwarded-proto': 'javascript' }, 'http://api.example:8080'],
+    [{ forwarded: 'host="user@evil.example";proto;=;"' }, 'http://api.example:8080'],
+  ]
+  for (const [headers, origin] of returns) {
+    test(`with ${JSON.stringify(headers)} of a trusted proxy comes back to ${origin}`, async () => {
+      const { answer } = await bind({ session }).run({ target: '/a', headers })
+      const { searchParams } = new URL(answer.headers.location!)
+      assert.equal(searchParams.get('redirect_uri'), `${origin}/a/.apisix/redirect`)
+      assert.equal(/; Secure/.test(answer.headers['set-cookie']!), origin.startsWith('https:'))
+    })
+  }
+
   test('is not believed with an ID token of another login, client, issuer or key, or another user', async () => {
     const other = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
     const claims = { sub: 'jack', aud: 'app' }

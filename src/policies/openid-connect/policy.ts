@@ -20,7 +20,8 @@ export default definePolicy({
     'a challenge that says why, missing scopes and a wrong audience are 403. A provider that does not answer is 500 in ' +
     'a login, 503 in a logout.\n\nUnlike in APISIX, which algorithms a signature may have follows from the key: ' +
     '`accept_none_alg` and `accept_unsupported_alg` have no effect. There always is a nonce, and PKCE where the ' +
-    'provider knows it. With `dpop`, a token that is not bound to the key is refused. What the provider says of a token is kept only with `introspection_interval`. Sessions are ' +
+    'provider knows it. `Forwarded`, `X-Forwarded-Host` and `X-Forwarded-Proto` ' +
+    'of trusted proxies say where the browser comes back to. With `dpop`, a token that is not bound to the key is refused. What the provider says of a token is kept only with `introspection_interval`. Sessions are ' +
     'kept in cookies, or in Redis with a cookie that names them there; only then does a logout end copies of the cookie too.',
   stage: 'identify',
   priority: 2599,

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Exchange, type PolicyHost, type RedisTarget, StoreAbsentError } from '../kit/index.ts'
 import type { Login, Pending } from './code-flow.ts'
+import { seenScheme } from './origin.ts'
 import { ProviderError } from './provider.ts'
 import { Seal } from './seal.ts'
 import { SealedCookie } from './sealed-cookie.ts'
@@ -120,8 +121,8 @@ export class Sessions {
     }
   }
 
-  #isSecure({ client }: Exchange): boolean {
-    return this.#settings?.cookie_secure ?? client.scheme === 'https'
+  #isSecure(exchange: Exchange): boolean {
+    return this.#settings?.cookie_secure ?? seenScheme(exchange) === 'https'
   }
 }
 

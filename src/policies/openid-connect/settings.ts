@@ -46,7 +46,9 @@ const session = Type.Optional(
       cookie_path: text('Path of the cookie. Default: `/`.'),
       cookie_domain: text('Domain of the cookie.'),
       cookie_secure: Type.Optional(
-        Type.Boolean({ description: 'Default: on when the request came over TLS.' }),
+        Type.Boolean({
+          description: 'Default: on when the browser talks TLS, to the gateway or to a trusted proxy.',
+        }),
       ),
       cookie_http_only: Type.Optional(Type.Boolean({ description: 'Default: on.' })),
       cookie_same_site: Type.Optional(
