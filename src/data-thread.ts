@@ -166,6 +166,7 @@ class DataThread {
       metadata: (policy) => this.#resources.metadata(policy),
       hasUpstream: (key) => this.#worker.hasUpstream(key),
       isUpstreamUp: (key) => this.#worker.isUpstreamUp(key),
+      upstreamOrigin: (key) => this.#worker.upstreamOrigin(key),
       now: Date.now,
       onResourcesChanged: (listener) => this.#resources.onChanged(listener),
     }

@@ -61,6 +61,7 @@ function services() {
     metadata: (policy) => metadata.get(policy),
     hasUpstream: (key) => key === 'upstream:u',
     isUpstreamUp: (key) => key === 'upstream:u',
+    upstreamOrigin: () => undefined,
     now: () => 1,
     onResourcesChanged(listener) {
       notify = listener

@@ -26,7 +26,7 @@ import type { Batches } from './policies/kit/logging/batch-processor.ts'
 import type { AnyPolicy } from './policies/kit/policy.ts'
 import type { ChangedResources } from './policy-resources.ts'
 import { errors } from './proxy/errors.ts'
-import type { Exchange, PolicyBindingContext, PolicyFactory } from './proxy/exchange.ts'
+import type { Exchange, PolicyBindingContext, PolicyFactory, UpstreamOrigin } from './proxy/exchange.ts'
 import { bodyLimitOf } from './proxy/held-body.ts'
 import { Unavailable } from './proxy/pipeline.ts'
 import { templateVariables } from './proxy/variables.ts'
@@ -69,6 +69,8 @@ export interface PolicyServices {
   hasUpstream(key: string): boolean
   /** Whether any of its endpoints can be used. */
   isUpstreamUp(key: string): boolean
+  /** Where one of its endpoints can be asked. */
+  upstreamOrigin(key: string): UpstreamOrigin | undefined
   now(): number
   /** Calls the listener after every plan that changed such resources, with what changed. */
   onResourcesChanged(listener: (changed: ChangedResources) => void): void
@@ -148,7 +150,11 @@ function hostOf(
     credentials: (keyOf) => indices.credentials(policy.name, keyOf),
     upstream(where) {
       const key =
-        'id' in where ? `upstream:${where.id}` : policyUpstreamKey(binding.owner, policy.name, where.path)
+        'id' in where
+          ? `upstream:${where.id}`
+          : 'key' in where
+            ? where.key
+            : policyUpstreamKey(binding.owner, policy.name, where.path)
       return {
         key,
         get exists() {
@@ -156,6 +162,9 @@ function hostOf(
         },
         get isUp() {
           return services.isUpstreamUp(key)
+        },
+        get origin() {
+          return services.upstreamOrigin(key)
         },
       }
     },

@@ -69,6 +69,7 @@ suite('published schemas', () => {
       'consumer',
       'consumer_group',
       'global_rule',
+      'graphql_cost_decoration',
       'plugin_config',
       'plugins',
       'proto',

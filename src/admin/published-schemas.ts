@@ -2,7 +2,7 @@
 import { apisixSchema, hashKeySchemas, type JsonSchema } from '../config/apisix-schema.ts'
 import { keptSchemas } from '../config/kept-resources.ts'
 import type { Catalogue, PolicySchema } from '../config/policy-check.ts'
-import { credentialSchema, metaSchema, resourceSchemas } from '../config/resources.ts'
+import { costDecorationSchema, credentialSchema, metaSchema, resourceSchemas } from '../config/resources.ts'
 import type { TSchema } from '../config/type.ts'
 import { type Endpoints, json } from './server.ts'
 
@@ -11,6 +11,7 @@ export const schemasByKind: Readonly<Record<string, TSchema>> = {
   ...resourceSchemas,
   ...keptSchemas,
   credentials: credentialSchema,
+  graphql_cost_decorations: costDecorationSchema,
 }
 
 /** The kinds of `/v1/schema`, and what they are called there. */
@@ -18,6 +19,7 @@ const main = {
   consumers: 'consumer',
   consumer_groups: 'consumer_group',
   global_rules: 'global_rule',
+  graphql_cost_decorations: 'graphql_cost_decoration',
   plugin_configs: 'plugin_config',
   protos: 'proto',
   routes: 'route',

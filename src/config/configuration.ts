@@ -31,7 +31,8 @@ import type { Catalogue } from './policy-check.ts'
 import { withPolicyUpstreams } from './policy-upstreams.ts'
 import type { PathSegment } from './problem.ts'
 import type { Place } from './report.ts'
-import type { ConsumerInput, CredentialInput, ServiceInput } from './resources.ts'
+import type { ConsumerInput, CostDecorationInput, CredentialInput, ServiceInput } from './resources.ts'
+import { decorationPath } from './service-decorations.ts'
 import { SharedStates } from './shared-states.ts'
 import { allUsesOf, type ResourceName, usesOf } from './uses.ts'
 
@@ -50,6 +51,8 @@ export class Configuration {
   readonly #held: AllHeld
   /** Credentials that are resources of their own, by consumer and id. */
   readonly #credentials = new Map<string, Map<string, CredentialInput>>()
+  /** The same of what services say about costs. */
+  readonly #decorations = new Map<string, Map<string, CostDecorationInput>>()
   readonly #users = new Map<ResourceName, Set<ResourceName>>()
   readonly #catalogue: Catalogue
   readonly #owners: CredentialOwners
@@ -71,7 +74,10 @@ export class Configuration {
         this.#enter(`${kind}/${id}`, input)
       }
     }
-    if (held !== undefined) this.#detachCredentials(held)
+    if (held === undefined) return
+    this.#detachCredentials(held)
+    this.#detachDecorations(held)
+    this.#changed.clear()
   }
 
   has(kind: ResourceKind, id: string): boolean {
@@ -82,9 +88,14 @@ export class Configuration {
     return (this.#held[kind] as Map<string, Held<Inputs[K]>>).get(id)?.input
   }
 
-  /** The same with what belongs to it and is a resource of its own: a consumer's credentials. */
+  /** The same with what belongs to it and is a resource of its own: a consumer's credentials, a service's decorations. */
   whole<K extends ResourceKind>(kind: K, id: string): Inputs[K] | undefined {
     const input = this.get(kind, id)
+    const decorations = kind === 'services' ? this.#decorations.get(id) : undefined
+    if (input !== undefined && decorations !== undefined) {
+      const { graphql_cost_decorations: own = [] } = input as ServiceInput
+      return { ...input, graphql_cost_decorations: [...own, ...decorations.values()] }
+    }
     const detached = kind === 'consumers' ? this.#credentials.get(id) : undefined
     if (input === undefined || detached === undefined) return input
     const { credentials = [] } = input as ConsumerInput
@@ -175,6 +186,21 @@ export class Configuration {
     return () => void this.setCredential(username, id, before)
   }
 
+  decorationsOf(service: string): ReadonlyMap<string, CostDecorationInput> {
+    return this.#decorations.get(service) ?? new Map()
+  }
+
+  setDecoration(service: string, id: string, input: CostDecorationInput | undefined): Undo {
+    const decorations = this.#decorations.get(service) ?? new Map<string, CostDecorationInput>()
+    this.#decorations.set(service, decorations)
+    const before = decorations.get(id)
+    if (input === undefined) decorations.delete(id)
+    else decorations.set(id, input)
+    if (decorations.size === 0) this.#decorations.delete(service)
+    this.#changed.add(`services/${service}`)
+    return () => void this.setDecoration(service, id, before)
+  }
+
   /** What has been set since the last call, as a difference to `plan`. */
   takeChanges(plan: Plan): PlanChanges {
     const changes: PlanChanges = { put: {}, remove: {} }
@@ -254,7 +280,7 @@ export class Configuration {
         return routeSpec(id, input, service)
       }
       case 'services': {
-        const input = this.get(kind, id)
+        const input = this.whole(kind, id)
         return input === undefined || input.status === 0 ? undefined : serviceSpec(id, input)
       }
       case 'upstreams': {
@@ -305,7 +331,20 @@ export class Configuration {
       this.#enter(`consumers/${username!}`, consumer)
       this.setCredential(username!, credentialId!, credential)
     }
-    this.#changed.clear()
+  }
+
+  /** The same for services. */
+  #detachDecorations(held: SourceDocument): void {
+    const { services = [] } = held.value as { services?: Record<string, unknown>[] }
+    for (const item of services) {
+      const path = decorationPath(item)
+      const service = path && this.get('services', path.service)
+      const list = service?.graphql_cost_decorations
+      const decoration = list?.find((candidate) => String(candidate.id) === path!.id)
+      if (decoration === undefined) continue
+      service!.graphql_cost_decorations = list!.filter((candidate) => candidate !== decoration)
+      this.setDecoration(path!.service, path!.id, decoration)
+    }
   }
 }
 

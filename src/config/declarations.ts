@@ -23,6 +23,7 @@ import {
 } from './resources.ts'
 import { checkSchema, type SchemaProblem } from './schema.ts'
 import { secretManagerKind, secretManagerSchemas } from './secret-managers.ts'
+import { attachDecoration, checkDecorations, decorationPath } from './service-decorations.ts'
 import { takeFurtherUpstreams } from './service-upstreams.ts'
 
 export interface Inputs {
@@ -54,10 +55,13 @@ export function readDeclarations(sections: Sections, policies: PolicyCheck, repo
     resourceKinds.map((kind) => [kind, new Map()]),
   ) as unknown as Declarations
   const detached: { username: string; id: string; item: Item }[] = []
+  const decorations: { service: string; id: string; item: Item }[] = []
   for (const kind of resourceKinds) {
     for (const item of sections.items[kind]) {
       const credential = kind === 'consumers' ? credentialPath(item.value) : undefined
+      const decoration = kind === 'services' ? decorationPath(item.value) : undefined
       if (credential !== undefined) detached.push({ ...credential, item })
+      else if (decoration !== undefined) decorations.push({ ...decoration, item })
       else if (kind === 'services') declareService(item, declarations, policies, report)
       else declare(kind, item, declarations, policies, report)
     }
@@ -65,12 +69,14 @@ export function readDeclarations(sections: Sections, policies: PolicyCheck, repo
   for (const { username, id, item } of detached) {
     attachCredential(username, id, item, declarations, policies, report)
   }
+  for (const { service, id, item } of decorations) attachDecoration(service, id, item, declarations, report)
   return declarations
 }
 
 function declareService(item: Item, declarations: Declarations, policies: PolicyCheck, report: Report): void {
   const { service, upstreams } = takeFurtherUpstreams(item, identity('services', item), report)
   declare('services', service, declarations, policies, report)
+  checkDecorations(service, report)
   for (const upstream of upstreams) declare('upstreams', upstream, declarations, policies, report)
 }
 

@@ -5,6 +5,7 @@ import {
   balancings,
   type ConsumerSpec,
   type ContractSpec,
+  type CostDecorationSpec,
   type DiscoverySpec,
   type NodeSpec,
   type PluginSetSpec,
@@ -20,6 +21,7 @@ import {
 import type {
   ConsumerInput,
   ContractInput,
+  CostDecorationInput,
   PluginSetInput,
   RouteInput,
   ServiceInput,
@@ -151,8 +153,19 @@ export function serviceSpec(id: string, input: ServiceInput): ServiceSpec {
     ...(input.plugins !== undefined && { plugins: input.plugins }),
     ...(input.upstream_id !== undefined && { upstream_id: String(input.upstream_id) }),
     ...(input.upstream !== undefined && { upstream: upstreamSpec(`service:${id}`, input.upstream) }),
+    ...(input.graphql_cost_decorations !== undefined && {
+      graphql_cost_decorations: input.graphql_cost_decorations.map(costDecorationSpec),
+    }),
   }
 }
+
+const costDecorationSpec = (input: CostDecorationInput): CostDecorationSpec => ({
+  field_path: input.field_path,
+  add_value: input.add_value,
+  mul_value: input.mul_value,
+  ...(input.add_arguments !== undefined && { add_arguments: input.add_arguments }),
+  ...(input.mul_arguments !== undefined && { mul_arguments: input.mul_arguments }),
+})
 
 /** A route with what it takes from its service: hosts, the prefix of its paths, and WebSocket. */
 export function routeSpec(id: string, input: RouteInput, service: ServiceInput | undefined): RouteSpec {

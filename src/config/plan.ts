@@ -148,12 +148,24 @@ export interface RouteSpec {
   policy_upstreams?: UpstreamSpec[]
 }
 
+/** What one place in the GraphQL schema of a service costs. */
+export interface CostDecorationSpec {
+  /** A type, and fields that lead on from it: `Product`, `Query.products.nodes`. */
+  field_path: string
+  add_value: number
+  mul_value: number
+  /** Arguments whose values are added, and by which is multiplied. */
+  add_arguments?: string[]
+  mul_arguments?: string[]
+}
+
 export interface ServiceSpec {
   id: string
   name?: string
   plugins?: Plugins
   upstream_id?: string
   upstream?: UpstreamSpec
+  graphql_cost_decorations?: CostDecorationSpec[]
   /** Upstreams that stand in `plugins`. */
   policy_upstreams?: UpstreamSpec[]
 }

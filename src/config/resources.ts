@@ -345,6 +345,34 @@ export const inlineUpstream = () =>
     }),
   )
 
+const addedArguments = (description: string) =>
+  Type.Optional(Type.Array(Type.String({ minLength: 1 }), { description }))
+
+export const costDecorationSchema = Type.Object(
+  {
+    id: id('Identity of the decoration, unique within its service.'),
+    name: name(),
+    desc: desc(),
+    labels: labels(),
+    field_path: Type.String({
+      pattern: '^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*$',
+      description:
+        'A type, for every field that returns it; `TYPE.FIELD`, wherever it is selected; or further fields, for one chain of selections: `Query.products.nodes`.',
+      'x-form': 'names with dots between them',
+    }),
+    add_value: Type.Number({ minimum: 0, default: 1, description: 'What the field costs itself.' }),
+    add_arguments: addedArguments('Arguments of the query whose values are added to `add_value`.'),
+    mul_value: Type.Number({
+      minimum: 0,
+      default: 1,
+      description: 'What the costs of everything below the field are multiplied by.',
+    }),
+    mul_arguments: addedArguments('Arguments of the query whose values `mul_value` is multiplied by.'),
+    ...bookkeeping(),
+  },
+  { description: 'What one place in the GraphQL schema of a service costs, for `graphql-limit-count`.' },
+)
+
 export const serviceSchema = Type.Object(
   {
     id: ownId('service'),
@@ -377,6 +405,12 @@ export const serviceSchema = Type.Object(
     plugins: Type.Optional(plugins('Policies of all its routes; a route’s own of the same name wins.')),
     upstream_id: id('The upstream of its routes that name none themselves.'),
     upstream: inlineUpstream(),
+    graphql_cost_decorations: Type.Optional(
+      Type.Array(costDecorationSchema, {
+        description:
+          'What places in its GraphQL schema cost. An item of the list of services with the id `SERVICE/graphql_cost_decorations/ID` means the same.',
+      }),
+    ),
     ...bookkeeping(),
   },
   {
@@ -717,6 +751,7 @@ export const resourceSchemas = {
 export type SslInput = Static<typeof sslSchema>
 export type UpstreamInput = Static<typeof upstreamSchema>
 export type ServiceInput = Static<typeof serviceSchema>
+export type CostDecorationInput = Static<typeof costDecorationSchema>
 export type RouteInput = Static<typeof routeSchema>
 export type CredentialInput = Static<typeof credentialSchema>
 export type ConsumerInput = Static<typeof consumerSchema>

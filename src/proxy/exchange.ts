@@ -68,6 +68,8 @@ export interface ExchangeRequest {
   readonly contentLength: number
   /** Path, method, host, query and upstream that policies put in place of the client's for the upstream, as one text; empty: none. */
   readonly rewritten: string
+  /** The path that the upstream gets, as it will stand in the request line. */
+  readonly forwardedPath: string
   /** Body bytes read so far. */
   readonly bodyBytes: number
   /** Bytes of the head: start line, fields and the empty line. */
@@ -266,6 +268,15 @@ export interface UpstreamHandle {
   readonly exists: boolean
   /** Whether any of its endpoints is neither unhealthy nor ejected. */
   readonly isUp: boolean
+  /** Where one of its endpoints can be asked that takes traffic; undefined: there is none that speaks HTTP. */
+  readonly origin: UpstreamOrigin | undefined
+}
+
+export interface UpstreamOrigin {
+  /** Scheme, address and port: `http://10.0.0.1:8080`. */
+  readonly url: string
+  /** What it is told in Host; undefined: what the client says. */
+  readonly host: string | undefined
 }
 
 /** A policy's answer in place of the upstream's. */

@@ -32,8 +32,8 @@ suite('a GraphQL document', () => {
   ]
   for (const [text, operation, name, rootFields] of documents) {
     test(JSON.stringify(text.slice(0, 50)), () => {
-      const { selections: _, ...read } = readGraphql(text)!
-      assert.deepEqual(read, { operation, name, rootFields })
+      const read = readGraphql(text)!
+      assert.deepEqual([read.operation, read.name, read.rootFields], [operation, name, rootFields])
     })
   }
 
@@ -74,7 +74,13 @@ suite('a GraphQL document', () => {
 })
 
 test('all definitions of a document come with what they select', () => {
-  const field = (name: string, ...selections: object[]) => ({ kind: 'field', name, selections })
+  const field = (name: string, ...selections: object[]) => ({
+    kind: 'field',
+    name,
+    on: '',
+    args: [],
+    selections,
+  })
   assert.deepEqual(
     readGraphqlDocument('query q { a { ...F ... on T { b } } } fragment F on T { c }')?.map(
       ({ operation, name, selections }) => ({ operation, name, selections }),
@@ -86,8 +92,8 @@ test('all definitions of a document come with what they select', () => {
         selections: [
           field(
             'a',
-            { kind: 'spread', name: 'F', selections: [] },
-            { kind: 'inline', name: '', selections: [field('b')] },
+            { kind: 'spread', name: 'F', on: '', args: [], selections: [] },
+            { kind: 'inline', name: '', on: 'T', args: [], selections: [field('b')] },
           ),
         ],
       },
@@ -96,4 +102,18 @@ test('all definitions of a document come with what they select', () => {
   )
   assert.deepEqual(readGraphqlDocument(' # nothing'), [])
   assert.equal(readGraphqlDocument('{ a'), undefined)
+})
+
+test('arguments and defaults of variables come with their single values', () => {
+  const [query, fragment] = readGraphqlDocument(
+    'query ($n: Int = 5, $m: Int, $l: [Int] = [1]) { a(first: $n, s: "x", on: true, l: [1], o: {a: 1}, b: """7""") { b } } fragment F on T { c }',
+  )!
+  const literal = (name: string, text: string) => ({ name, value: { kind: 'literal', text } })
+  assert.deepEqual(query!.defaults, [literal('n', '5')])
+  assert.deepEqual(query!.selections[0]!.args.slice(0, 3), [
+    { name: 'first', value: { kind: 'variable', text: 'n' } },
+    literal('s', '"x"'),
+    literal('on', 'true'),
+  ])
+  assert.deepEqual([fragment!.on, fragment!.defaults], ['T', []])
 })

@@ -1,10 +1,25 @@
-/** Reads as much of a GraphQL document as routing needs; the whole of it has to be well-formed (specification of October 2021, section 2). */
+/** Reads as much of a GraphQL document as routing and limits need; the whole of it has to be well-formed (specification of October 2021, section 2). */
+
+/** A single value, as it is written; `variable`: it is the name of one. */
+export interface GraphqlScalar {
+  readonly kind: 'literal' | 'variable'
+  readonly text: string
+}
+
+/** What a name stands for: an argument, or a variable that has a default. Lists, maps and block strings are not kept. */
+export interface GraphqlBinding {
+  readonly name: string
+  readonly value: GraphqlScalar
+}
 
 /** One thing that is selected, in the order of the document. */
 export interface GraphqlSelection {
   /** Of a field, or of the fragment that is spread here; empty for an inline fragment. */
   readonly name: string
   readonly kind: 'field' | 'spread' | 'inline'
+  /** Of an inline fragment: the type that it is for; empty when it names none. */
+  readonly on: string
+  readonly args: readonly GraphqlBinding[]
   readonly selections: readonly GraphqlSelection[]
 }
 
@@ -15,8 +30,14 @@ export interface GraphqlOperation {
   name: string
   /** Names of the fields and fragments that the operation selects at its top. */
   rootFields: string[]
+  /** Of a fragment: the type that it is for; else empty. */
+  on: string
+  /** What variables stand for that the request does not give. */
+  defaults: readonly GraphqlBinding[]
   selections: readonly GraphqlSelection[]
 }
+
+const none: readonly never[] = []
 
 const deepestNesting = 200
 
@@ -74,32 +95,34 @@ class DocumentReader {
   }
 
   private definition(): GraphqlOperation {
-    if (this.is('{')) return selecting('query', '', this.selections())
+    if (this.is('{')) return selecting('query', '', '', none, this.selections())
     const keyword = this.take()
     if (keyword === 'fragment') return this.fragment()
     if (keyword !== 'query' && keyword !== 'mutation' && keyword !== 'subscription') throw new NotGraphql()
     const named = name.test(this.next) ? this.take() : ''
-    if (this.is('(')) this.list('(', ')', () => this.variable())
+    const defaults: GraphqlBinding[] = []
+    if (this.is('(')) this.list('(', ')', () => this.variable(defaults))
     this.directives()
-    return selecting(keyword, named, this.selections())
+    return selecting(keyword, named, '', defaults, this.selections())
   }
 
   private fragment(): GraphqlOperation {
     const named = this.name()
     this.expect('on')
-    this.name()
+    const on = this.name()
     this.directives()
-    return selecting(undefined, named, this.selections())
+    return selecting(undefined, named, on, none, this.selections())
   }
 
-  private variable(): void {
+  private variable(defaults: GraphqlBinding[]): void {
     this.expect('$')
-    this.name()
+    const name = this.name()
     this.expect(':')
     this.type()
     if (this.is('=')) {
       this.take()
-      this.value()
+      const value = this.value()
+      if (value !== undefined) defaults.push({ name, value })
     }
     this.directives()
   }
@@ -125,22 +148,24 @@ class DocumentReader {
     if (this.is('...')) {
       this.take()
       const spread = name.test(this.next) && !this.is('on') ? this.take() : undefined
+      let on = ''
       if (spread === undefined && this.is('on')) {
         this.take()
-        this.name()
+        on = this.name()
       }
       this.directives()
-      if (spread !== undefined) return { name: spread, kind: 'spread', selections: [] }
-      return { name: '', kind: 'inline', selections: this.selections() }
+      if (spread !== undefined) return { name: spread, kind: 'spread', on, args: none, selections: none }
+      return { name: '', kind: 'inline', on, args: none, selections: this.selections() }
     }
     let field = this.name()
     if (this.is(':')) {
       this.take()
       field = this.name()
     }
-    if (this.is('(')) this.list('(', ')', () => this.argument())
+    const args: GraphqlBinding[] = []
+    if (this.is('(')) this.list('(', ')', () => this.argument(args))
     this.directives()
-    return { name: field, kind: 'field', selections: this.is('{') ? this.selections() : [] }
+    return { name: field, kind: 'field', on: '', args, selections: this.is('{') ? this.selections() : none }
   }
 
   private directives(): void {
@@ -151,20 +176,23 @@ class DocumentReader {
     }
   }
 
-  private argument(): void {
-    this.name()
+  private argument(args?: GraphqlBinding[]): void {
+    const name = this.name()
     this.expect(':')
-    this.value()
+    const value = this.value()
+    if (value !== undefined) args?.push({ name, value })
   }
 
-  private value(): void {
+  private value(): GraphqlScalar | undefined {
     if (this.is('$')) {
       this.take()
-      this.name()
-    } else if (this.is('[')) this.list('[', ']', () => this.value(), true)
+      return { kind: 'variable', text: this.name() }
+    }
+    if (this.is('[')) this.list('[', ']', () => this.value(), true)
     else if (this.is('{')) this.list('{', '}', () => this.argument(), true)
-    else if (name.test(this.next) || scalar.test(this.next)) this.take()
+    else if (name.test(this.next) || scalar.test(this.next)) return { kind: 'literal', text: this.take() }
     else throw new NotGraphql()
+    return undefined
   }
 
   private list(open: string, close: string, item: () => void, mayBeEmpty = false): void {
@@ -220,10 +248,12 @@ class DocumentReader {
 function selecting(
   operation: string | undefined,
   named: string,
+  on: string,
+  defaults: readonly GraphqlBinding[],
   selections: readonly GraphqlSelection[],
 ): GraphqlOperation {
   const rootFields = selections.flatMap(({ kind, name }) => (kind === 'inline' ? [] : [name]))
-  return { operation, name: named, rootFields, selections }
+  return { operation, name: named, rootFields, on, defaults, selections }
 }
 
 function blockStringEnd(text: string, start: number): number {

@@ -12,6 +12,7 @@ import type {
   SubrequestAnswer,
   SubrequestFailure,
   SubrequestHead,
+  UpstreamOrigin,
   Verdict,
 } from './exchange.ts'
 import type { RequestDescription } from './explain/description.ts'
@@ -159,6 +160,10 @@ export class Worker {
 
   isUpstreamUp(key: string): boolean {
     return this.engine.runtime.upstream(key)?.isUp ?? false
+  }
+
+  upstreamOrigin(key: string): UpstreamOrigin | undefined {
+    return this.engine.runtime.upstream(key)?.origin
   }
 
   setNodes(service: string, nodes: readonly DiscoveredNode[] | null): void {

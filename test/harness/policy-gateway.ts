@@ -52,14 +52,19 @@ export interface PolicyGateway {
  *   `headers` and `body`.
  */
 export function policyGateway(
-  configure: (upstreamPort: number) => string,
+  configure: (upstreamPort: number) => string | Promise<string>,
   answer: (received: Received, response: http.ServerResponse) => boolean = () => false,
   env: Record<string, string> = {},
 ): PolicyGateway {
   const received: Received[] = []
   const upstream = http.createServer(async (incoming, response) => {
     const pieces: Buffer[] = []
-    for await (const piece of incoming) pieces.push(piece as Buffer)
+    try {
+      for await (const piece of incoming) pieces.push(piece as Buffer)
+    } catch {
+      // It broke off, and is none that was received.
+      return
+    }
     const one = receivedOf(incoming, Buffer.concat(pieces))
     received.push(one)
     if (answer(one, response)) return
@@ -72,7 +77,8 @@ export function policyGateway(
 
   before(async () => {
     await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
-    gateway = await startGateway((port) => completed(configure(upstreamPort()), port, upstreamPort()), env)
+    const text = await configure(upstreamPort())
+    gateway = await startGateway((port) => completed(text, port, upstreamPort()), env)
   })
   after(async () => {
     await gateway?.stop()

@@ -2,61 +2,37 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import http from 'node:http'
-import net, { type AddressInfo } from 'node:net'
-import { after, before, suite, test } from 'node:test'
+import net from 'node:net'
+import { after, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freePort, type RunningGateway, startGateway } from '../harness/gateway.ts'
+import { freePort } from '../harness/gateway.ts'
+import { policyGateway } from '../harness/policy-gateway.ts'
 import { RedisServer, withoutRedis } from '../harness/redis-server.ts'
 
 /** `LIMIT_RUNS=100 node --test test/policies/limits.test.ts` repeats what has to be exact. */
 const runs = Number(process.env.LIMIT_RUNS ?? 2)
 
-let gateway: RunningGateway
-let upstream: http.Server
 let redis: RedisServer | undefined
 let metricsPort: number
-/** Paths that the upstream got, in order; those of the path `/slow/*` are answered when `letGo` is called. */
-const seen: string[] = []
-const bodies = new Map<string, string>()
+/** Requests for the path `/slow/*`, which are answered when `letGo` is called. */
 const held: http.ServerResponse[] = []
 
 function letGo(): void {
   for (const response of held.splice(0)) response.end('late')
 }
 
-before(async () => {
-  upstream = http.createServer((request, response) => {
-    seen.push(request.url!)
-    let body = ''
-    request.on('data', (piece) => {
-      body += piece
-    })
-    request.on('end', () => bodies.set(request.url!, body))
-    if (request.url!.startsWith('/slow/')) held.push(response)
-    else response.end('ok')
-  })
-  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
-  metricsPort = await freePort()
-  if (withoutRedis === false) redis = await RedisServer.start()
-  gateway = await startGateway((port) => configuration(port, (upstream.address() as AddressInfo).port))
-})
 after(async () => {
   letGo()
-  await gateway?.stop()
-  upstream.close()
-  upstream.closeAllConnections()
   await redis?.stop()
 })
 
-const configuration = (port: number, upstreamPort: number) => `
+async function configuration(): Promise<string> {
+  metricsPort = await freePort()
+  if (withoutRedis === false) redis = await RedisServer.start()
+  return `
 gateway:
   workers: 2
-  listeners: [{ name: http, host: 127.0.0.1, port: ${port} }]
   metrics: { host: 127.0.0.1, port: ${metricsPort} }
-  control: { enabled: false }
-upstreams:
-  - id: u
-    nodes: { "127.0.0.1:${upstreamPort}": 1 }
 routes:
   - id: exact
     uri: /exact/*
@@ -90,6 +66,17 @@ routes:
     plugins: { spike-control: { timePeriodInMilliseconds: 3600000, delayTimeInMillis: 1, queuingLimit: 1 } }
   - { id: bytes, uri: /bytes/*, upstream_id: u, plugins: { bandwidth-limit: { rate: 1000000, burst: 1 } } }
 `
+}
+
+const gateway = policyGateway(configuration, ({ target }, response) => {
+  if (target.startsWith('/slow/')) held.push(response)
+  else response.end('ok')
+  return true
+})
+
+/** Paths that the upstream got, in order. */
+const seen = () => gateway.received.map(({ target }) => target)
+const bodyOf = (path: string) => gateway.received.find(({ target }) => target === path)?.body.toString()
 
 /** Sends requests over connections of their own, each as soon as the answer before is there. @returns statuses */
 async function flood(
@@ -137,10 +124,10 @@ function endOf(text: string): number {
 suite('64 connections over all threads against a count of 1000', () => {
   for (let run = 0; run < runs; run++) {
     test(`local, run ${run}`, async () => {
-      const before = seen.length
+      const before = seen().length
       const statuses = await flood('/exact/x', `local-${run}`, 64, 20)
       assert.deepEqual(Object.fromEntries(statuses), { 200: 1000, 503: 280 })
-      assert.equal(seen.length - before, 1000, 'the upstream got no other')
+      assert.equal(seen().length - before, 1000, 'the upstream got no other')
     })
 
     test(`in Redis, run ${run}`, { skip: withoutRedis }, async () => {
@@ -171,7 +158,7 @@ test('a request that waits and whose client goes away never reaches the upstream
   socket.resetAndDestroy()
   await flood('/exact/y', 'other', 1, 1)
   assert.deepEqual(
-    seen.filter((path) => path.startsWith('/rate/')),
+    seen().filter((path) => path.startsWith('/rate/')),
     ['/rate/first'],
   )
 })
@@ -217,10 +204,10 @@ test('a body that is too large goes no further, one that is not arrives whole', 
   assert.equal((await post('/size/chunked', chunks('12345'))).status, 200)
   assert.equal((await post('/size/large', '123456')).status, 413)
   assert.equal((await post('/size/endless', chunks('123456'))).status, 413)
-  assert.equal(bodies.get('/size/fits'), '12345')
-  assert.equal(bodies.get('/size/chunked'), '12345')
-  assert.equal(seen.includes('/size/large'), false)
-  assert.equal(bodies.has('/size/endless'), false, 'never as a request that is complete')
+  assert.equal(bodyOf('/size/fits'), '12345')
+  assert.equal(bodyOf('/size/chunked'), '12345')
+  assert.equal(seen().includes('/size/large'), false)
+  assert.equal(bodyOf('/size/endless'), undefined, 'never as a request that is complete')
 })
 
 test('a GraphQL query is charged by its depth, and goes on as it came', async () => {
@@ -229,11 +216,11 @@ test('a GraphQL query is charged by its depth, and goes on as it came', async ()
   assert.equal(first.status, 200)
   assert.equal(first.headers.get('x-graphql-query-cost'), '3')
   assert.equal(first.headers.get('x-ratelimit-remaining'), '1')
-  assert.equal(bodies.get('/graphql/first'), body)
+  assert.equal(bodyOf('/graphql/first'), body)
   assert.equal((await post('/graphql/dear', body, 'application/json')).status, 503)
   assert.equal((await post('/graphql/broken', '{', 'application/json')).status, 400)
   assert.deepEqual(
-    seen.filter((path) => path.startsWith('/graphql/')),
+    seen().filter((path) => path.startsWith('/graphql/')),
     ['/graphql/first'],
   )
 })
@@ -243,7 +230,7 @@ test('a spike waits in the queue as often as it may, then is rejected', async ()
   const refused = await fetch(`http://127.0.0.1:${gateway.port}/spike/second`)
   assert.equal(refused.status, 429)
   assert.equal(await refused.text(), '{"error":"Too Many Requests"}')
-  assert.equal(seen.includes('/spike/second'), false)
+  assert.equal(seen().includes('/spike/second'), false)
 })
 
 test('an answer that is slowed down arrives whole', async () => {

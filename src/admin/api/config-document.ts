@@ -20,7 +20,9 @@ import { readTarget, type Target } from './target.ts'
 type Value = Record<string, unknown>
 
 /** Lists of a document. `plugins` says which plugins APISIX loads; it is kept, and has no effect here. */
-const sections = [...adminKinds.keys()].filter((name) => name !== 'credentials').concat('plugins')
+const sections = [...adminKinds.keys()]
+  .filter((name) => name !== 'credentials' && name !== 'graphql_cost_decorations')
+  .concat('plugins')
 
 const versionOf = (section: string) => `${section}_conf_version`
 
@@ -146,13 +148,15 @@ function itemTarget(section: string, value: Value, index: number): Target | unde
   if (section === 'consumers' && username !== undefined) return readTarget(['consumers', String(username)])
   const segments = id === undefined ? [`arr_${index + 1}`] : String(id).split('/')
   const target = readTarget([section, ...segments])
-  const expected = section === 'consumers' ? 3 : section === 'secrets' ? 2 : 1
+  const isDecoration = target?.kind.name === 'graphql_cost_decorations'
+  const expected = section === 'consumers' || isDecoration ? 3 : section === 'secrets' ? 2 : 1
   return segments.length === expected && target?.id !== undefined ? target : undefined
 }
 
 /** As a single resource is checked: `modifiedIndex` belongs to documents only, and so does the path in an id. */
 function withoutIndex({ modifiedIndex: _, ...value }: Value, target: Target): Value {
-  return target.consumer === undefined ? value : { ...value, id: target.id }
+  const isOwned = target.consumer !== undefined || target.kind.name === 'graphql_cost_decorations'
+  return isOwned ? { ...value, id: target.id } : value
 }
 
 /** The document itself, and what stands in files. */
@@ -172,6 +176,13 @@ function surroundingsOf(
     .filter(({ section, value }) => section === 'global_rules' && isMap(value.plugins))
     .map(({ target, value }) => [target.id!, { plugins: value.plugins as Plugins }] as const)
   const others = new Map(items.map(({ target, value }) => [`${target.kind.name}/${target.id}`, value]))
+  const decorations = new Map<string, [id: string, { field_path: string }][]>()
+  for (const { target, value } of items) {
+    if (target.kind.name !== 'graphql_cost_decorations') continue
+    const own = decorations.get(target.service!) ?? []
+    own.push([target.id!, value as { field_path: string }])
+    decorations.set(target.service!, own)
+  }
   const fromFiles = [...configuration.fromFiles('global_rules')]
   return {
     exists: () => true,
@@ -188,6 +199,7 @@ function surroundingsOf(
     conflicts: () => false,
     certificate: (id) => others.get(`ssls/${id}`) as Inputs['ssls'] | undefined,
     kept: (kind, id) => others.get(`${kind}/${id}`),
+    decorationsOf: (service) => decorations.get(service) ?? [],
   }
 }
 
@@ -242,7 +254,7 @@ function heldTargets(section: string, store: Store): Target[] {
 
 const targetOfStored = ({ kind, id }: StoredResource) => readTarget([...kind.split('/'), id])!
 
-/** Credentials of consumers, and upstreams of services. */
+/** Credentials of consumers, upstreams and decorations of services. */
 function belongings(section: string, store: Store): StoredResource[] {
   if (section !== 'consumers' && section !== 'services') return []
   return store.all().filter(({ kind }) => kind.startsWith(`${section}/`))
@@ -263,15 +275,17 @@ export function writeDocument(store: Store, secrets: boolean): Value {
 
 function sectionValues(section: string, store: Store, secrets: boolean): Value[] {
   const owned = belongings(section, store)
-  const stored = [...store.list(section), ...(section === 'consumers' ? owned : [])]
+  const isUpstream = ({ kind }: StoredResource) => kind.endsWith('/upstreams')
+  const stored = [...store.list(section), ...owned.filter((resource) => !isUpstream(resource))]
   stored.sort((a, b) => a.created - b.created)
-  const upstreams = section === 'services' ? Map.groupBy(owned, ({ kind }) => kind.split('/')[1]!) : undefined
+  const upstreams = Map.groupBy(owned.filter(isUpstream), ({ kind }) => kind.split('/')[1]!)
   return stored.map(({ kind, id, value }) => {
     const resource = JSON.parse(value) as Value
-    const own = upstreams?.get(id)?.map((upstream) => JSON.parse(upstream.value) as Value)
+    const own =
+      kind === section ? upstreams.get(id)?.map((upstream) => JSON.parse(upstream.value) as Value) : undefined
     if (own !== undefined) return { ...resource, upstreams: own }
     if (section === 'plugin_metadata') return withoutModifiedIndex(resource)
-    if (kind !== section) return { ...resource, id: `${kind.split('/')[1]}/credentials/${id}` }
+    if (kind !== section) return { ...resource, id: `${kind.split('/').slice(1).join('/')}/${id}` }
     return secrets || !holdsPrivateKeys(section) ? resource : withoutPrivateKeys(resource)
   })
 }

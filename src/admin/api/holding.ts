@@ -2,7 +2,7 @@
 import type { Configuration, Undo } from '../../config/configuration.ts'
 import type { Inputs } from '../../config/declarations.ts'
 import type { ResourceKind } from '../../config/plan.ts'
-import type { CredentialInput } from '../../config/resources.ts'
+import type { CostDecorationInput, CredentialInput } from '../../config/resources.ts'
 import { sslIdOf, sslOfSni } from '../../config/sni-resources.ts'
 import type { Transaction } from '../live-configuration.ts'
 import type { StoredResource } from './disk.ts'
@@ -29,7 +29,7 @@ export function hold(
   return store.put(folderOf(target), target.id!, JSON.stringify(value), expires)
 }
 
-/** A consumer's credentials go with it, and a service's further upstreams. */
+/** A consumer's credentials go with it, and a service's further upstreams and decorations. */
 export function remove(target: Target, transaction: Transaction): void {
   const { store, writes, configuration } = transaction
   const id = target.id!
@@ -41,6 +41,11 @@ export function remove(target: Target, transaction: Transaction): void {
     for (const upstream of store.list(upstreams)) {
       writes(configuration.set('upstreams', upstream.id, undefined))
       store.remove(upstreams, upstream.id)
+    }
+    const decorations = `services/${id}/graphql_cost_decorations`
+    for (const decoration of store.list(decorations)) {
+      writes(configuration.setDecoration(id, decoration.id, undefined))
+      store.remove(decorations, decoration.id)
     }
   }
   if (target.kind.name !== 'consumers') return
@@ -71,6 +76,9 @@ function setInput(target: Target, input: object | undefined, configuration: Conf
   const { kind, id, consumer } = target
   if (consumer !== undefined)
     return configuration.setCredential(consumer, id!, input as CredentialInput | undefined)
+  if (kind.name === 'graphql_cost_decorations') {
+    return configuration.setDecoration(target.service!, id!, input as CostDecorationInput | undefined)
+  }
   if (kind.plan === undefined) return configuration.keep(kind.name, id!, input)
   return configuration.set(kind.plan, id!, input as Inputs[ResourceKind] | undefined)
 }

@@ -29,6 +29,7 @@ export const adminKinds: ReadonlyMap<string, AdminKind> = new Map(
     kind('upstreams', 'upstream', [], { plan: 'upstreams' }),
     kind('consumers', 'consumer', ['post', 'patch'], { plan: 'consumers', identity: 'username' }),
     kind('credentials', 'credential', ['post', 'patch']),
+    kind('graphql_cost_decorations', 'graphql cost decoration'),
     kind('global_rules', 'global rule', ['post'], { plan: 'global_rules' }),
     kind('plugin_configs', 'plugin config', ['post'], { plan: 'plugin_configs' }),
     kind('plugin_metadata', 'plugin_metadata', ['post', 'patch'], {

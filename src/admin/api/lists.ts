@@ -11,7 +11,7 @@ type Value = Record<string, unknown>
 
 /** Where the store has it. */
 export function folderOf({ kind, consumer, service }: Target): string {
-  if (service !== undefined) return `services/${service}/upstreams`
+  if (service !== undefined) return `services/${service}/${kind.name}`
   return consumer === undefined ? kind.name : `consumers/${consumer}/credentials`
 }
 
@@ -29,8 +29,9 @@ export function listResources(target: Target, query: URLSearchParams, transactio
     return list(store.page(folder, wanted.page).map(resourceText), store.count(folder))
   }
   const stored = store.list(folder)
-  // A consumer has no list of credentials before it has one, as in APISIX.
-  if (stored.length === 0 && consumer !== undefined) return keyNotFound
+  // A consumer has no list of credentials before it has one, and a service none of decorations, as in APISIX.
+  const mustHave = consumer !== undefined || kind.name === 'graphql_cost_decorations'
+  if (stored.length === 0 && mustHave) return keyNotFound
   return chosen(
     [
       ...files.map(({ id, value }) => ({

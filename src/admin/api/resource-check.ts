@@ -11,7 +11,12 @@ import { keptSchemas } from '../../config/kept-resources.ts'
 import { luaFieldOf } from '../../config/lua.ts'
 import type { Plugins, ResourceKind } from '../../config/plan.ts'
 import type { PluginsRole } from '../../config/policy-check.ts'
-import { type CredentialInput, credentialSchema, resourceSchemas } from '../../config/resources.ts'
+import {
+  type CredentialInput,
+  costDecorationSchema,
+  credentialSchema,
+  resourceSchemas,
+} from '../../config/resources.ts'
 import { secretManagerKind, secretManagerSchemas } from '../../config/secret-managers.ts'
 import { caCertificateError, sniError, sslOfSni } from '../../config/sni-resources.ts'
 import type { TSchema } from '../../config/type.ts'
@@ -37,6 +42,8 @@ export interface Surroundings {
   certificate(id: string): Inputs['ssls'] | undefined
   /** A resource that is not part of a plan. */
   kept(kind: string, id: string): object | undefined
+  /** What a service says of the costs of GraphQL, by id. */
+  decorationsOf(service: string): Iterable<readonly [id: string, decoration: { field_path: string }]>
 }
 
 /** `target`: what is to be replaced. */
@@ -47,6 +54,7 @@ export const surroundingsIn = (configuration: Configuration, target: Target): Su
   conflicts: (policy, config) => configuration.conflicts(policy, config, `${target.kind.name}/${target.id}`),
   certificate: (id) => configuration.get('ssls', id),
   kept: (kind, id) => configuration.kept(kind, id),
+  decorationsOf: (service) => configuration.decorationsOf(service),
 })
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
@@ -118,6 +126,8 @@ export class ResourceCheck {
         return this.#consumerError(target, input, around)
       case 'credentials':
         return this.#credentialError(target, input, around)
+      case 'graphql_cost_decorations':
+        return decorationError(target, input, around)
       case 'global_rules':
         return (
           formError(resourceSchemas.global_rules, input) ??
@@ -244,9 +254,12 @@ export class ResourceCheck {
 }
 
 /** As what a resource is checked at a start; without a section: as nothing. */
-function heldAs({ kind, consumer, id }: Target, value: Value, { kept }: Surroundings) {
+function heldAs({ kind, consumer, service, id }: Target, value: Value, { kept }: Surroundings) {
   if (consumer !== undefined) {
     return { section: 'consumers', item: { ...value, id: `${consumer}/credentials/${id}` } } as const
+  }
+  if (kind.name === 'graphql_cost_decorations') {
+    return { section: 'services', item: { ...value, id: `${service}/${kind.name}/${id}` } } as const
   }
   const ssl = kind.name === 'snis' ? sslOfSni(value, kept) : undefined
   return ssl === undefined
@@ -271,6 +284,24 @@ function secretManagerError(input: Value): string | undefined {
   const kind = secretManagerKind(id)
   if (kind === undefined) return `invalid secret manager: ${id.split('/', 1)[0]}`
   return invalid(schemaError(secretManagerSchemas[kind], input, { references: true }))
+}
+
+/** Each place in the schema once. The service is the one of the path. */
+function decorationError(
+  { id, service }: Target,
+  input: Value,
+  { decorationsOf }: Surroundings,
+): string | undefined {
+  const { service_id: owner } = input
+  delete input.service_id
+  if (owner !== undefined && String(owner) !== service) return 'wrong service_id, it is taken from the path'
+  const fault = invalid(schemaError(costDecorationSchema, input))
+  if (fault !== undefined) return fault
+  for (const [other, { field_path: path }] of decorationsOf(service!)) {
+    if (path !== input.field_path || other === id) continue
+    return `field_path ${path} is already decorated on this service by [${other}]`
+  }
+  return undefined
 }
 
 const invalid = (fault: string | undefined) => fault && `invalid configuration: ${fault}`

@@ -99,6 +99,9 @@ export class ResourceHandler {
     const stored = transaction.store.get(folderOf(target), id)
     if (stored === undefined) return this.#fileConflict(target, transaction.configuration) ?? keyNotFound
     const before = JSON.parse(stored.value) as Value
+    if (kind.name === 'graphql_cost_decorations' && (body as Value).service_id !== undefined) {
+      return failure(400, 'service_id can not be patched')
+    }
     const patched = patchedValue(before, subPath, body)
     if ('problem' in patched) return failure(400, patched.problem)
     const { value } = patched
@@ -139,6 +142,7 @@ export class ResourceHandler {
     if (conflict !== undefined) return conflict
     const before = store.get(folderOf(target), id)
     if (target.kind.identity !== 'plugin') this.#stamp(value, before)
+    if (target.kind.name === 'graphql_cost_decorations') value.service_id = target.service
     const ttl = query.get('ttl')
     const expires = ttl === null ? null : Math.ceil(this.#now() + Number(ttl))
     hold(target, { value, input: checked.input, expires }, transaction)

@@ -9,11 +9,13 @@ export interface Target {
   subPath: string[]
   /** Of a credential. */
   consumer?: string
-  /** Of an upstream that belongs to a service, as in API7. */
+  /** Of an upstream that belongs to a service, as in API7; and of what a service says of the costs of GraphQL. */
   service?: string
   /** In the store, and without `/apisix` in front. */
   key: string
 }
+
+const decorations = 'graphql_cost_decorations'
 
 /** `segments`: of the path, decoded, after `/apisix/admin/`. Undefined: there is no such kind. */
 export function readTarget(segments: readonly string[]): Target | undefined {
@@ -22,14 +24,14 @@ export function readTarget(segments: readonly string[]): Target | undefined {
     const key = `consumers/${id}/credentials`
     return target(adminKinds.get('credentials')!, credential, rest, key, id)
   }
-  if (name === 'services' && id !== undefined && sub === 'upstreams') {
-    const folder = `services/${id}/upstreams`
-    return { ...target(adminKinds.get('upstreams')!, credential, rest, folder), service: id }
+  if (name === 'services' && id !== undefined && (sub === 'upstreams' || sub === decorations)) {
+    const folder = `services/${id}/${sub}`
+    return { ...target(adminKinds.get(sub)!, credential, rest, folder), service: id }
   }
   // As API7 calls them.
   if (name === 'secret_providers') return readTarget(['secrets', ...segments.slice(1)])
   const kind = adminKinds.get(name)
-  if (kind === undefined || name === 'credentials') return undefined
+  if (kind === undefined || name === 'credentials' || name === decorations) return undefined
   if (name === 'secrets') {
     const below = credential === undefined ? [] : [credential, ...rest]
     return target(kind, id === undefined || sub === undefined ? undefined : `${id}/${sub}`, below, name)

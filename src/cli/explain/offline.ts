@@ -104,6 +104,7 @@ function policiesOf(
     metadata: (policy) => resources.metadata(policy),
     hasUpstream: (key) => upstreams.has(key),
     isUpstreamUp: (key) => upstreams.has(key),
+    upstreamOrigin: () => undefined,
     httpsPort: () => plan.settings.https_port,
     now: Date.now,
     onResourcesChanged() {},

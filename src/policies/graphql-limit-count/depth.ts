@@ -1,7 +1,7 @@
 import type { GraphqlOperation, GraphqlSelection } from '../kit/index.ts'
 
-/** Fragments that lead to each other in a row; a document with more is refused rather than followed. */
-const longestChain = 200
+/** Selections one inside of the other; a document with more is refused rather than followed. */
+const deepest = 1000
 
 /**
  * How deep the selections of a document go, at least 1. A fragment counts as what it stands for; each is measured once,
@@ -16,10 +16,13 @@ export function depthOf(
   /** Fragments that are being measured. */
   const open = new Set<string>()
   let isCyclic = false
+  let level = 0
 
   function measure(selections: readonly GraphqlSelection[]): number {
+    if (++level > deepest) isCyclic = true
     let depth = 0
-    for (const selection of selections) depth = Math.max(depth, measureOne(selection))
+    if (!isCyclic) for (const selection of selections) depth = Math.max(depth, measureOne(selection))
+    level--
     return depth
   }
 
@@ -30,7 +33,7 @@ export function depthOf(
     if (fragment === undefined) return 0
     const before = known.get(name)
     if (before !== undefined) return before
-    if (open.has(name) || open.size >= longestChain) {
+    if (open.has(name)) {
       isCyclic = true
       return 0
     }

@@ -83,7 +83,7 @@ test('what is no GraphQL request is refused and not charged', async () => {
   }
 })
 
-test('documents made to be dear are cheap to measure', async () => {
+test('documents made to be dear are cheap to measure, by each strategy', async () => {
   const doubling = Array.from(
     { length: 100 },
     (_, n) => `fragment F${n} on T { a { ...F${n + 1} ...F${n + 1} } }`,
@@ -93,21 +93,36 @@ test('documents made to be dear are cheap to measure', async () => {
   )
   assert.equal(answer.headers['x-graphql-query-cost'], '101')
   const chain = Array.from({ length: 20_000 }, (_, n) => `fragment F${n} on T { ...F${n + 1} }`)
-  assert.equal(
-    (await bindPolicy(policy, { config }).run(graphql(`{ ...F0 } ${chain.join(' ')}`))).verdict?.status,
-    400,
+  const nested = `${'{ a '.repeat(150)}`
+  const tower = Array.from(
+    { length: 500 },
+    (_, n) => `fragment F${n} on T ${nested} { ...F${n + 1} } ${'}'.repeat(150)}`,
   )
+  for (const cost_strategy of ['depth', 'complexity', 'node_quantifier'] as const) {
+    for (const fragments of [chain, tower]) {
+      const bound = bindPolicy(policy, { config: { ...config, cost_strategy } })
+      assert.equal((await bound.run(graphql(`{ ...F0 } ${fragments.join(' ')}`))).verdict?.status, 400)
+    }
+  }
+  for (const cost_strategy of ['complexity', 'node_quantifier'] as const) {
+    const bound = bindPolicy(policy, { config: { ...config, cost_strategy } })
+    const { verdict } = await bound.run(graphql(`{ ...F0 } ${doubling.join(' ')}`))
+    assert.deepEqual(verdict?.body, {
+      message: 'Invalid graphql request: the query expands too many selections',
+    })
+  }
 })
 
 test('a wrong value of each field is a finding', () => {
   const wrong: [object, RegExp][] = [
-    [{ cost_strategy: 'complexity' }, /'complexity' is not supported yet/],
     [{ cost_strategy: 'size' }, /cost_strategy/],
     [{ max_cost: -1 }, /max_cost/],
     [{ score_factor: 0 }, /score_factor/],
     [{ resolve_variables: 1 }, /resolve_variables/],
     [{ introspection_endpoint: 'ftp://x' }, /introspection_endpoint/],
     [{ introspection_headers: { a: 1 } }, /introspection_headers/],
+    [{ introspection_headers: { 'Content-Length': '1' } }, /written by the gateway itself/],
+    [{ introspection_headers: { 'a b': '1' } }, /introspection_headers/],
     [{ count: undefined }, /'count' and 'time_window' are needed/],
   ]
   for (const [fields, finding] of wrong)

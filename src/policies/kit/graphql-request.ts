@@ -8,11 +8,14 @@ export interface GraphqlRequest {
   readonly definitions: readonly GraphqlOperation[]
   /** As the client sent it: the name of the operation that is to run. */
   readonly chosen: unknown
+  /** The same: what its variables stand for. */
+  readonly variables: unknown
 }
 
 interface Written {
   readonly document: string
   readonly chosen: unknown
+  readonly variables: unknown
 }
 
 const refusal = (message: string): Verdict => ({ status: 400, body: { message } })
@@ -27,7 +30,8 @@ export function postedGraphql(body: string | null, { headers }: ExchangeRequest)
   const type = headers.get('content-type') ?? ''
   const text = Buffer.from(body, 'latin1').toString()
   if (type.startsWith('application/json')) return definitionsOf(inJson(text))
-  if (type.startsWith('application/graphql')) return definitionsOf({ document: text, chosen: undefined })
+  if (type.startsWith('application/graphql'))
+    return definitionsOf({ document: text, chosen: undefined, variables: undefined })
   return refusal(`invalid graphql request, error content-type: ${type}`)
 }
 
@@ -37,7 +41,8 @@ export function queriedGraphql({ query }: ExchangeRequest, limit: number): Graph
   const parameters = new URLSearchParams(query)
   const document = parameters.get('query')
   if (document === null) return nil('args')
-  return definitionsOf({ document, chosen: parameters.get('operationName') ?? undefined })
+  const chosen = parameters.get('operationName') ?? undefined
+  return definitionsOf({ document, chosen, variables: undefined })
 }
 
 function inJson(text: string): Written | Verdict {
@@ -49,14 +54,14 @@ function inJson(text: string): Written | Verdict {
     const read = parseTolerantJson(text)
     return refusal(`invalid graphql request, ${'error' in read ? read.error : 'the body is not JSON'}`)
   }
-  const { query, operationName } = (value ?? {}) as { query?: unknown; operationName?: unknown }
+  const { query, operationName, variables } = (value ?? {}) as Record<string, unknown>
   if (query === undefined || query === null) return nil('json body')
-  return typeof query === 'string' ? { document: query, chosen: operationName } : notGraphql
+  return typeof query === 'string' ? { document: query, chosen: operationName, variables } : notGraphql
 }
 
 function definitionsOf(written: Written | Verdict): GraphqlRequest | Verdict {
   if ('status' in written) return written
   const definitions = readGraphqlDocument(written.document)
   if (definitions === undefined) return notGraphql
-  return definitions.length === 0 ? noDefinition : { definitions, chosen: written.chosen }
+  return definitions.length === 0 ? noDefinition : { ...written, definitions }
 }

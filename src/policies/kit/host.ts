@@ -38,10 +38,13 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
    */
   credentials(keyOf: (credential: Credential) => string | undefined): CredentialLookup<Credential>
   /**
-   * An upstream that `exchange.sendTo` takes: one of the plan, by its id, or one that stands in this policy's configuration
-   * at a path, in a field with the schema `inlineUpstream`. It is checked, balanced, watched and counted as any other.
+   * An upstream that `exchange.sendTo` takes: one of the plan, by its id or key, or one that stands in this policy's
+   * configuration at a path, in a field with the schema `inlineUpstream`. It is checked, balanced, watched and counted as
+   * any other.
    */
-  upstream(where: { id: string | number } | { path: readonly (string | number)[] }): UpstreamHandle
+  upstream(
+    where: { id: string | number } | { key: string } | { path: readonly (string | number)[] },
+  ): UpstreamHandle
   readonly consumers: ConsumerLookup
   readonly contracts: ContractLookup
   readonly limiter: Limiter

@@ -1,6 +1,7 @@
 /** Everything that the author of a policy needs. `testing.ts` beside it holds what its tests need. */
 
 export { addressProblem, apisixAddressForms } from '../../config/addresses.ts'
+export type { CostDecorationSpec } from '../../config/plan.ts'
 export type { PrometheusSettings } from '../../config/prometheus-settings.ts'
 export { parseTolerantJson } from '../../config/tolerant-json.ts'
 export { type Static, Type } from '../../config/type.ts'
@@ -24,6 +25,7 @@ export type {
   Verdict,
 } from '../../proxy/exchange.ts'
 export {
+  type GraphqlBinding,
   type GraphqlOperation,
   type GraphqlSelection,
   readGraphqlDocument,

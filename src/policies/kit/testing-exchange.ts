@@ -279,6 +279,10 @@ class FakeRequestView implements ExchangeRequest {
   newBody: string | undefined
   concealedBody: string | null = null
 
+  get forwardedPath(): string {
+    return this.newPath === '' ? this.path : this.newPath
+  }
+
   get rewritten(): string {
     return `${this.newMethod}${this.newHost}${this.newPath}`
   }

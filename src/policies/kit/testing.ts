@@ -199,11 +199,16 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
       indices.push(index)
       return index
     },
-    upstream: (where) => ({
-      key: 'id' in where ? `upstream:${where.id}` : where.path.join('.'),
-      exists: !('id' in where && options.missingUpstreams?.includes(String(where.id))),
-      isUp: !options.downUpstreams?.includes('id' in where ? String(where.id) : where.path.join('.')),
-    }),
+    upstream(where) {
+      const key = 'id' in where ? `upstream:${where.id}` : 'key' in where ? where.key : where.path.join('.')
+      const isUp = !options.downUpstreams?.includes(key.replace(/^upstream:/, ''))
+      return {
+        key,
+        exists: !('id' in where && options.missingUpstreams?.includes(String(where.id))),
+        isUp,
+        origin: isUp ? { url: 'http://10.0.0.1:8080', host: undefined } : undefined,
+      }
+    },
     consumers: directory,
     contracts: new ContractIndex(() => contracts),
     limiter: new FakeLimiter(clock),

@@ -222,6 +222,12 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
     this.chosenUpstream = upstream === null ? '' : upstream.key
   }
 
+  get forwardedPath(): string {
+    if (this.newPath !== '') return this.newPath
+    const prefix = this.binding?.stripPrefix ?? ''
+    return prefix !== '' && this.path.startsWith(prefix) ? this.path.slice(prefix.length) || '/' : this.path
+  }
+
   get rewritten(): string {
     const { newMethod, newHost, newPath, chosenUpstream } = this
     if (newPath === '' && newMethod === '' && newHost === '' && chosenUpstream === '' && !this.queryChanged)

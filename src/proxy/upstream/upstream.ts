@@ -2,7 +2,7 @@
 import { equal } from '../../config/copy.ts'
 import { type NodeSpec, standardPorts, type UpstreamSpec } from '../../config/plan.ts'
 import { clock } from '../clock.ts'
-import type { Exchange } from '../exchange.ts'
+import type { Exchange, UpstreamOrigin } from '../exchange.ts'
 import { sharedTime } from '../shared/clock.ts'
 import { LoadCell, type LoadTable } from '../shared/load-table.ts'
 import { UpstreamTls, type UpstreamTlsOptions } from '../tls/upstream-tls.ts'
@@ -15,7 +15,7 @@ import { RoundRobin } from './balancers/round-robin.ts'
 import { SlowStart } from './balancers/slow-start.ts'
 import { Breaker } from './breaker.ts'
 import type { DiscoveredNode } from './discovery/discovered-node.ts'
-import { Endpoint, endpointIdentity, type PooledConnection } from './endpoint.ts'
+import { Endpoint, endpointIdentity, hostPort, type PooledConnection } from './endpoint.ts'
 import { compileHashKey } from './hash-key.ts'
 import type { UpstreamHealth } from './health/upstream-health.ts'
 import { breakerCell, cellName, tracksLoad } from './load/cells.ts'
@@ -121,6 +121,16 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
   /** Whether any of its endpoints is neither unhealthy nor ejected. */
   get isUp(): boolean {
     return this.endpoints.some(({ isUp }) => isUp)
+  }
+
+  /** Where one of its endpoints can be asked by who is no client of the gateway; undefined: none speaks HTTP and is up. */
+  get origin(): UpstreamOrigin | undefined {
+    const { scheme, pass_host: mode, upstream_host: rewritten } = this.spec
+    const endpoint = this.endpoints.find(({ isUp, isResolved, weight }) => isUp && isResolved && weight > 0)
+    if (endpoint === undefined || (scheme !== 'http' && scheme !== 'https')) return undefined
+    const url = `${scheme}://${hostPort(endpoint.knownAddresses[0]!, endpoint.port)}`
+    if (mode === 'pass') return { url, host: undefined }
+    return { url, host: mode === 'rewrite' ? (rewritten ?? endpoint.host) : endpoint.hostField }
   }
 
   /** The endpoint for the next attempt; null when none takes traffic, or all that do are in `tried`. */

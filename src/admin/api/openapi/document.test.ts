@@ -71,7 +71,11 @@ suite('the OpenAPI document', () => {
 
   test('has each kind of resource with what may be done to it', () => {
     for (const { name, refused } of adminKinds.values()) {
-      const base = name === 'credentials' ? '/consumers/{username}/credentials' : `/${name}`
+      const owners: Record<string, string> = {
+        credentials: '/consumers/{username}',
+        graphql_cost_decorations: '/services/{service_id}',
+      }
+      const base = `${owners[name] ?? ''}/${name}`
       assert.ok(document.paths[base].get, base)
       assert.equal('post' in document.paths[base], !refused.includes('post'), base)
       const [item, operations] = Object.entries<Json>(document.paths).find(

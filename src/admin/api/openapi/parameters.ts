@@ -18,6 +18,7 @@ const inQuery = (name: string, description: string, schema: Json = { type: 'stri
 export const definedParameters: Json = {
   id: inPath('id', 'Identity of the resource.'),
   username: inPath('username', 'Username of the consumer.'),
+  service_id: inPath('service_id', 'Id of the service.'),
   plugin: inPath('plugin', 'Name of the policy.'),
   manager: inPath('manager', 'Kind of secret manager.'),
   kind: inPath('kind', 'Kind of resource, as in paths: `routes`.'),

@@ -22,8 +22,12 @@ export function resourcePaths(): Json {
   return paths
 }
 
-const basePath = ({ name }: AdminKind) =>
-  name === 'credentials' ? '/consumers/{username}/credentials' : `/${name}`
+const owned: Readonly<Record<string, string>> = {
+  credentials: '/consumers/{username}/credentials',
+  graphql_cost_decorations: '/services/{service_id}/graphql_cost_decorations',
+}
+
+const basePath = ({ name }: AdminKind) => owned[name] ?? `/${name}`
 
 function itemSegment({ name, identity }: AdminKind): string {
   if (name === 'secrets') return '{manager}/{id}'
