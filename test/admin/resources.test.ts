@@ -189,3 +189,13 @@ test('a configuration that is refused leaves no trace: the zones of answers are 
   )
   t.assert.equal((await cached('here')).status, 201)
 })
+
+test('metadata of a policy may have fields that it does not know', async (t) => {
+  const { admin } = await startAdminGateway(t)
+  const metadata = { allow_origins: { ours: 'https://a.test' }, unknown_to_it: 1 }
+  t.assert.equal((await admin('PUT', '/plugin_metadata/cors', metadata)).status, 201)
+  t.assert.equal((await admin('GET', '/plugin_metadata/cors')).body.value.unknown_to_it, 1)
+  const wrong = await admin('PUT', '/plugin_metadata/cors', { allow_origins: { ours: 1 }, unknown_to_it: 1 })
+  t.assert.equal(wrong.status, 400)
+  t.assert.match(wrong.body.error_msg, /allow_origins/)
+})

@@ -13,6 +13,7 @@ const gateway = policyGateway(
   () => `
 gateway:
   workers: 2
+  limits: { graphql: 4KiB }
   cache:
     zones:
       - { name: memory_cache, size: 4MiB }
@@ -71,5 +72,14 @@ test('consumers do not share them', async () => {
 
 test('what is no query reaches no upstream', async () => {
   const { status, seen } = await ask('/disk', 'query {')
+  assert.deepEqual([status, seen], [400, undefined])
+})
+
+test('a query by GET may be as large as the settings let GraphQL be', async () => {
+  const headers = { apikey: 'key-a' }
+  const get = (name: string) =>
+    gateway.send(`/memory?query=${encodeURIComponent(`{ ${name} }`)}`, { headers })
+  assert.equal((await get('a'.repeat(3000))).status, 200)
+  const { status, seen } = await get('a'.repeat(5000))
   assert.deepEqual([status, seen], [400, undefined])
 })

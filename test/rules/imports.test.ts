@@ -25,6 +25,8 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'config/resources.ts',
     'config/policy-upstreams.ts',
     'proxy/graphql.ts',
+    // How large GraphQL may be, in queries too.
+    'proxy/held-body.ts',
     'proxy/headers.ts',
     'proxy/forwarded-target.ts',
     'config/regular-expression.ts',

@@ -10,13 +10,14 @@ import { parseExpression } from '../../config/expression.ts'
 import { keptSchemas } from '../../config/kept-resources.ts'
 import { luaFieldOf } from '../../config/lua.ts'
 import type { Plugins, ResourceKind } from '../../config/plan.ts'
-import type { PluginsRole } from '../../config/policy-check.ts'
+import { type PluginsRole, withoutUnknown } from '../../config/policy-check.ts'
 import {
   type CredentialInput,
   costDecorationSchema,
   credentialSchema,
   resourceSchemas,
 } from '../../config/resources.ts'
+import { checkSchema } from '../../config/schema.ts'
 import { secretManagerKind, secretManagerSchemas } from '../../config/secret-managers.ts'
 import { caCertificateError, sniError, sslOfSni } from '../../config/sni-resources.ts'
 import type { TSchema } from '../../config/type.ts'
@@ -242,6 +243,10 @@ export class ResourceCheck {
     const policy = this.#ground.catalogue.get(name)
     if (policy === undefined) return 'invalid plugin name'
     const { id: _, ...metadata } = input
+    // As for configurations of policies: APISIX lets fields be that it does not know.
+    if (policy.metadataSchema !== undefined) {
+      withoutUnknown(metadata, checkSchema(policy.metadataSchema, metadata, { references: true }))
+    }
     const fault =
       policy.metadataSchema && invalid(schemaError(policy.metadataSchema, metadata, { references: true }))
     if (fault === undefined) Object.assign(input, metadata, { id: name })

@@ -13,8 +13,6 @@ import {
 
 const keyField = headerName('APISIX-Cache-Key')
 const statusField = headerName('Apisix-Cache-Status')
-/** Bytes of a query by GET. */
-const largestQuery = 1024 * 1024
 
 const otherMethod: Verdict = { status: 405 }
 const unusable: Verdict = { status: 400 }
@@ -113,7 +111,7 @@ export default definePolicy({
         const isPost = request.method === 'POST'
         if (!isPost && request.method !== 'GET') return otherMethod
         const body = isPost ? request.heldBody(Number.MAX_SAFE_INTEGER) : null
-        const asked = isPost ? postedGraphql(body, request) : queriedGraphql(request, largestQuery)
+        const asked = isPost ? postedGraphql(body, request) : queriedGraphql(request)
         if ('status' in asked) return asked
         if (!asksOnly(asked)) {
           exchange.answer.set(statusField, 'BYPASS')

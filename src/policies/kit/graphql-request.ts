@@ -2,6 +2,7 @@
 import { parseTolerantJson } from '../../config/tolerant-json.ts'
 import type { ExchangeRequest, Verdict } from '../../proxy/exchange.ts'
 import { type GraphqlOperation, readGraphqlDocument } from '../../proxy/graphql.ts'
+import { bodyLimits } from '../../proxy/held-body.ts'
 
 export interface GraphqlRequest {
   /** Operations and fragments; at least one. */
@@ -35,9 +36,9 @@ export function postedGraphql(body: string | null, { headers }: ExchangeRequest)
   return refusal(`invalid graphql request, error content-type: ${type}`)
 }
 
-/** By GET, in the parameter `query`. @param limit bytes of the query */
-export function queriedGraphql({ query }: ExchangeRequest, limit: number): GraphqlRequest | Verdict {
-  if (query === '' || query.length > limit) return nothing
+/** By GET, in the parameter `query`. A query that is larger than the settings let GraphQL be is as none. */
+export function queriedGraphql({ query }: ExchangeRequest): GraphqlRequest | Verdict {
+  if (query === '' || query.length > bodyLimits.graphql) return nothing
   const parameters = new URLSearchParams(query)
   const document = parameters.get('query')
   if (document === null) return nil('args')
