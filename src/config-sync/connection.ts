@@ -3,6 +3,7 @@
  * Several URLs are tried in turn.
  */
 import type { Dispatcher } from 'undici'
+import { maxMessageBytes } from './protocol/messages.ts'
 
 export interface ConnectionOptions {
   /** Base URLs, with https. */
@@ -53,6 +54,9 @@ export class ConnectionFailure extends Error {
   }
 }
 
+/** Of everything but a bundle. */
+export const messageBounds = { maxBytes: maxMessageBytes, headTimeout: 30_000, timeout: 30_000 }
+
 const connectTimeoutMs = 10_000
 /** Silence inside an answer. */
 const silenceMs = 10_000
@@ -63,6 +67,7 @@ export class Connection {
   readonly #urls: readonly string[]
   #current = 0
   #dispatcher: Promise<Dispatcher> | undefined
+  #localAddress = ''
 
   constructor(options: ConnectionOptions) {
     this.#options = options
@@ -71,6 +76,11 @@ export class Connection {
 
   get count(): number {
     return this.#urls.length
+  }
+
+  /** Of this machine, on the newest connection; empty: there was none yet, or it goes through a proxy. */
+  get localAddress(): string {
+    return this.#localAddress
   }
 
   /** Asks the URL that answered last. After a failure the next one is asked the next time. @throws ConnectionFailure */
@@ -124,7 +134,7 @@ export class Connection {
   }
 
   async #open(): Promise<Dispatcher> {
-    const { Agent, ProxyAgent } = await import('undici')
+    const { Agent, buildConnector, ProxyAgent } = await import('undici')
     const { ca, client, proxy, serverName, verify = true } = this.#options
     const tls = {
       rejectUnauthorized: verify,
@@ -135,7 +145,15 @@ export class Connection {
       ...(serverName !== undefined && { servername: serverName }),
     }
     const common = { maxHeaderSize: maxHeadBytes, allowH2: false }
-    if (proxy === undefined) return new Agent({ ...common, connect: tls })
+    if (proxy === undefined) {
+      const open = buildConnector({ ...tls, allowH2: false })
+      const connect: typeof open = (target, done) =>
+        open(target, (...result) => {
+          this.#localAddress = result[1]?.localAddress ?? ''
+          done(...result)
+        })
+      return new Agent({ ...common, connect })
+    }
     return new ProxyAgent({ ...common, uri: proxy, requestTls: tls })
   }
 }

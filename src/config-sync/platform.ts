@@ -1,13 +1,12 @@
 /** The calls that make a registration and renew it. */
 import { generateKeyPairSync } from 'node:crypto'
 import type { Static, TSchema } from '../config/type.ts'
-import { Connection, type ConnectionOptions, type ControlPlaneRequest } from './connection.ts'
+import { Connection, type ConnectionOptions, type ControlPlaneRequest, messageBounds } from './connection.ts'
 import { sha256 } from './protocol/canonical.ts'
 import { readDocument } from './protocol/document.ts'
 import { keyIdOf } from './protocol/keys.ts'
 import {
   accessTokenSchema,
-  maxMessageBytes,
   paths,
   type RegistrationRequest,
   registrationAnswerSchema,
@@ -41,8 +40,6 @@ export interface Wanted {
   group?: string
   version: string
 }
-
-const timeoutMs = 30_000
 
 /** @throws RegistrationError, ConnectionFailure */
 export async function register(
@@ -133,7 +130,7 @@ export async function renewOver(
 async function pinnedTrust(platform: PlatformOptions, hash: string): Promise<Trust> {
   const connection = new Connection({ ...connectionOptions(platform), verify: false })
   try {
-    const { status, body } = await connection.ask({ ...bounds, method: 'GET', path: paths.trust })
+    const { status, body } = await connection.ask({ ...messageBounds, method: 'GET', path: paths.trust })
     if (status !== 200 || sha256(body) !== hash) {
       throw new RegistrationError(
         `${platform.url} is not the control plane that the token came from, or somebody stands in between: the hash of its trust document differs`,
@@ -167,14 +164,12 @@ async function logIn(connection: Connection, credentials: Credentials): Promise<
   return answer.access_token
 }
 
-const bounds = { maxBytes: maxMessageBytes, headTimeout: timeoutMs, timeout: timeoutMs }
-
 async function call<Schema extends TSchema>(
   connection: Connection,
   schema: Schema,
   request: Pick<ControlPlaneRequest, 'method' | 'path' | 'body' | 'headers'>,
 ): Promise<Static<Schema>> {
-  const { status, body, url } = await connection.ask({ ...bounds, ...request })
+  const { status, body, url } = await connection.ask({ ...messageBounds, ...request })
   if (status >= 300)
     throw new RegistrationError(`${url} refuses: ${messageIn(body) ?? `status ${status}`}${hintFor(status)}`)
   try {

@@ -155,6 +155,7 @@ suite('a gateway with a control plane', () => {
     const heartbeat = control.heartbeats.at(-1)!
     assert.deepEqual(heartbeat.ports, [gateway!.port])
     assert.equal(heartbeat.cores, 2)
+    assert.equal(heartbeat.ip, '127.0.0.1')
     assert.equal(heartbeat.sluice?.configuration.state, 'applied')
     assert.equal(heartbeat.sluice?.certificate.serial, serialOf(registration))
     await control.until(
@@ -164,6 +165,17 @@ suite('a gateway with a control plane', () => {
     assert.match(text, /\[\+\] control plane: reached/)
     assert.match(text, /\[\+\] configuration in sync: version 2/)
     assert.match((await fetchText(metricsPort, '/metrics')).text, /^sluice_sync_configuration_version 2$/m)
+  })
+
+  test('repeats an acknowledgement that was lost, until it is taken', async () => {
+    control.lostAcknowledgements = 2
+    control.publish(routes('/a'))
+    await start()
+    await control.acknowledged(1)
+    assert.equal(control.lostAcknowledgements, 0)
+    const beats = control.heartbeats.length
+    await control.until(() => control.heartbeats.length > beats + 2)
+    assert.equal(control.acknowledgements.length, 1)
   })
 
   test('starts from what it kept when the control plane is gone, and says so', async () => {

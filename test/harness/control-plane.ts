@@ -75,6 +75,8 @@ export class ControlPlane {
   /** Requests for configuration, with what they asked for. */
   readonly polls: URLSearchParams[] = []
   renewals = 0
+  /** How many of the next acknowledgements break off without an answer. */
+  lostAcknowledgements = 0
   version = 0
   delegationVersion = 1
   revokedKeys: string[] = []
@@ -300,6 +302,10 @@ export class ControlPlane {
       return void send(response, 200, JSON.stringify({ config: { config_version: this.version } }))
     }
     if (pathname === paths.acknowledgements) {
+      if (this.lostAcknowledgements > 0) {
+        this.lostAcknowledgements--
+        return void response.destroy()
+      }
       this.acknowledgements.push(JSON.parse(body))
       return void send(response, 204)
     }
