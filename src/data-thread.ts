@@ -104,9 +104,11 @@ class DataThread {
   readonly #dryPolicies: ReadonlyMap<string, PolicyFactory>
   /** That the plan in use names. */
   #functions: ReadonlyMap<string, OwnFunction> = new Map()
+  readonly #slot: WatchSlot
   readonly #beating: NodeJS.Timeout
   #version = 0
   #httpsPort: number
+  #unsettledMs: number
 
   constructor(
     { threadId, settings, memory, ticketSecret }: ThreadStart,
@@ -114,6 +116,7 @@ class DataThread {
   ) {
     this.#post = post
     this.#httpsPort = settings.https_port
+    this.#unsettledMs = settings.watchdog.unsettled
     this.#log = new ThreadLog(threadId, settings.log.level, post)
     const metrics = new Registry(memory.metrics, (announcement) => post({ type: 'announce', announcement }))
     const stdout = {
@@ -128,6 +131,7 @@ class DataThread {
     const caches = new CacheZones(memory.caches, settings, threadId, this.#log)
     this.#batches = new Batches(metrics, this.#log)
     const slot = new WatchSlot(memory.watch, (label, name) => post({ type: 'label', label, name }))
+    this.#slot = slot
     this.#beating = setInterval(() => slot.beat(), watchInterval).unref()
     const services: PolicyServices = {
       limiter: limiterOf(new Limiter(memory.limits, threadId), new Presences(memory.presences, threadId)),
@@ -146,8 +150,11 @@ class DataThread {
       publicApi: (path) => this.#publicApi(path),
       configOf: (policy, routeId) => this.#worker.configOf(policy, routeId),
       subrequest: (exchange, head) => this.#worker.subrequest(exchange, head),
-      guard: new OwnCodeGuard(slot, (policy, error) =>
-        this.#log.error({ policy, error: String(error) }, 'policy failed after it was asked'),
+      guard: new OwnCodeGuard(
+        slot,
+        (policy, error) =>
+          this.#log.error({ policy, error: String(error) }, 'policy failed after it was asked'),
+        () => this.#unsettledMs,
       ),
       isOwn: (policy) => catalogue.others.get(policy.name) === policy,
       ownFunction: (key) => this.#functions.get(key),
@@ -236,8 +243,10 @@ class DataThread {
     if (delta.settings !== undefined) {
       this.#log.level = delta.settings.log.level
       this.#httpsPort = delta.settings.https_port
+      this.#unsettledMs = delta.settings.watchdog.unsettled
     }
     this.#version = version
+    this.#slot.beat()
     this.#post({ type: 'applied', version })
   }
 

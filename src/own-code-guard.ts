@@ -1,4 +1,5 @@
 /** Code of an operator in a data thread: whoever is called is known to the control thread while the call lasts. */
+import { Delays } from './proxy/delays.ts'
 import type { PolicyHandlers } from './proxy/exchange.ts'
 import type { WatchSlot } from './proxy/shared/watch-slot.ts'
 
@@ -7,11 +8,24 @@ type Call = (this: unknown, ...values: unknown[]) => unknown
 export class OwnCodeGuard {
   readonly #slot: WatchSlot
   readonly #failed: (name: string, error: unknown) => void
+  readonly #patience: () => number
+  readonly #delays: Delays
 
-  /** @param failed hears of a promise that nobody else waits for */
-  constructor(slot: WatchSlot, failed: (name: string, error: unknown) => void) {
+  /**
+   * @param failed hears of a promise that nobody else waits for
+   * @param patience milliseconds that a promise may take to settle
+   */
+  constructor(
+    slot: WatchSlot,
+    failed: (name: string, error: unknown) => void,
+    patience: () => number,
+    // As many as there are requests in flight, which are bounded elsewhere.
+    delays = new Delays(Number.POSITIVE_INFINITY),
+  ) {
     this.#slot = slot
     this.#failed = failed
+    this.#patience = patience
+    this.#delays = delays
   }
 
   /** Runs once. */
@@ -25,23 +39,13 @@ export class OwnCodeGuard {
     }
   }
 
-  /** The same function, watched. */
+  /** The same function, watched, and with it the filter of bodies that it may give back. */
   watched<F>(name: string, run: F): F {
-    const slot = this.#slot
-    const label = slot.label(name)
-    const settled = () => slot.settle(label)
+    const call = this.#watchedCall(name, run as Call)
+    const filterOf = (filter: Filter) => this.#filter(name, filter)
     return function (this: unknown, ...values: unknown[]) {
-      const before = slot.enter(label)
-      try {
-        const result = (run as Call).apply(this, values)
-        if (result instanceof Promise) {
-          slot.await(label)
-          result.then(settled, settled)
-        }
-        return result
-      } finally {
-        slot.leave(before)
-      }
+      const result = call.apply(this, values)
+      return isFilter(result) ? filterOf(result) : result
     } as F
   }
 
@@ -56,21 +60,64 @@ export class OwnCodeGuard {
     return watched as PolicyHandlers
   }
 
-  #unawaited(name: string, result: unknown): unknown {
-    if (result instanceof Promise) {
-      result.catch((error: unknown) => this.#failed(name, error))
-      return undefined
+  #watchedCall(name: string, run: Call): Call {
+    const slot = this.#slot
+    const label = slot.label(name)
+    const settling = (promise: Promise<unknown>) => this.#settling(name, label, promise)
+    return function (this: unknown, ...values: unknown[]) {
+      const before = slot.enter(label)
+      try {
+        const result = run.apply(this, values)
+        return result instanceof Promise ? settling(result) : result
+      } finally {
+        slot.leave(before)
+      }
     }
-    return isFilter(result) ? this.#filter(name, result) : result
   }
 
-  #filter(name: string, filter: { write: Call; end?: Call }): object {
+  /** Rejects when the promise has not settled in its time. */
+  #settling(name: string, label: number, promise: Promise<unknown>): Promise<unknown> {
+    const ms = this.#patience()
+    const wait = {}
+    this.#slot.await(label)
+    return new Promise((resolve, reject) => {
+      let settled = false
+      const settle = () => {
+        if (settled) return
+        settled = true
+        this.#slot.settle(label)
+        this.#delays.release(wait)
+      }
+      const late = () => {
+        if (settled) return
+        settle()
+        reject(new Error(`${name} has not settled its promise within ${ms / 1000} s`))
+      }
+      void this.#delays.wait(ms, wait)?.then(late)
+      promise.then(resolve, reject)
+      promise.then(settle, settle)
+    })
+  }
+
+  #unawaited(name: string, result: unknown): unknown {
+    if (!(result instanceof Promise)) return result
+    result.catch((error: unknown) => this.#failed(name, error))
+    return undefined
+  }
+
+  #filter(name: string, filter: Filter): Filter {
     return {
-      write: this.watched(name, filter.write.bind(filter)),
-      ...(filter.end && { end: this.watched(name, filter.end.bind(filter)) }),
+      write: this.#watchedCall(name, filter.write.bind(filter)),
+      ...(filter.end && { end: this.#watchedCall(name, filter.end.bind(filter)) }),
     }
   }
 }
 
-const isFilter = (value: unknown): value is { write: Call; end?: Call } =>
-  typeof (value as { write?: unknown } | undefined)?.write === 'function'
+/** Of a body, or what looks at one. */
+interface Filter {
+  write: Call
+  end?: Call
+}
+
+const isFilter = (value: unknown): value is Filter =>
+  typeof (value as { write?: unknown } | undefined | null)?.write === 'function' && !Buffer.isBuffer(value)

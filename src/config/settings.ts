@@ -121,8 +121,11 @@ export interface Settings {
   policies: readonly PolicyModule[]
   /** Functions that an operator wrote: the folder of those that the Admin API may name, and all modules with some. */
   functions: { folder?: string; modules: readonly FunctionModule[] }
-  /** Milliseconds that a data thread may be silent: until that is told, and until the thread is replaced. */
-  watchdog: { slow: number; stuck: number }
+  /**
+   * Milliseconds that a data thread may be silent: until that is told, and until the thread is replaced. Milliseconds that
+   * code of the operator may take to settle a promise. Bytes of a thread's heap; 0: what Node.js gives it.
+   */
+  watchdog: { slow: number; stuck: number; unsettled: number; heap: number }
   /** Folder for what the gateway keeps itself; `:memory:` keeps it no longer than the process. */
   data_dir: string
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' }
@@ -754,6 +757,14 @@ export const gatewaySchema = Type.Object(
             '10s',
             'After that time the thread is ended and replaced; its connections are lost.',
           ),
+          unsettled: duration(
+            '60s',
+            'A promise of a function or a policy of your own that has not settled by then has failed: its request gets 500, and the log names who made it.',
+          ),
+          heap: size(
+            0,
+            'Bytes of JavaScript objects that one data thread may hold, 16 MiB at least; beyond, the thread is ended and replaced. 0 leaves it to Node.js. Counts for threads that start from then on; buffers are outside of it.',
+          ),
         },
         {
           default: {},
@@ -890,6 +901,8 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     watchdog: {
       slow: parseDuration(gateway.watchdog.slow),
       stuck: parseDuration(gateway.watchdog.stuck),
+      unsettled: parseDuration(gateway.watchdog.unsettled),
+      heap: parseSize(gateway.watchdog.heap),
     },
     data_dir: input.data_dir ?? defaultDataFolder(),
     log: gateway.log,

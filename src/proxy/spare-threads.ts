@@ -3,6 +3,10 @@ import { getCompileCacheDir } from 'node:module'
 import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 
+const mebibyte = 1024 * 1024
+/** Without so much a thread cannot even load. */
+const leastHeap = 16 * mebibyte
+
 export class SpareThreads {
   readonly #module: URL
   readonly #spares = new Set<Worker>()
@@ -13,8 +17,12 @@ export class SpareThreads {
     for (let i = 0; i < count; i++) this.#add()
   }
 
-  /** One that is loading or loaded, else a new one. */
-  take(): Worker {
+  /**
+   * One that is loading or loaded, else a new one.
+   * @param heap bytes; a spare has the limit of Node.js, which 0 stands for
+   */
+  take(heap = 0): Worker {
+    if (heap > 0) return this.#make(heap)
     for (const spare of this.#spares) {
       this.#spares.delete(spare)
       spare.removeAllListeners()
@@ -35,8 +43,14 @@ export class SpareThreads {
     spare.on('error', () => this.#spares.delete(spare))
     spare.on('exit', () => this.#spares.delete(spare))
   }
-  #make(): Worker {
-    return new Worker(this.#module, { name: 'data', env: threadEnvironment() })
+
+  #make(heap = 0): Worker {
+    const resourceLimits = { maxOldGenerationSizeMb: Math.ceil(Math.max(heap, leastHeap) / mebibyte) }
+    return new Worker(this.#module, {
+      name: 'data',
+      env: threadEnvironment(),
+      ...(heap > 0 && { resourceLimits }),
+    })
   }
 }
 

@@ -523,7 +523,7 @@ export class Supervisor {
       memory,
       ticketSecret: this.#ticketSecret,
     }
-    const handle = new ThreadHandle(threads.take(), start, {
+    const handle = new ThreadHandle(threads.take(this.#plan.settings.watchdog.heap), start, {
       report: (report) => this.#report(threadId, report),
       crashed: (err) => this.#log.error({ err, thread: threadId }, 'data thread crashed'),
     })

@@ -84,6 +84,13 @@ suite('a thread that does not answer', () => {
     assert.deepEqual([lines.length, thread.ends], [0, 0])
   })
 
+  test('before it counted for the first time is no less stuck', (t) => {
+    const { lines, thread, pass } = watched(t)
+    pass(10_000)
+    assert.equal(thread.ends, 1)
+    assert.equal(lines.length, 2)
+  })
+
   test('because it has a plan to work on has thirty seconds', (t) => {
     const { lines, slot, thread, pass } = watched(t)
     slot.beat()

@@ -15,7 +15,7 @@ export interface WatchTimes {
 export interface WatchedThread {
   readonly threadId: number
   readonly memory: SharedArrayBuffer
-  /** It has a plan to work on, which may take longer. */
+  /** It has a plan to work on, its first one for instance, which may take longer. It beats when that is done. */
   readonly isApplying: boolean
   end(): void
 }
@@ -87,7 +87,7 @@ export class Watchdog {
       return
     }
     watch.silent += passed
-    const isWorking = watch.beats === 0 || thread.isApplying
+    const isWorking = thread.isApplying
     const { slow, stuck } = this.#times()
     if (!watch.told && watch.silent >= slow && (!isWorking || reading.held !== 0)) {
       watch.told = true
