@@ -1,5 +1,5 @@
 /** `sluice start --with-control-plane`: gateway and control plane in one process, for trying things out. */
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { registrationFile } from '../config-sync/registration-search.ts'
 import type { CliIo } from './command.ts'
@@ -31,6 +31,7 @@ export async function serveBoth(
   try {
     const file = resolve(io.cwd, gatewayFolder, registrationFile)
     if (!existsSync(file)) {
+      mkdirSync(resolve(io.cwd, gatewayFolder), { recursive: true, mode: 0o700 })
       await createRegistration(
         ['local-gateway'],
         {
@@ -41,7 +42,7 @@ export async function serveBoth(
         io,
       )
     }
-    return await start({ ...io, env: { ...io.env, SLUICE_REGISTRATION: file } })
+    return await start({ ...io, env: { ...io.env, SLUICE_SYNC_REGISTRATION: file } })
   } finally {
     await running.close()
   }
