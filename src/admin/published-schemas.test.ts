@@ -86,3 +86,63 @@ suite('published schemas', () => {
     assert.deepEqual(streams, {})
   })
 })
+
+/** By policy: the fields that APISIX 3.18 encrypts where it stores them. */
+const encrypted: Readonly<Record<string, readonly string[]>> = {
+  'ai-proxy': [
+    'auth.header',
+    'auth.query',
+    'auth.gcp.service_account_json',
+    'auth.aws.secret_access_key',
+    'auth.aws.session_token',
+  ],
+  'ai-proxy-multi': [
+    'instances.auth.header',
+    'instances.auth.query',
+    'instances.auth.gcp.service_account_json',
+    'instances.auth.aws.secret_access_key',
+    'instances.auth.aws.session_token',
+    'semantic_opts.embeddings.auth.header',
+    'semantic_opts.embeddings.auth.query',
+  ],
+  'ai-rate-limiting': ['redis_password', 'sentinel_password'],
+  'authz-keycloak': ['client_secret'],
+  'basic-auth': ['password'],
+  'clickhouse-logger': ['password'],
+  csrf: ['key'],
+  'elasticsearch-logger': ['auth.password', 'headers'],
+  'google-cloud-logging': ['auth_config.private_key'],
+  'graphql-limit-count': ['redis_password', 'sentinel_password', 'introspection_headers'],
+  'hmac-auth': ['secret_key'],
+  'http-logger': ['auth_header'],
+  'jwe-decrypt': ['key', 'secret'],
+  'jwt-auth': ['secret'],
+  'key-auth': ['key'],
+  'limit-conn': ['redis_password'],
+  'limit-count': ['redis_password', 'sentinel_password'],
+  'limit-req': ['redis_password'],
+  loggly: ['customer_token'],
+  'loki-logger': ['headers'],
+  'openid-connect': [
+    'client_secret',
+    'client_rsa_private_key',
+    'dpop.private_key',
+    'session.secret',
+    'session.redis.password',
+  ],
+  'sls-logger': ['access_key_secret'],
+  'splunk-hec-logging': ['endpoint.token'],
+}
+
+suite('what APISIX encrypts is a secret', () => {
+  for (const [name, fields] of Object.entries(encrypted)) {
+    test(name, () => {
+      const { schema, consumer_schema: credential } = publishedPolicy(policies.get(name)!)
+      const secrets = new Set([...(schema.encrypt_fields ?? []), ...(credential?.encrypt_fields ?? [])])
+      assert.deepEqual(
+        fields.filter((field) => !secrets.has(field)),
+        [],
+      )
+    })
+  }
+})

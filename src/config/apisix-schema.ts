@@ -96,9 +96,21 @@ function translate(schema: Annotated): JsonSchema {
 function secretPaths(schema: Annotated, prefix = ''): string[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => {
     if (typeof inner !== 'object') return []
-    if ((inner as Annotated)['x-secret'] === true) return [prefix + name]
-    return secretPaths(inner, `${prefix}${name}.`)
+    if (isSecret(inner)) return [prefix + name]
+    // APISIX's paths lead through lists without saying so.
+    const { items } = inner
+    return [inner, items].flatMap((one) =>
+      typeof one === 'object' ? secretPaths(one, `${prefix}${name}.`) : [],
+    )
   })
+}
+
+/** It is one, or a map of names and secrets. */
+function isSecret(schema: Annotated): boolean {
+  if (schema['x-secret'] === true) return true
+  return Object.values(schema.patternProperties ?? {}).some(
+    (one) => typeof one === 'object' && (one as Annotated)['x-secret'] === true,
+  )
 }
 
 /** Maps are merged, everything else is replaced; undefined takes a keyword away. */

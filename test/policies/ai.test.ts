@@ -96,6 +96,15 @@ routes:
     },
     'ai-rate-limiting': { instances: [{ name: 'a', limit: 10, time_window: 600 }] },
   })}
+  - ${route('spent', {
+    'ai-proxy-multi': { fallback_strategy: ['rate_limiting'], instances: [one('a', 'x'), one('b', 'y')] },
+    'ai-rate-limiting': { limit: 10, time_window: 600 },
+  })}
+  - ${route('counted', {
+    'ai-proxy': { provider: 'openai', auth: key, options: { model: 'm1' }, override: at('ok') },
+    prometheus: {},
+  })}
+  - ${JSON.stringify({ id: 'metrics', uri: '/metrics', plugins: { 'public-api': { uri: '/apisix/prometheus/metrics' } } })}
   - ${route('cost', {
     'ai-proxy': { provider: 'openai', auth: key, override: at('ok') },
     'ai-rate-limiting': {
@@ -264,6 +273,13 @@ suite('ai-rate-limiting', () => {
     const turns = asked.slice(before).map(({ url }) => url.split('/')[1])
     assert.deepEqual(turns, ['x', 'y', 'y'])
   })
+
+  test('when no instance has tokens left, none is asked', async () => {
+    assert.equal((await ask(`/spent${chat}`)).status, 200)
+    const before = asked.length
+    const answered = await ask(`/spent${chat}`)
+    assert.deepEqual([answered.status, answered.text, asked.length], [503, 'all servers tried', before])
+  })
 })
 
 test('a body is rewritten by a model before the upstream gets it', async () => {
@@ -283,4 +299,30 @@ test('prompts are decorated and guarded before the service is asked', async () =
   const before = asked.length
   const denied = await ask(`/decorated${chat}`, { messages: [{ role: 'user', content: 'secret' }] })
   assert.deepEqual([denied.status, asked.length], [400, before])
+})
+
+test('metrics tell of models, tokens, times and what is under way', async () => {
+  await ask(`/counted${chat}`)
+  await ask(`/counted${chat}`, { ...hello, model: 'm'.repeat(200) })
+  const { text } = await gateway.send('/metrics')
+  const place = 'route_id="counted",service_id="",consumer="",node="ai-proxy-openai",request_type="ai_chat"'
+  const value = (start: string) => {
+    const lines = text.split('\n').filter((line) => line.startsWith(start))
+    assert.equal(lines.length, 1, `${start}: ${lines.join('; ')}\n${text.slice(-3000)}`)
+    return Number(lines[0]!.split('} ')[1])
+  }
+  const models = 'request_llm_model="",llm_model="m1"'
+  assert.ok(value(`apisix_llm_prompt_tokens{${place},${models}}`) > 0)
+  assert.ok(value(`apisix_llm_completion_tokens{${place},${models}}`) > 0)
+  assert.equal(value(`apisix_llm_prompt_tokens_dist_count{${place},${models}}`), 1)
+  assert.equal(value(`apisix_llm_latency_count{type="total",${place},${models}}`), 1)
+  assert.equal(
+    value(`apisix_llm_prompt_tokens_dist_count{${place},request_llm_model="${'m'.repeat(128)}"`),
+    1,
+  )
+  assert.match(text, /apisix_llm_active_connections\{[^}]*route_id="counted"[^}]*llm_model="m1"\} 0/)
+  assert.match(
+    text,
+    /apisix_http_status\{code="200",route="counted"[^}]*request_type="ai_chat"[^}]*llm_model="m1"/,
+  )
 })

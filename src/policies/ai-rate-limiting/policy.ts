@@ -22,6 +22,9 @@ const seconds = (range: { minimum: number } | { exclusiveMinimum: number } = pos
 
 const { properties: inApisix, ...branches } = redisInApisix(kinds)
 
+/** As APISIX answers when every instance has reached its limit. */
+const noneLeft: Verdict = { status: 503, body: 'all servers tried' }
+
 /** Configuration and answers of APISIX's `ai-rate-limiting`. */
 export default definePolicy({
   name: 'ai-rate-limiting',
@@ -152,7 +155,8 @@ export default definePolicy({
       if (call.avoidsLimits) {
         const free: string[] = []
         for (const name of call.instances) if (await limits.hasRoom(exchange, name)) free.push(name)
-        if (free.length > 0) call.instances = free
+        if (free.length === 0) return noneLeft
+        call.instances = free
       }
       return limits.judge(exchange, call.instances[0]!)
     }

@@ -42,7 +42,7 @@ export default definePolicy({
   ),
   credential: Type.Object(
     {
-      key: Type.String({ description: 'What `kid` says, unique among all consumers.' }),
+      key: Type.String({ description: 'What `kid` says, unique among all consumers.', 'x-secret': true }),
       secret: Type.String({ description: 'The key, 32 bytes.', 'x-secret': true }),
       is_base64_encoded: Type.Optional(Type.Boolean({ description: '`secret` is written in base64url.' })),
     },

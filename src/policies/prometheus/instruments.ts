@@ -45,7 +45,7 @@ export const structuralLabels: Readonly<Record<MetricName, string>> = {
   bandwidth: 'type',
 }
 
-/** Labels of the metrics of language models, which metadata may switch off; policies of the AI family count them. */
+/** Labels of the metrics of language models, which metadata may switch off; those of the latency without `type`. */
 const llmLabels = [
   'route_id',
   'service_id',

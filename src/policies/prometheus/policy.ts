@@ -1,3 +1,4 @@
+import { type ModelCall, modelCall } from '../kit/ai/call.ts'
 import { type BindingInfo, definePolicy, type Exchange, openInApisix, Type } from '../kit/index.ts'
 import { ExtraLabels } from './extra-labels.ts'
 import {
@@ -7,6 +8,7 @@ import {
   metricLabels,
   structuralLabels,
 } from './instruments.ts'
+import { countModelCall, modelLabels } from './model-series.ts'
 import { type ResponseSource, Series, SeriesTree } from './series.ts'
 
 /** Series remembered by one binding; endpoints that come and go would otherwise add up for ever. */
@@ -24,7 +26,9 @@ export default definePolicy({
     'Metrics: `apisix_http_status`, `apisix_http_latency` (milliseconds; types request, upstream, ' +
     'apisix) and `apisix_bandwidth` (bytes of heads and bodies; types ingress, egress). `response_source` is ' +
     '`upstream`, `apisix` for answers of the gateway and `nginx`, as in APISIX, for its answers in ' +
-    'place of an upstream that failed.\n\nThe metrics are at `/apisix/prometheus/metrics` and `/metrics` of ' +
+    'place of an upstream that failed.\n\nOf requests to language models there are `apisix_llm_latency`, ' +
+    '`apisix_llm_prompt_tokens`, `apisix_llm_completion_tokens`, their distributions (`_dist`) and, wherever a model is ' +
+    'asked, `apisix_llm_active_connections`.\n\nThe metrics are at `/apisix/prometheus/metrics` and `/metrics` of ' +
     '`gateway.metrics`, and on a route with `public-api` for clients of the traffic port. `gateway.prometheus` has ' +
     'their prefix, buckets, further labels and lifetimes; APISIX\u2019s `plugin_attr.prometheus` is understood. A metric ' +
     'has at most 10000 label sets on each thread; what is beyond them counts under the label `_overflow`.',
@@ -69,7 +73,17 @@ export default definePolicy({
     return {
       observe(exchange) {
         const { timings } = exchange
-        const series = seriesOf(exchange)
+        const call = exchange.told?.request_type === undefined ? undefined : modelCall(exchange)
+        const series = seriesOf(exchange, call)
+        if (call !== undefined)
+          countModelCall(
+            host.metrics,
+            host.prometheus,
+            exchange,
+            call,
+            { ...labelsOf(exchange, call), ...modelLabels(call) },
+            disabled,
+          )
         instruments.status.add(series.status(exchange.response.status, sourceOf(exchange)), 1)
         const total = timings.end - timings.start
         let own = total
@@ -85,11 +99,12 @@ export default definePolicy({
       },
     }
 
-    function seriesOf(exchange: Exchange): Series {
-      const { binding, consumer, upstream } = exchange
-      const caller = consumer?.username ?? ''
-      const node = upstream?.ip ?? ''
-      let leaf = (binding ? branchOf(binding) : known).child(caller).child(node)
+    function seriesOf(exchange: Exchange, call: ModelCall | undefined): Series {
+      const { binding, consumer } = exchange
+      let leaf = (binding ? branchOf(binding) : known)
+        .child(consumer?.username ?? '')
+        .child(nodeOf(exchange, call))
+      if (call !== undefined) for (const value of Object.values(modelLabels(call))) leaf = leaf.child(value)
       if (extra.isUsed) for (const value of extra.read(exchange)) leaf = leaf.child(value)
       if (leaf.series) return leaf.series
 
@@ -99,20 +114,26 @@ export default definePolicy({
         kept = 0
       }
       kept++
+      const labels = labelsOf(exchange, call)
       leaf.series = new Series(
         instruments,
-        {
-          route: (preferName && binding?.routeName) || (binding?.routeId ?? ''),
-          matched_uri: binding?.matchedUri ?? '',
-          matched_host: binding?.matchedHost ?? '',
-          service: (preferName && binding?.serviceName) || (binding?.serviceId ?? ''),
-          consumer: caller,
-          node,
-        },
+        call === undefined ? labels : { ...labels, ...modelLabels(call) },
         disabled,
         extra.values,
       )
       return leaf.series
+    }
+
+    function labelsOf(exchange: Exchange, call: ModelCall | undefined) {
+      const { binding, consumer } = exchange
+      return {
+        route: (preferName && binding?.routeName) || (binding?.routeId ?? ''),
+        matched_uri: binding?.matchedUri ?? '',
+        matched_host: binding?.matchedHost ?? '',
+        service: (preferName && binding?.serviceName) || (binding?.serviceId ?? ''),
+        consumer: consumer?.username ?? '',
+        node: nodeOf(exchange, call),
+      }
     }
 
     function branchOf(binding: BindingInfo): SeriesTree {
@@ -125,6 +146,12 @@ export default definePolicy({
     }
   },
 })
+
+/** What answered; of language models, the instance that was asked. */
+function nodeOf({ upstream }: Exchange, call: ModelCall | undefined): string {
+  if (call === undefined || call.attempts.length === 0) return upstream?.ip ?? ''
+  return call.instances[0] ?? ''
+}
 
 function sourceOf({ response, upstream, rejectedBy }: Exchange): ResponseSource {
   if (response.fromUpstream) return 'upstream'

@@ -13,6 +13,10 @@ export interface SeriesLabels {
   service: string
   consumer: string
   node: string
+  /** Of requests to language models. */
+  request_type?: string
+  request_llm_model?: string
+  llm_model?: string
 }
 
 /** Labels that metadata switched off, by metric; their value is empty. */
@@ -70,7 +74,6 @@ export class Series {
 
   #values(metric: MetricName, particular: Readonly<Record<string, string>>): string[] {
     const disabled: readonly string[] = this.#disabled[metric] ?? []
-    // Two more labels are about language models, which this gateway knows nothing of.
     const values: Readonly<Record<string, string>> = {
       request_type: 'traditional_http',
       ...this.#labels,

@@ -25,6 +25,8 @@ export interface ModelCall {
   endAfter: number
   /** Services that were asked, and what they answered with. */
   readonly attempts: { address: string; status: number }[]
+  /** Takes the request that is under way out of the count; null: none is. */
+  leave: (() => void) | null
 }
 
 const calls = new WeakMap<Exchange, ModelCall>()

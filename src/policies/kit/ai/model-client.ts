@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Dispatcher } from 'undici'
 import type { Exchange, Relay, Verdict } from '../../../proxy/exchange.ts'
 import type { PolicyHost } from '../host.ts'
+import { enterCall } from './active-calls.ts'
 import { AnswerReader, isAwsStream, isEventStream } from './answer.ts'
 import type { ModelCall } from './call.ts'
 import { isJson, type Protocol, parsedJson } from './chat.ts'
@@ -25,13 +26,13 @@ export interface Outcome {
 
 export class ModelClient {
   readonly #asking: Asking
-  readonly #host: Pick<PolicyHost, 'now' | 'log'>
+  readonly #host: Pick<PolicyHost, 'now' | 'log' | 'metrics'>
   readonly #token: ReturnType<typeof googleToken>
   readonly #wantsText: boolean
   #dispatcher: Promise<Dispatcher> | undefined
 
   /** @param wantsText whether what models say is to be remembered */
-  constructor(asking: Asking, host: Pick<PolicyHost, 'now' | 'log'>, wantsText: boolean) {
+  constructor(asking: Asking, host: Pick<PolicyHost, 'now' | 'log' | 'metrics'>, wantsText: boolean) {
     this.#asking = asking
     this.#host = host
     this.#wantsText = wantsText
@@ -66,6 +67,10 @@ export class ModelClient {
     const { hostname, port, protocol } = built.url
     const attempt = { address: `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`, status: 0 }
     call.attempts.push(attempt)
+    call.leave?.()
+    // Who has gone in the meantime is observed already.
+    call.leave =
+      exchange.outcome === 'pending' ? enterCall(this.#host.metrics, exchange, call, instance.name) : null
     const begun = performance.now()
     const outcome = await this.#send(built, call, retryable, begun)
     attempt.status = outcome.status

@@ -14,6 +14,8 @@ export function tellOf(logging: Logging | undefined): (exchange: Exchange) => vo
   return (exchange) => {
     const call = modelCall(exchange)
     if (call === undefined) return
+    call.leave?.()
+    call.leave = null
     const facts = factsOf(call)
     const told: Record<string, string> = { ...exchange.told }
     for (const [name, value] of Object.entries(facts))
