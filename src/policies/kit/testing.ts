@@ -38,7 +38,7 @@ import type {
   Presence,
   PublicApi,
 } from './host.ts'
-import type { CounterStore } from './limits/counter-store.ts'
+import type { CostKind, CounterStore } from './limits/counter-store.ts'
 import type { ValueStore } from './limits/value-store.ts'
 import { Batches } from './logging/batch-processor.ts'
 import type { AnyPolicy, Policy } from './policy.ts'
@@ -428,10 +428,12 @@ class FakeStore implements CounterStore {
     this.#limiter = new FakeLimiter(clock)
   }
 
-  async acquire(key: string, window: LimitWindow, cost: number) {
+  async acquire(key: string, window: LimitWindow, cost: number, kind: CostKind = 'whole') {
     const state = { remaining: 0, resetMs: 0 }
-    const granted = this.#limiter.acquire(key, [window], cost, [state])
-    return { ...state, granted: granted ? cost : 0 }
+    if (this.#limiter.acquire(key, [window], cost, [state])) return { ...state, granted: cost }
+    const granted = kind === 'some' ? state.remaining : 0
+    if (granted > 0) this.#limiter.acquire(key, [window], granted, [state])
+    return { ...state, granted }
   }
 
   async slide(key: string, window: LimitWindow, cost: number) {
