@@ -84,3 +84,39 @@ test('what is too large, too slow or not there is an error that says so', async 
     [],
   )
 })
+
+test('calls go through the proxy that is named for their scheme, but for hosts that are excepted', async (t) => {
+  const asked: string[] = []
+  const note = ({ method, url: target, headers }: http.IncomingMessage) =>
+    asked.push(`${method} ${target} ${headers['proxy-authorization']}`)
+  const proxy = http.createServer((request, response) => {
+    note(request)
+    response.end('by the proxy')
+  })
+  proxy.on('connect', (request, socket) => {
+    note(request)
+    socket.end('HTTP/1.1 403 Forbidden\r\n\r\n')
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    proxy.closeAllConnections()
+    proxy.close()
+  })
+  const proxyUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  const proxies = {
+    http: { url: proxyUrl, authorization: 'Basic YTpi' },
+    https: { url: proxyUrl, authorization: 'Basic Yzpk' },
+    except: 'other.example, .0.0.1',
+  }
+  const get = (url: string, options = proxies) =>
+    calls.open(binding, { timeout: 5000, proxies: options }).call({ method: 'GET', url })
+
+  const answer = await get('http://op.invalid/a?b')
+  assert.equal(answer.body.toString(), 'by the proxy')
+  await assert.rejects(get('https://op.invalid/a'), { failure: 'unreachable' })
+  assert.deepEqual(asked, ['GET http://op.invalid/a?b Basic YTpi', 'CONNECT op.invalid:443 Basic Yzpk'])
+  // The server of these tests, which excepted hosts are asked at.
+  assert.equal((await get(`${url}/moved`)).body.toString(), 'moved')
+  assert.equal((await get(`${url}/moved`, { ...proxies, except: '*' })).body.toString(), 'moved')
+  assert.equal((await get(`${url}/moved`, { ...proxies, except: '' })).body.toString(), 'by the proxy')
+})

@@ -1,5 +1,5 @@
 /** Makes the calls of policies with undici, which is loaded by the first of them. */
-import type { Agent, Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import {
   type Call,
   type CallAnswer,
@@ -9,9 +9,9 @@ import {
   type CallOptions,
 } from './policies/kit/calls.ts'
 import type { Counter, Metrics } from './policies/kit/host.ts'
+import { PolicyConnections } from './policy-connections.ts'
 import type { PolicyBindingContext } from './proxy/exchange.ts'
 
-const connectionsPerService = 64
 /** Calls of one binding that are under way or wait for a connection. */
 const mostPending = 1024
 /** Bindings whose connections are kept; the one that was opened first makes room. */
@@ -68,12 +68,13 @@ class Outcomes {
 class Client implements CallClient {
   readonly #options: CallOptions
   readonly #outcomes: Outcomes
-  #agent: Promise<Agent> | undefined
+  readonly #connections: PolicyConnections
   #pending = 0
 
   constructor(options: CallOptions, outcomes: Outcomes) {
     this.#options = options
     this.#outcomes = outcomes
+    this.#connections = new PolicyConnections(options)
   }
 
   async call(call: Call): Promise<CallAnswer> {
@@ -97,14 +98,13 @@ class Client implements CallClient {
 
   /** Calls that are under way end as they would have. */
   retire(): void {
-    this.#agent?.then((agent) => agent.close()).catch(() => {})
+    this.#connections.close()
   }
 
   async #send({ method, url, headers, body }: Call, signal: AbortSignal): Promise<CallAnswer> {
     const { request } = await import('undici')
-    this.#agent ??= this.#open()
     const answer = await request(url, {
-      dispatcher: await this.#agent,
+      dispatcher: await this.#connections.to(url),
       method,
       signal,
       ...(headers && { headers }),
@@ -125,17 +125,6 @@ class Client implements CallClient {
       pieces.push(piece)
     }
     return Buffer.concat(pieces)
-  }
-
-  async #open(): Promise<Agent> {
-    const { Agent } = await import('undici')
-    const { timeout, verify = true, keepAlive = true, keepAliveTimeout = 60_000 } = this.#options
-    return new Agent({
-      connections: connectionsPerService,
-      pipelining: keepAlive ? 1 : 0,
-      keepAliveTimeout,
-      connect: { timeout, rejectUnauthorized: verify },
-    })
   }
 }
 

@@ -11,6 +11,22 @@ export interface CallOptions {
   readonly keepAliveTimeout?: number
   /** Largest answer, in bytes. Default: 1 MiB. */
   readonly largestAnswer?: number
+  /** Default: none. */
+  readonly proxies?: CallProxies
+}
+
+/** HTTP proxies, by the scheme of the URL that is called. */
+export interface CallProxies {
+  readonly http?: CallProxy
+  readonly https?: CallProxy
+  /** Hosts, separated by commas, that are called without, with all that are under them; `*`: all. */
+  readonly except?: string
+}
+
+export interface CallProxy {
+  readonly url: string
+  /** Value of Proxy-Authorization. */
+  readonly authorization?: string
 }
 
 export interface Call {

@@ -46,6 +46,7 @@ export {
   type CallClient,
   CallError,
   type CallOptions,
+  type CallProxies,
   jsonOf,
   serviceUrlProblem,
 } from './calls.ts'

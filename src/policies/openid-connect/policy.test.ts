@@ -441,7 +441,10 @@ suite('the configuration', () => {
     [{ bearer_only: true, dpop: { public_jwk: { kty: 'EC', d: 'x' } } }, /public_jwk/],
     [{ bearer_only: true, par: { endpoint_auth_method: 'x' } }, /endpoint_auth_method/],
     [{ bearer_only: true, par: { use: true } }, /use/],
-    [{ bearer_only: true, proxy_opts: {} }, /a proxy to the provider/],
+    [{ bearer_only: true, proxy_opts: { http_proxy: 1 } }, /http_proxy/],
+    [{ bearer_only: true, proxy_opts: { https_proxy: 'socks5://a' } }, /https_proxy has to begin/],
+    [{ bearer_only: true, proxy_opts: { no_proxy: ['a'] } }, /no_proxy/],
+    [{ bearer_only: true, proxy_opts: { http_proxy_authorization: 1 } }, /http_proxy_authorization/],
   ]
   for (const [config, finding] of wrong) {
     test(`${JSON.stringify(config)} is refused`, () => {

@@ -1,4 +1,12 @@
-import { definePolicy, type Exchange, headerBlock, schemaTest, type Verdict } from '../kit/index.ts'
+import {
+  type CallProxies,
+  definePolicy,
+  type Exchange,
+  headerBlock,
+  schemaTest,
+  serviceUrlProblem,
+  type Verdict,
+} from '../kit/index.ts'
 import { BearerCheck, TokenError } from './bearer.ts'
 import { CodeFlow, type Login } from './code-flow.ts'
 import { keyFinding } from './key-findings.ts'
@@ -38,6 +46,11 @@ export default definePolicy({
         config.introspection_endpoint_auth_method === 'private_key_jwt'
       : config.token_endpoint_auth_method === 'private_key_jwt' || config.use_pkce
     if (!needsNoSecret && secret === undefined) return 'property "client_secret" is required'
+    for (const name of ['http_proxy', 'https_proxy'] as const) {
+      const url = config.proxy_opts?.[name]
+      const problem = url === undefined ? undefined : serviceUrlProblem(url)
+      if (problem !== undefined) return `proxy_opts.${name} ${problem}`
+    }
     if (config.claim_schema !== undefined) {
       const test = schemaTest(config.claim_schema)
       if ('problem' in test) return `check claim_schema failed: ${test.problem}`
@@ -49,6 +62,7 @@ export default definePolicy({
     const calls = host.calls({
       timeout: milliseconds ? config.timeout : config.timeout * 1000,
       verify: config.ssl_verify,
+      ...(config.proxy_opts && { proxies: proxiesOf(config.proxy_opts) }),
     })
     const provider = new Provider(config, calls, host.now)
     const bearer = new BearerCheck(config, provider, host.now)
@@ -133,6 +147,15 @@ export default definePolicy({
     }
   },
 })
+
+function proxiesOf(options: NonNullable<Settings['proxy_opts']>): CallProxies {
+  const proxy = (url?: string, authorization?: string) =>
+    url === undefined ? undefined : { url, ...(authorization !== undefined && { authorization }) }
+  const http = proxy(options.http_proxy, options.http_proxy_authorization)
+  const https = proxy(options.https_proxy, options.https_proxy_authorization)
+  const { no_proxy: except } = options
+  return { ...(http && { http }), ...(https && { https }), ...(except !== undefined && { except }) }
+}
 
 /** The token of a request; undefined: none, null: a field that cannot be read. */
 function presentedToken({ request: { headers } }: Exchange): string | undefined | null {

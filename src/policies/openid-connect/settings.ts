@@ -31,6 +31,20 @@ const redis = Type.Optional(
   ),
 )
 
+const proxyText = (description: string, options?: object) => text(description, { minLength: 1, ...options })
+const proxies = Type.Optional(
+  Type.Object(
+    {
+      http_proxy: proxyText('URL of the proxy for calls without TLS.'),
+      https_proxy: proxyText('URL of the proxy for calls with TLS.'),
+      http_proxy_authorization: proxyText('`Proxy-Authorization` for the first.', { 'x-secret': true }),
+      https_proxy_authorization: proxyText('`Proxy-Authorization` for the second.', { 'x-secret': true }),
+      no_proxy: text('Hosts, separated by commas, that are called without, with all that are under them.'),
+    },
+    { ...openInApisix, description: 'HTTP proxies between the gateway and the provider.' },
+  ),
+)
+
 const session = Type.Optional(
   Type.Object(
     {
@@ -271,15 +285,13 @@ export const settings = Type.Object(
     claim_schema: Type.Optional(
       Type.Unsafe<object>({ type: 'object', description: 'JSON Schema that the claims have to fit.' }),
     ),
+    proxy_opts: proxies,
     ...reserved,
   },
   {
     'x-apisix': {
       ...openInApisix['x-apisix'],
       properties: Object.fromEntries(Object.keys(reserved).map((name) => [name, undefined])),
-    },
-    'x-unsupported': {
-      proxy_opts: 'a proxy to the provider',
     },
   },
 )
