@@ -21,7 +21,7 @@ export interface RunningGateway {
 /**
  * @param configure Gets a free traffic port and returns the YAML of `sluice.yaml`.
  * @param env Variables beside those of this process.
- * @throws When the process ends or does not listen within 10 s; the message holds its output.
+ * @throws When the process ends or does not listen within 30 s; the message holds its output.
  */
 export async function startGateway(
   configure: (port: number) => string,

@@ -5,7 +5,7 @@ import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Milliseconds that a process may take to listen, and to end. */
-const longestStart = 10_000
+const longestStart = 30_000
 const longestEnd = 3000
 
 /** A port that was free a moment ago. */
