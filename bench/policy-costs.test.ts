@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { catalogue, type PolicyName } from '../src/policies/index.ts'
 import { startExampleServices } from '../test/harness/example-services.ts'
-import { costOf, groups, notMeasured } from './policy-costs.ts'
+import { costOf, costTable, groups, notMeasured } from './policy-costs.ts'
 
 const services = await startExampleServices()
 after(() => services.stop())
@@ -38,4 +38,20 @@ test('a difference smaller than that of the same route to itself shows nothing',
     { with: 33, without: [30, 30] },
   ] as const
   assert.ok(costOf(signs).isNoise)
+})
+
+test('the table marks what is within the noise, and has HAProxy where it was measured', () => {
+  const shown = costOf([{ with: 32, without: [30, 30] }])
+  const hidden = costOf([{ with: 31, without: [28, 32] }])
+  const { rows } = costTable(
+    new Map([
+      ['cors', shown],
+      ['gzip', hidden],
+    ]),
+    new Map([['cors', hidden]]),
+  )
+  assert.deepEqual(rows, [
+    ['cors', '2.0 [2.0-2.0]', '30.0', '~ 1.0 [1.0-1.0]'],
+    ['gzip', '~ 1.0 [1.0-1.0]', '30.0', '-'],
+  ])
 })

@@ -68,3 +68,21 @@ export function costOf(rounds: readonly RoundCost[]): PolicyCost {
     isNoise: Math.abs(added.median) <= noise || added.min * added.max <= 0,
   }
 }
+
+/** A row for each policy; a cost within the noise has "~" in front of it. */
+export function costTable(
+  costs: ReadonlyMap<PolicyName, PolicyCost>,
+  haproxy: ReadonlyMap<PolicyName, PolicyCost>,
+): { columns: string[]; rows: string[][] } {
+  return {
+    columns: ['policy', 'adds us', 'route us', 'haproxy adds us'],
+    rows: Array.from(costs, ([name, cost]) => {
+      const other = haproxy.get(name)
+      return [name, figures(cost), cost.without.median.toFixed(1), other === undefined ? '-' : figures(other)]
+    }),
+  }
+}
+
+function figures({ added: { median, min, max }, isNoise }: PolicyCost): string {
+  return `${isNoise ? '~ ' : ''}${median.toFixed(1)} [${min.toFixed(1)}-${max.toFixed(1)}]`
+}

@@ -13,11 +13,18 @@ import { type ExampleServices, startExampleServices } from '../../test/harness/e
 import type { Bench, Scenario } from '../bench.ts'
 import { type Launched, launch } from '../launch.ts'
 import { haproxyWithPolicies, hasDirectives } from '../opponents/haproxy-policies.ts'
-import { costOf, type Group, groups, notMeasured, type PolicyCost, type RoundCost } from '../policy-costs.ts'
+import {
+  costOf,
+  costTable,
+  type Group,
+  groups,
+  notMeasured,
+  type PolicyCost,
+  type RoundCost,
+} from '../policy-costs.ts'
 import { processMicros } from '../process-tree.ts'
 import type { Section } from '../section.ts'
 import { freePort } from '../site.ts'
-import type { Spread } from '../statistics.ts'
 import { runWrk } from '../traffic.ts'
 
 const main = fileURLToPath(new URL('../../bin/sluice.js', import.meta.url))
@@ -217,23 +224,11 @@ function settingsOf(
 function section(names: readonly PolicyName[], ours: readonly Pair[], haproxys: readonly Pair[]): Section {
   const costs = costsOf(ours)
   const theirs = costsOf(haproxys)
-  const rows = [...costs].map(([name, it]) => {
-    const other = theirs.get(name)
-    return [
-      name,
-      figures(it.added),
-      it.isNoise ? '~' : '',
-      it.without.median.toFixed(1),
-      other === undefined ? '-' : figures(other.added),
-      other?.isNoise ? '~' : '',
-    ]
-  })
   const over = [...costs].filter(([, { added, isNoise }]) => added.median > dear && !isNoise)
   return {
     name: policyCosts.name,
     summary: policyCosts.summary,
-    columns: ['policy', 'adds us', '', 'route us', 'haproxy adds us', ''],
-    rows,
+    ...costTable(costs, theirs),
     notes: [
       ...over.map(([name, { added }]) => `${name} adds more than ${dear} us: ${added.median.toFixed(1)}`),
       ...[...ours, ...haproxys].flatMap(({ name, problem }) => (problem ? [`${name}: ${problem}`] : [])),
@@ -249,8 +244,4 @@ function costsOf(pairs: readonly Pair[]): Map<PolicyName, PolicyCost> {
   return new Map(
     pairs.filter(({ rounds }) => rounds.length > 0).map(({ name, rounds }) => [name, costOf(rounds)]),
   )
-}
-
-function figures({ median, min, max }: Spread): string {
-  return `${median.toFixed(1)} [${min.toFixed(1)}-${max.toFixed(1)}]`
 }
