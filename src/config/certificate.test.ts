@@ -40,6 +40,14 @@ suite('a certificate', () => {
     ])
   })
 
+  test('is told to be hidden by a later one with the same kind of key', (t) => {
+    const { cert, key } = one
+    const several = { cert, key, certs: [other.cert, cert], keys: [other.key, key] }
+    t.assert.deepEqual(findings(several), [['warning', 'duplicate-sni', 'ssls[0].cert']])
+    const further = { cert: other.cert, key: other.key, certs: [cert, cert], keys: [key, key] }
+    t.assert.deepEqual(findings(further), [['warning', 'duplicate-sni', 'ssls[0].certs[0]']])
+  })
+
   test('is told to have expired, or to be too early', (t) => {
     t.assert.deepEqual(findings({ cert: old.cert, key: old.key }), [
       ['warning', 'certificate-not-valid', 'ssls[0].cert'],

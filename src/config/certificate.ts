@@ -61,6 +61,7 @@ export function checkCertificate(input: SslInput, place: Place, now: number, rep
     const at = (field: string) => below(place, field, index)
     checkPair(further, keys[index], at('certs'), at('keys'), now, report)
   }
+  checkKinds(input, place, report)
   if (client !== undefined) {
     checkPair(client.ca, undefined, below(place, 'client', 'ca'), place, now, report)
   }
@@ -73,6 +74,25 @@ export function checkCertificate(input: SslInput, place: Place, now: number, rep
       at: 'key',
       message: `${field} has no effect with type: client`,
     })
+  }
+}
+
+/** Of several certificates with the same kind of key, the last one is shown. */
+function checkKinds({ cert, certs = [] }: SslInput, place: Place, report: Report): void {
+  if (certs.length === 0) return
+  const shown = new Set<string>()
+  for (const [index, text] of [...[cert, ...certs].entries()].reverse()) {
+    const kind = text === undefined ? undefined : certificateOf(text)?.publicKey.asymmetricKeyType
+    if (kind === undefined) continue
+    if (shown.has(kind)) {
+      report.add(index === 0 ? below(place, 'cert') : below(place, 'certs', index - 1), {
+        code: 'duplicate-sni',
+        severity: 'warning',
+        message: `a later certificate of the same entry has a key of the same kind (${kind}), and is shown instead of this one`,
+        hint: 'One entry holds one certificate for each kind of key.',
+      })
+    }
+    shown.add(kind)
   }
 }
 

@@ -1,6 +1,7 @@
 /** TLS with clients: real handshakes by node:tls, curl and openssl, through a real gateway. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
@@ -20,6 +21,8 @@ const deepest = new Authority('Below', intermediate)
 const strangers = new Authority('Strangers')
 const one = authority.issue({ names: ['one.test'] })
 const oneRsa = authority.issue({ names: ['one.test'], kind: 'rsa' })
+const oneSooner = authority.issue({ names: ['twice.test'] })
+const oneLater = authority.issue({ names: ['twice.test'] })
 const wild = authority.issue({ names: ['*.wild.test'] })
 const referred = authority.issue({ names: ['referred.test'] })
 const guarded = authority.issue({ names: ['guarded.test', 'half.test'] })
@@ -72,6 +75,13 @@ ssls:
       - ${pemBlock(oneRsa.cert, 8)}
     keys:
       - ${pemBlock(oneRsa.key, 8)}
+  - id: twice
+    sni: twice.test
+    ${pair(oneSooner)}
+    certs:
+      - ${pemBlock(oneLater.cert, 8)}
+    keys:
+      - ${pemBlock(oneLater.key, 8)}
   - id: wild
     snis: ["*.wild.test"]
     ${pair(wild)}
@@ -156,6 +166,7 @@ async function shown(name: string, options: tls.ConnectionOptions = {}) {
   const facts = {
     subject: socket.getPeerX509Certificate()!.subjectAltName,
     kind: socket.getPeerX509Certificate()!.publicKey.asymmetricKeyType,
+    fingerprint: socket.getPeerX509Certificate()!.fingerprint256,
     protocol: socket.getProtocol(),
     alpn: socket.alpnProtocol,
   }
@@ -177,6 +188,11 @@ suite('the certificate that is shown', () => {
     const tls12 = { maxVersion: 'TLSv1.2' as const }
     assert.equal((await shown('one.test', { ...tls12, ciphers: 'ECDHE-RSA-AES128-GCM-SHA256' })).kind, 'rsa')
     assert.equal((await shown('one.test', { ...tls12, ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' })).kind, 'ec')
+  })
+
+  test('is the last one of an entry that has several with the same kind of key', async () => {
+    assert.equal((await shown('twice.test')).fingerprint, new X509Certificate(oneLater.cert).fingerprint256)
+    assert.equal((await ask('twice.test')).status, 200)
   })
 
   for (const name of ['nobody.test', 'a.b.wild.test', 'wild.test', '']) {

@@ -72,7 +72,8 @@ export class ServerCertificate {
 
   private makeServer(ticketKeys: Buffer, secured: (socket: tls.TLSSocket) => void): tls.Server {
     const { createServer } = process.getBuiltinModule('node:tls')
-    const { pairs, client, protocols = this.settings.protocols } = this.spec
+    const { client, protocols = this.settings.protocols } = this.spec
+    const pairs = oneOfEachKind(this.spec.pairs)
     if (pairs.length === 0) throw new Error('a secret that it refers to is missing')
     const server = createServer({
       cert: pairs.map(({ cert }) => cert),
@@ -106,6 +107,14 @@ export class ServerCertificate {
     const text = JSON.stringify([id, client ?? null, pairs.map(({ cert }) => cert)])
     return createHash('sha256').update(text).digest('hex').slice(0, 32)
   }
+}
+
+/** OpenSSL holds one certificate for each kind of key. As in APISIX, a later one takes the place of an earlier one. */
+function oneOfEachKind(pairs: SslSpec['pairs']): SslSpec['pairs'] {
+  const byKind = new Map(
+    pairs.map((pair) => [new X509Certificate(pair.cert).publicKey.asymmetricKeyType, pair]),
+  )
+  return [...byKind.values()]
 }
 
 /** The lowest and the highest; what lies between and is not wanted is forbidden. */
