@@ -98,6 +98,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     document === held || document.startsNothing ? false : settings?.commands.includes(command) === true,
   )
   const declarations = readDeclarations(sections, policies, report)
+  policies.checkLacks((name) => declarations.plugin_metadata.get(name)?.input)
   checkReferences(declarations, policies, catalogue, report)
   checkDiscovery(declarations, policies.upstreams, settings, report)
   const secretUses = [...policies.secrets, ...certificateSecrets(declarations)]
@@ -154,6 +155,7 @@ const tolerated: readonly FindingCode[] = [
   'duplicate-sni',
   'ignored-field',
   'mismatched-certificate',
+  'missing-metadata',
   'missing-variable',
   'route-without-upstream',
   'unknown-field',

@@ -38,7 +38,9 @@ export interface PolicySchema {
    * gateway that it is for.
    */
   validate?(config: PluginConfig, zones: ZonePlaces): string | undefined
-  /** The same for what a consumer carries. */
+  /** What a configuration lacks when it stands beside this metadata. */
+  lacks?(config: PluginConfig, metadata: PluginConfig | undefined): string | undefined
+  /** `validate`, for what a consumer carries. */
   validateCredential?(credential: PluginConfig): string | undefined
   /** Configurations with the same answer share one state and have to be equal. */
   sharedState?(config: PluginConfig): string | undefined
@@ -136,6 +138,8 @@ export class PolicyCheck {
   readonly #zones: ZonePlaces
   readonly #mayStart: MayStart
   readonly #credentials = new Map<string, { owner: string; place: Place }>()
+  /** Where policies stand that may lack something of their metadata. */
+  readonly #lacking: { policy: PolicySchema; config: PluginConfig; place: Place }[] = []
   readonly #shared = new Map<string, { config: PluginConfig; place: Place }>()
 
   /** `zones`: of the same configuration. */
@@ -168,6 +172,14 @@ export class PolicyCheck {
       })
     } else if (this.#problems(policy.metadataSchema, metadata, place)) {
       this.#noteSecrets(policy, 'metadata', metadata, place)
+    }
+  }
+
+  /** Once all metadata is known: what neither it nor a configuration has. */
+  checkLacks(metadataOf: (policy: string) => PluginConfig | undefined): void {
+    for (const { policy, config, place } of this.#lacking) {
+      const message = policy.lacks!(config, metadataOf(policy.name))
+      if (message !== undefined) this.#report.add(place, { code: 'missing-metadata', message })
     }
   }
 
@@ -293,6 +305,7 @@ export class PolicyCheck {
   #checkMeaning(policy: PolicySchema, config: PluginConfig, place: Place): void {
     const message = policy.validate?.(config, this.#zones)
     if (message !== undefined) this.#report.add(place, { code: 'invalid-value', message })
+    if (policy.lacks !== undefined) this.#lacking.push({ policy, config, place })
     const state = policy.sharedState?.(config)
     if (state === undefined) return
     const key = `${policy.name} ${state}`

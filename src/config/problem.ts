@@ -52,6 +52,7 @@ export const findingCodes = {
   'unknown-balancing': 'A way to choose among nodes that there is not.',
   'empty-upstream': 'An upstream without a node that takes traffic.',
   'unknown-registry': 'A service whose registry is not set up, or does not have such names.',
+  'missing-metadata': 'A policy needs a value that neither its configuration nor its metadata has.',
   'used-setting':
     "A setting that does not come from `gateway:` of a file: of APISIX's own configuration file, or of the environment.",
   'ignored-field': 'A field that has no effect here.',

@@ -4,8 +4,8 @@ import { FileDestination, type LineDestination, LineSink } from './line-sink.ts'
 import type { Log } from './log.ts'
 import type { Registry } from './metrics.ts'
 
-/** `soon`: lines are written at once; whoever opens the file first decides. */
-export type LineTarget = { type: 'stdout' } | { type: 'file'; path: string; soon?: boolean }
+/** `soon`: lines are written at once; `ahead`: the file is opened before the first one. Whoever comes first decides. */
+export type LineTarget = { type: 'stdout' } | { type: 'file'; path: string; soon?: boolean; ahead?: boolean }
 
 export interface LineSinksOptions {
   /** Where lines for standard output go; one writer there keeps the lines of all threads whole. */
@@ -56,8 +56,8 @@ export class LineSinks {
   }
 }
 
-function fileOf({ path, soon = false }: LineTarget & { type: 'file' }): FileDestination {
+function fileOf({ path, ahead = false }: LineTarget & { type: 'file' }): FileDestination {
   const file = new FileDestination(path)
-  if (soon) file.prepare()
+  if (ahead) file.prepare()
   return file
 }

@@ -74,6 +74,8 @@ async function replay(checkout: string, extra: readonly string[]): Promise<numbe
     ['--key', key],
     ['--control', 'http://127.0.0.1:9090'],
     ['--tls', 'https://127.0.0.1:9443'],
+    // The gateway runs in the same folder.
+    ['--files', process.cwd()],
   ].flat()
   if (!extra.includes('--dirs')) {
     args.push('--dirs', `@${join(runner, '../public.txt')}`)

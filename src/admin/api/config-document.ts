@@ -197,6 +197,8 @@ function surroundingsOf(
       ...fromFiles.map(({ id, value }) => [id, { plugins: value.plugins as Plugins }] as const),
     ],
     conflicts: () => false,
+    metadata: (policy) =>
+      others.get(`plugin_metadata/${policy}`) ?? configuration.get('plugin_metadata', policy),
     certificate: (id) => others.get(`ssls/${id}`) as Inputs['ssls'] | undefined,
     kept: (kind, id) => others.get(`${kind}/${id}`),
     decorationsOf: (service) => decorations.get(service) ?? [],

@@ -9,7 +9,7 @@ import type { Inputs } from '../../config/declarations.ts'
 import { parseExpression } from '../../config/expression.ts'
 import { keptSchemas } from '../../config/kept-resources.ts'
 import { luaFieldOf } from '../../config/lua.ts'
-import type { Plugins, ResourceKind } from '../../config/plan.ts'
+import type { PluginConfig, Plugins, ResourceKind } from '../../config/plan.ts'
 import { type PluginsRole, withoutUnknown } from '../../config/policy-check.ts'
 import {
   type CredentialInput,
@@ -40,6 +40,8 @@ export interface Surroundings {
   globalRules(): Iterable<readonly [id: string, rule: { plugins: Plugins }]>
   /** Whether another resource shares the state of this configuration, and has another one. */
   conflicts(policy: string, config: Value): boolean
+  /** Of the policy of that name. */
+  metadata(policy: string): Value | undefined
   certificate(id: string): Inputs['ssls'] | undefined
   /** A resource that is not part of a plan. */
   kept(kind: string, id: string): object | undefined
@@ -53,6 +55,7 @@ export const surroundingsIn = (configuration: Configuration, target: Target): Su
   ownersOf: (policy, value) => configuration.ownersOf(policy, value),
   globalRules: () => configuration.entries('global_rules'),
   conflicts: (policy, config) => configuration.conflicts(policy, config, `${target.kind.name}/${target.id}`),
+  metadata: (policy) => configuration.get('plugin_metadata', policy),
   certificate: (id) => configuration.get('ssls', id),
   kept: (kind, id) => configuration.kept(kind, id),
   decorationsOf: (service) => configuration.decorationsOf(service),
@@ -83,7 +86,7 @@ export class ResourceCheck {
   /** `value` carries its id, and is left as it is. */
   check(target: Target, value: Value, around: Surroundings): Checked {
     const input = copy(value)
-    const error = this.#errorOf(target, input, around) ?? this.#sharedStateError(input, around)
+    const error = this.#errorOf(target, input, around) ?? this.#beyondItself(input, around)
     return error === undefined ? this.#secondOpinion(target, value, input, around) : { error }
   }
 
@@ -99,12 +102,15 @@ export class ResourceCheck {
     }
   }
 
-  #sharedStateError({ plugins }: Value, around: Surroundings): string | undefined {
+  /** What policies say beside others, and beside their metadata. */
+  #beyondItself({ plugins }: Value, around: Surroundings): string | undefined {
     if (!isMap(plugins)) return undefined
     for (const [name, config] of Object.entries(plugins)) {
-      if (isMap(config) && around.conflicts(name, config)) {
-        return `failed to check the configuration of plugin ${name} err: group conf mismatched`
-      }
+      if (!isMap(config) || (config as PluginConfig)._meta?.disable === true) continue
+      const fault = around.conflicts(name, config)
+        ? 'group conf mismatched'
+        : this.#ground.catalogue.get(name)?.lacks?.(config, around.metadata(name))
+      if (fault !== undefined) return `failed to check the configuration of plugin ${name} err: ${fault}`
     }
     return undefined
   }

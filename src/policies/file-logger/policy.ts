@@ -45,6 +45,10 @@ export default definePolicy({
     }
     return expressionFindings(config)
   },
+  lacks: ({ path }, metadata) =>
+    (path ?? metadata?.path) === undefined
+      ? 'property "path" is not set in either the plugin conf or the metadata'
+      : undefined,
   create(config, host) {
     const path = config.path ?? host.metadata?.path
     if (path === undefined || pathFinding(path) !== undefined) {
@@ -55,8 +59,9 @@ export default definePolicy({
       return {}
     }
     const entries = new LogEntries(config, host)
-    const lines = host.lines({ type: 'file', path, soon: true })
     const conditions = (config.match ?? []).map((vars) => host.condition(vars))
+    // With conditions no line may ever come, and then there is no file.
+    const lines = host.lines({ type: 'file', path, soon: true, ahead: conditions.length === 0 })
     return {
       ...entries.bodyHandlers,
       observe(exchange) {

@@ -238,8 +238,11 @@ export interface Histogram {
   observe(slot: number, value: number): void
 }
 
-/** `soon`: lines of a file are written at once rather than collected for a fraction of a second. */
-export type LineTarget = { type: 'stdout' } | { type: 'file'; path: string; soon?: boolean }
+/**
+ * `soon`: lines of a file are written at once rather than collected for a fraction of a second; `ahead`: it is opened
+ * before the first one.
+ */
+export type LineTarget = { type: 'stdout' } | { type: 'file'; path: string; soon?: boolean; ahead?: boolean }
 
 export interface EntryBatch<Entry> {
   /**

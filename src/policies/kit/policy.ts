@@ -38,7 +38,12 @@ export interface PolicyDefinition<
    * `zones`: the places where answers can be stored, of the same configuration.
    */
   validate?(config: Static<Config>, zones: ZonePlaces): string | undefined
-  /** The same for what a consumer carries. */
+  /**
+   * What a configuration lacks when it stands beside this `plugin_metadata`: the finding in one sentence. For fields that
+   * have to be in one of the two.
+   */
+  lacks?(config: Static<Config>, metadata: Partial<Static<Metadata>> | undefined): string | undefined
+  /** `validate`, for what a consumer carries. */
   validateCredential?(credential: Static<Credential>): string | undefined
   /**
    * Configurations that answer the same text share one state and therefore have to be equal; undefined: on its own.
@@ -86,6 +91,7 @@ export interface AnyPolicy {
   readonly credentialKey?: string
   readonly metadata?: TObject
   validate?(config: PluginConfig, zones: ZonePlaces): string | undefined
+  lacks?(config: PluginConfig, metadata: PluginConfig | undefined): string | undefined
   validateCredential?(credential: PluginConfig): string | undefined
   sharedState?(config: PluginConfig): string | undefined
   placement?(config: PluginConfig): { readonly stage: Stage; readonly priority: number }

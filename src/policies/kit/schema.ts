@@ -20,7 +20,9 @@ export interface PolicySchema {
   answers?(config: PluginConfig): boolean
   /** Beyond the schema, for a configuration that fits it: the finding in one sentence. */
   validate?(config: PluginConfig, zones: ZonePlaces): string | undefined
-  /** The same for what a consumer carries. */
+  /** What a configuration lacks when it stands beside this metadata. */
+  lacks?(config: PluginConfig, metadata: PluginConfig | undefined): string | undefined
+  /** `validate`, for what a consumer carries. */
   validateCredential?(credential: PluginConfig): string | undefined
   /** Configurations with the same answer have to be equal. */
   sharedState?(config: PluginConfig): string | undefined
@@ -29,7 +31,7 @@ export interface PolicySchema {
 }
 
 export function policySchema(policy: AnyPolicy): PolicySchema {
-  const { validate, validateCredential, sharedState, nested, answers } = policy
+  const { validate, lacks, validateCredential, sharedState, nested, answers } = policy
   return {
     name: policy.name,
     priority: policy.priority,
@@ -41,6 +43,7 @@ export function policySchema(policy: AnyPolicy): PolicySchema {
     identify: policy.stage === 'identify',
     ...(answers && { answers: (config) => answers(config) }),
     ...(validate && { validate: (config, zones) => validate(config, zones) }),
+    ...(lacks && { lacks: (config, metadata) => lacks(config, metadata) }),
     ...(validateCredential && { validateCredential: (credential) => validateCredential(credential) }),
     ...(sharedState && { sharedState: (config) => sharedState(config) }),
     ...(nested && { nested: (config) => nested(config) }),
