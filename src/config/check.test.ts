@@ -190,7 +190,8 @@ suite('findings', () => {
     const { plan: none, findings } = run(`
 routes:
   - { id: a, uri: /a, upstream_id: x, plugins: { nope: {}, limit: { count: many } } }
-  - { id: a, uri: no-slash, upstream: { nodes: { a: 1 } } }`)
+  - { id: a, uri: /a, methods: [NOPE], upstream: { nodes: { a: 1 } } }
+  - { id: b, uri: no-slash, upstream: { nodes: { a: 1 } } }`)
     t.assert.equal(none, undefined)
     t.assert.deepEqual(
       findings.map(({ code, path }) => `${code} ${path}`),
@@ -199,7 +200,8 @@ routes:
         'unknown-policy routes[0].plugins.nope',
         'wrong-type routes[0].plugins.limit.count',
         'duplicate-id routes[1].id',
-        'invalid-value routes[1].uri',
+        'invalid-value routes[1].methods[0]',
+        'unreachable-route routes[2]',
       ],
     )
   })

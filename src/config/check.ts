@@ -162,6 +162,7 @@ const tolerated: readonly FindingCode[] = [
   'unknown-balancing',
   'unknown-registry',
   'unknown-tier',
+  'unreachable-route',
   'unresolved-secret',
 ]
 

@@ -31,6 +31,7 @@ export function checkReachability(
   router: Settings['router'] | undefined,
   report: Report,
 ): void {
+  checkPaths(routes, report)
   if (router === 'radixtree_host_uri') checkHosts(routes, report)
   const buckets = new Map<string, Candidate | Candidate[]>()
   for (const { route, declared } of routes) {
@@ -54,6 +55,22 @@ export function checkReachability(
     }
   }
   for (const bucket of buckets.values()) if (Array.isArray(bucket)) closeTaken(bucket, report)
+}
+
+/** The path of every request begins with a slash. APISIX takes others, so that the Admin API does too. */
+function checkPaths(
+  routes: readonly { route: RouteSpec; declared: Declared<RouteInput> }[],
+  report: Report,
+): void {
+  for (const { route, declared } of routes) {
+    const path = route.uris.find((uri) => !uri.startsWith('/') && !uri.startsWith('*'))
+    if (path === undefined) continue
+    report.add(declared.place, {
+      code: 'unreachable-route',
+      message: `no request has the path ${JSON.stringify(path)}: it does not start with \`/\``,
+      hint: `Did you mean ${JSON.stringify(`/${path}`)}?`,
+    })
+  }
 }
 
 /** Hosts are looked up without a port, so that one with a port is never found. */

@@ -59,14 +59,7 @@ export const host = (description: string) =>
 const hosts = (description: string) =>
   Type.Optional(Type.Array(host('A host name.'), { minItems: 1, uniqueItems: true, description }))
 
-const path = (description: string) =>
-  Type.String({
-    pattern: '^(/|\\*$)',
-    minLength: 1,
-    maxLength: 4096,
-    description,
-    'x-form': 'a path that starts with `/`',
-  })
+const path = (description: string) => Type.String({ minLength: 1, maxLength: 4096, description })
 const paths = (description: string) =>
   Type.Optional(Type.Array(path('A path.'), { minItems: 1, uniqueItems: true, description }))
 

@@ -37,6 +37,7 @@ gateway:
   tls: { protocols: [TLSv1.1, TLSv1.2, TLSv1.3] }
   workers: 1
   control: { port: 9090 }
+  status: { enabled: true }
   # The keys of APISIX's own default, which blocks after one that names a key still read with.
   admin: { enabled: true, port: 9180, keys: [{ name: suite, key: ${key} }], keyring: [qeddd145sfvddff3, edd1c9f0985e76a2] }
   # Kept over restarts, as etcd keeps them: the runner puts back what it wrote in another order than that of their use.

@@ -158,7 +158,7 @@ suite('loggers', () => {
     assert.deepEqual(JSON.parse(await readFile(path, 'utf8')), {
       uri: '/file',
       type: 'application/json',
-      status: '200',
+      status: 200,
       route_id: 'file',
     })
     await rename(path, `${path}.1`)

@@ -208,6 +208,8 @@ export class LogEntries {
       }
     }
     const variable = this.#host.variable(name)
+    // A number in APISIX, unlike all the others.
+    if (name === 'status') return (exchange) => Number(variable(exchange))
     return (exchange) => {
       const found = variable(exchange)
       return found === undefined ? undefined : textOfBytes(found)
