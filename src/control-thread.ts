@@ -39,6 +39,7 @@ import { SecretBook } from './secrets/book.ts'
 import { systemClock } from './secrets/clock.ts'
 import { secretFamilies } from './secrets/families.ts'
 import { readerOf, type SecretReader } from './secrets/reader.ts'
+import { ShippedLog } from './shipped-log.ts'
 import { Exposition } from './telemetry/exposition.ts'
 import { DescriptorDestination, LineSink } from './telemetry/line-sink.ts'
 import type { RuntimeLog } from './telemetry/log.ts'
@@ -109,6 +110,7 @@ export class Gateway {
   readonly #pulse: ThreadPulse
   readonly #expiry: NodeJS.Timeout | undefined
   readonly #stdout: LineSink
+  readonly #shippedLog: ShippedLog
   #admin: AdminApi | undefined
   #probe: { settings: object; server: AdminServer } | undefined
   readonly #servers: { close(): Promise<void> }[] = []
@@ -167,6 +169,12 @@ export class Gateway {
         metrics: () => this.#exposition.render(),
       },
     })
+    this.#shippedLog = new ShippedLog({
+      log,
+      metadata: (policy) => this.#supervisor.plan.plugin_metadata.get(policy),
+      withSecrets: (metadata) => this.#secrets.current('plugin_metadata', metadata),
+    })
+    this.#exposition.addSource(() => this.#shippedLog.families())
     const { state } = this.#supervisor
     // The threads count their own series.
     state.add(
@@ -424,6 +432,7 @@ export class Gateway {
   }
 
   async #close(): Promise<void> {
+    await this.#shippedLog.close()
     this.#discovery.close()
     this.#resolver.close()
     this.#health.close()

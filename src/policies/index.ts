@@ -36,6 +36,7 @@ const names = [
   'degraphql',
   'echo',
   'elasticsearch-logger',
+  'error-log-logger',
   'error-page',
   'example-plugin',
   'fault-injection',

@@ -127,6 +127,11 @@ export class SecretBook {
     return changes
   }
 
+  /** The resource as data threads have it. */
+  current<Resource extends Referring>(kind: ReferringKind, resource: Resource): Resource {
+    return this.#users.has(nameOf(kind, resource)) ? (this.#bound(kind, resource) as Resource) : resource
+  }
+
   /** Reads everything anew. @returns how many references there are */
   refresh(): number {
     for (const entry of this.#entries.values()) entry.due = 0

@@ -14,7 +14,11 @@ export interface Log {
 
 export interface RuntimeLog extends Log {
   setLevel(level: LogLevel): void
+  /** Hands every line that is written from now on, with its line feed and pino's number for its level, to one listener. */
+  follow(listener: LineListener | undefined): void
 }
+
+export type LineListener = (line: string, level: number) => void
 
 /** Whatever code puts into a field of these names, its value stays out of the log. */
 const secretFields = [
@@ -36,8 +40,9 @@ const secretFields = [
 export function createLog(level: LogLevel, stream?: DestinationStream): RuntimeLog {
   let current = level
   let logger: Logger | undefined
+  let listener: LineListener | undefined
   const opened = () => {
-    logger ??= openLogger(current, stream)
+    logger ??= openLogger(current, stream, (line, number) => listener?.(line, number))
     return logger
   }
   return {
@@ -49,10 +54,13 @@ export function createLog(level: LogLevel, stream?: DestinationStream): RuntimeL
       current = next
       if (logger !== undefined) logger.level = next
     },
+    follow(next) {
+      listener = next
+    },
   }
 }
 
-function openLogger(level: LogLevel, stream: DestinationStream | undefined): Logger {
+function openLogger(level: LogLevel, stream: DestinationStream | undefined, written: LineListener): Logger {
   const { destination, pino } = createRequire(import.meta.url)('pino') as typeof import('pino')
   return pino(
     {
@@ -63,8 +71,20 @@ function openLogger(level: LogLevel, stream: DestinationStream | undefined): Log
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: secretFields.flatMap(pathsOf), censor: '[redacted]' },
     },
-    stream ?? destination({ fd: 2, sync: true }),
+    followed(stream ?? destination({ fd: 2, sync: true }), written),
   )
+}
+
+/** pino says the level of each line to a stream that has this symbol. */
+function followed(stream: DestinationStream, written: LineListener): DestinationStream {
+  return {
+    [Symbol.for('pino.metadata')]: true,
+    lastLevel: 0,
+    write(line: string) {
+      stream.write(line)
+      written(line, this.lastLevel)
+    },
+  } as DestinationStream & { lastLevel: number }
 }
 
 /** At the top of a line and one level down. */

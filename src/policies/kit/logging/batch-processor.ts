@@ -54,13 +54,13 @@ interface Batch<Entry> {
 
 /** The batch processors of one thread. */
 export class Batches {
-  readonly #metrics: Metrics
+  readonly #metrics: Pick<Metrics, 'counter' | 'gauge'>
   readonly #log: PolicyLog
   readonly #backlogs = new Map<string, Backlog>()
   /** Those that hold something. */
   readonly #busy = new Set<BatchProcessor<never>>()
 
-  constructor(metrics: Metrics, log: PolicyLog) {
+  constructor(metrics: Pick<Metrics, 'counter' | 'gauge'>, log: PolicyLog) {
     this.#metrics = metrics
     this.#log = log
   }
@@ -157,9 +157,9 @@ export class BatchProcessor<Entry> {
   /**
    * Takes an entry; never blocks and never throws.
    * @param bytes about as many as the entry takes
-   * @param exchange that it is about
+   * @param exchange that it is about, if any
    */
-  push(entry: Entry, bytes: number, exchange: Exchange): void {
+  push(entry: Entry, bytes: number, exchange?: Exchange): void {
     const { settings, backlog, maxPending } = this.#parts
     if (backlog.entries >= maxPending || backlog.bytes + bytes > heldAtMost) {
       this.#discard()
@@ -175,7 +175,7 @@ export class BatchProcessor<Entry> {
     this.#pushed = true
     if (this.#entries.length >= settings.batch_max_size || this.#bytes >= largestBatch) this.#dispatch()
     else if (this.#timer === undefined) this.#setTimer()
-    if (settings.batch_max_size > 1) this.#show(exchange)
+    if (exchange !== undefined && settings.batch_max_size > 1) this.#show(exchange)
   }
 
   /** Sends everything now, each batch once. Resolves when nothing is held any more. */

@@ -1,5 +1,5 @@
 /** What policies share that tell others about exchanges: entries, batches on their way, and where they go. */
-export { type Batches, BatchProcessor, type BatchSettings, PartlyDelivered } from './batch-processor.ts'
+export { Batches, BatchProcessor, type BatchSettings, PartlyDelivered, type Send } from './batch-processor.ts'
 export { LogEntries, type LogEntry, loggedUri, type Read } from './entry.ts'
 export {
   addressFinding,
@@ -18,6 +18,7 @@ export { HttpSink, type HttpSinkOptions } from './http-sink.ts'
 export { jsonString } from './json-string.ts'
 export { batchedLogger } from './logger.ts'
 export { anyServer, serverFields, serverList, serversFinding } from './servers.ts'
+export { type ShippedLogSettings, shippedLogSettings } from './shipped-log.ts'
 export { hostName as syslogHost, syslogLine } from './syslog-line.ts'
 export { TcpSink, type TcpSinkOptions } from './tcp-sink.ts'
 export { textOfBytes } from './text-of-bytes.ts'
