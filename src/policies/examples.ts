@@ -108,6 +108,7 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
   },
   echo: { config: { headers: { 'X-Echo': 'here' }, after_body: '\n' } },
   'elasticsearch-logger': { config: { endpoint_addr: service, field: { index: 'requests' } } },
+  'error-log-logger': { config: {}, metadata: { tcp: { host: '127.0.0.1', port: 5170 } } },
   'error-page': { config: {}, metadata: { enable: true, error_404: { body: '<h1>Not here</h1>' } } },
   'example-plugin': { config: { i: 1 }, metadata: { ikey: 1, skey: 'one' } },
   'fault-injection': {
