@@ -23,6 +23,12 @@ export async function codeFilesBelow(root: string): Promise<string[]> {
     .sort()
 }
 
+/** Paths of files, and all code below those that are folders, in the order of the names. */
+export async function codeFilesAt(paths: readonly string[]): Promise<string[]> {
+  const below = await Promise.all(paths.map(codeFilesBelow))
+  return [...new Set([...paths, ...below.flat()])].sort()
+}
+
 /** A change of any of the files is another version. */
 export async function digestOf(files: readonly string[]): Promise<string> {
   const hash = createHash('sha256')

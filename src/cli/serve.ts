@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { type Disk, openDisk } from '../admin/api/disk.ts'
 import { noDisk, Store } from '../admin/api/store.ts'
 import { storedDocument } from '../admin/api/stored-document.ts'
-import { type CheckResult, settingsOf } from '../config/check.ts'
+import { settingsOf } from '../config/check.ts'
 import { chooseSources, type Loaded, load } from '../config/load.ts'
 import { type Finding, formatFinding } from '../config/problem.ts'
 import { dataThreadsOf, type Settings } from '../config/settings.ts'
@@ -12,8 +12,9 @@ import { watchConfig } from '../config/watch.ts'
 import type { SyncedConfiguration } from '../config-sync/protocol/messages.ts'
 import { findRegistration, namesControlPlane } from '../config-sync/registration-search.ts'
 import { type Addresses, Gateway } from '../control-thread.ts'
+import { codeFilesAt } from '../own-modules.ts'
 import { catalogue, policySchemas } from '../policies/index.ts'
-import { checkWithPolicies } from '../policy-modules.ts'
+import { type CodeCheckResult, checkWithPolicies } from '../policy-modules.ts'
 import type { SpareThreads } from '../proxy/spare-threads.ts'
 import { readerOf, type SecretReader } from '../secrets/reader.ts'
 import { verifySecrets } from '../secrets/verification.ts'
@@ -48,7 +49,13 @@ export async function serve(
   const sources = await chooseSources(named, io.cwd)
   const slot: StoreSlot = {}
   const secretReader = readerOf(io)
-  const read = (synced = slot.synced) => readConfiguration(sources, io, { slot, secretReader, flags, synced })
+  const read = async (synced = slot.synced) => {
+    const since = Date.now()
+    const result = await readConfiguration(sources, io, { slot, secretReader, flags, synced })
+    const { code } = result
+    await watcher.follow(() => codeFilesAt(code), since)
+    return result
+  }
   const started = Promise.withResolvers<Gateway>()
   const reload = async () => void (await (await started.promise).reload())
   const signals = watchSignals({
@@ -189,7 +196,7 @@ async function readConfiguration(
   sources: readonly string[],
   io: CliIo,
   { slot, secretReader, flags, synced }: ReadingOptions,
-): Promise<CheckResult> {
+): Promise<CodeCheckResult> {
   const files = await load(sources, io.env, io.cwd, flags)
   const loaded = synced === undefined ? files : withSynced(withoutAbsence(files), synced, io.env)
   if (slot !== undefined && slot.store === undefined) {
@@ -199,7 +206,7 @@ async function readConfiguration(
   const held = slot?.store && storedDocument(slot.store)
   const result = await checkWithPolicies(loaded, io.cwd, { gatewayVersion: version, held })
   if (synced !== undefined && result.plan !== undefined) overrideSettings(result.plan.settings, synced)
-  return verifySecrets(result, secretReader)
+  return { ...(await verifySecrets(result, secretReader)), code: result.code }
 }
 
 /** Without an Admin API there is nothing to keep, and no file is made. */

@@ -26,6 +26,7 @@ async function watching(t: TestContext, sources: string[], options: WatchOptions
   t.after(() => watcher.close())
   await watcher.ready
   return {
+    follow: watcher.follow,
     count: () => count,
     async changes(wanted: number) {
       while (count < wanted) {
@@ -142,5 +143,34 @@ suite('a watcher', () => {
     release()
     t.assert.equal(running.most, 1)
     t.assert.equal(running.calls, 3)
+  })
+})
+
+suite('code that the configuration names', () => {
+  test('is watched once it is followed, until other code is', async (t) => {
+    const path = await folder(t)
+    const [config, one, two] = ['sluice.yaml', 'one.ts', 'two.ts'].map((name) => join(path, name))
+    for (const file of [config!, one!, two!]) await writeFile(file, 'before')
+    const watched = await watching(t, [config!])
+    const since = Date.now() + 60_000
+    await watched.follow(async () => [one!], since)
+    await writeFile(one!, 'after')
+    await watched.changes(1)
+    await watched.follow(async () => [two!], since)
+    await writeFile(one!, 'again')
+    await writeFile(two!, 'after')
+    await watched.changes(2)
+    await writeFile(config!, 'after')
+    await watched.changes(3)
+  })
+
+  test('that changed while it was being read is told of', async (t) => {
+    const path = await folder(t)
+    const [config, code] = [join(path, 'sluice.yaml'), join(path, 'one.ts')]
+    const since = Date.now()
+    for (const file of [config, code]) await writeFile(file, 'before')
+    const watched = await watching(t, [config])
+    await watched.follow(async () => [code], since)
+    await watched.changes(1)
   })
 })

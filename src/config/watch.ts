@@ -9,6 +9,9 @@ import { readFile, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { sourceFiles } from './load.ts'
 
+/** Times of files may be older by that much than the clock, ms. */
+const coarseness = 20
+
 export interface WatchOptions {
   /** The files are read once they stayed the same for this long after an event, in ms. Default: 100. */
   debounce?: number
@@ -23,6 +26,12 @@ export interface WatchOptions {
 export interface ConfigWatcher {
   /** Resolves when the first look was taken; a change after it is told. */
   ready: Promise<void>
+  /**
+   * Watches the code that a configuration names too, in place of what was followed before.
+   * @param list gives the absolute paths of its files at that moment
+   * @param since when the reading that named it began, epoch ms; what changed after it is told
+   */
+  follow(list: () => Promise<readonly string[]>, since: number): Promise<void>
   close(): void
 }
 
@@ -43,6 +52,17 @@ export function watchConfig(
   let stamps = ''
   /** Of the last look. */
   let last = ''
+  let listCode: () => Promise<readonly string[]> = async () => []
+  let followed = ''
+  const watched = new Set<string>()
+  const allFiles = async () => [...(await configFiles(sources, cwd)), ...(await listCode())]
+  const watchFolders = (paths: Iterable<string>) => {
+    for (const folder of events && !closed ? paths : []) {
+      if (watched.has(folder)) continue
+      watched.add(folder)
+      watchFolder(folder, watchers, schedule)
+    }
+  }
 
   const schedule = () => {
     if (!closed) timer ??= setTimeout(look, debounce)
@@ -54,7 +74,7 @@ export function watchConfig(
     if (busy) return schedule()
     busy = true
     try {
-      const now = await stampsOf(sources, cwd)
+      const now = await stampsOf(await allFiles(), cwd)
       if (now === stamps || closed) return
       const settled = now === last
       last = now
@@ -66,7 +86,7 @@ export function watchConfig(
   }
 
   const compare = async (now: string) => {
-    const read = await digest(sources, cwd)
+    const read = await digest(await allFiles(), cwd)
     stamps = now
     if (closed || read === text) return
     text = read
@@ -80,16 +100,32 @@ export function watchConfig(
 
   const start = async () => {
     // Stamps first: a change in between is then seen by the next look.
-    stamps = await stampsOf(sources, cwd)
-    text = await digest(sources, cwd)
+    const files = await allFiles()
+    stamps = await stampsOf(files, cwd)
+    text = await digest(files, cwd)
     if (closed) return
-    if (events) for (const folder of await folders(sources, cwd)) watchFolder(folder, watchers, schedule)
+    watchFolders(await folders(sources, cwd))
     if (poll > 0) poller = setTimeout(again, poll).unref()
     schedule()
   }
 
   return {
     ready: start(),
+    async follow(list, since) {
+      listCode = list
+      const code = (await list()).join('\n')
+      if (code === followed || closed) return
+      followed = code
+      const files = await allFiles()
+      // Stamps first, as above.
+      stamps = await stampsOf(files, cwd)
+      text = await digest(files, cwd)
+      watchFolders(code === '' ? [] : code.split('\n').map((file) => dirname(file)))
+      if (!(await haveChanged(files, cwd, since - coarseness))) return
+      stamps = ''
+      text = ''
+      schedule()
+    },
     close() {
       closed = true
       clearTimeout(timer)
@@ -125,9 +161,9 @@ async function folders(sources: readonly string[], cwd: string): Promise<Set<str
 }
 
 /** A hash over the names and texts of all files; what is missing counts as missing. */
-async function digest(sources: readonly string[], cwd: string): Promise<string> {
+async function digest(files: readonly string[], cwd: string): Promise<string> {
   const hash = createHash('sha256')
-  for (const file of await allFiles(sources, cwd)) {
+  for (const file of files) {
     const text = await readFile(resolve(cwd, file)).catch(() => undefined)
     hash.update(`${file}\0${text === undefined ? 'missing' : text.length}\0`)
     if (text !== undefined) hash.update(text)
@@ -135,16 +171,21 @@ async function digest(sources: readonly string[], cwd: string): Promise<string> 
   return hash.digest('hex')
 }
 
-async function stampsOf(sources: readonly string[], cwd: string): Promise<string> {
+async function stampsOf(files: readonly string[], cwd: string): Promise<string> {
   const stamps: string[] = []
-  for (const file of await allFiles(sources, cwd)) {
+  for (const file of files) {
     const entry = await stat(resolve(cwd, file), { bigint: true }).catch(() => undefined)
     stamps.push(`${file} ${entry?.ino} ${entry?.size} ${entry?.mtimeNs} ${entry?.ctimeNs}`)
   }
   return stamps.join('\n')
 }
 
-async function allFiles(sources: readonly string[], cwd: string): Promise<string[]> {
+async function haveChanged(files: readonly string[], cwd: string, since: number): Promise<boolean> {
+  const entries = await Promise.all(files.map((file) => stat(resolve(cwd, file)).catch(() => undefined)))
+  return entries.some((entry) => entry !== undefined && entry.ctimeMs >= since)
+}
+
+async function configFiles(sources: readonly string[], cwd: string): Promise<string[]> {
   const lists = await Promise.all(sources.map((source) => sourceFiles(source, cwd).catch(() => [source])))
   return lists.flat()
 }

@@ -62,6 +62,17 @@ ${routes}`,
   assert.equal(`${passed.status} ${await passed.text()}`, '200 origin')
   const line = /"status":200,"path":"\/tenants\/1".*"tenant was served"/
   while (!line.test(gateway.output())) await sleep(20)
+
+  // A changed function is taken without a restart, and a broken one leaves the one that there is.
+  const file = join(folder, 'functions/tenant.ts')
+  const code = await readFile(file, 'utf8')
+  await writeFile(file, code.replace('X-Tenant is missing', 'no tenant'))
+  while (!(await (await fetch(url)).text()).includes('no tenant')) await sleep(50)
+  await writeFile(file, `${code}\nthrow new Error('on purpose')`)
+  while (!gateway.output().includes('NEW CONFIGURATION REFUSED')) await sleep(50)
+  assert.match(await (await fetch(url)).text(), /no tenant/)
+  await writeFile(file, code)
+  while (!(await (await fetch(url)).text()).includes('X-Tenant is missing')) await sleep(50)
 })
 
 test('the finding for Lua is the one that it shows', async () => {
