@@ -23,6 +23,28 @@ test('the examples of the Gateway Manager API are taken, and what has no effect 
   })
 })
 
+test('thresholds of the circuit breaker are limits of upstreams, as far as those have them', () => {
+  const read = (thresholds: Record<string, number>) => {
+    const settings = readRuntimeConfiguration({ circuitBreaker: { thresholds } })
+    assert.ok('upstreams' in settings)
+    return [settings.upstreams, settings.withoutEffect]
+  }
+  const all = { maxConnections: 10, maxPendingRequests: 5, maxRequests: 2_147_483_647, maxRetries: 0 }
+  assert.deepEqual(read(all), [
+    { limits: { max_connections: 10, max_pending: 5, max_requests: 1_000_000, max_retries: 0 } },
+    [],
+  ])
+  assert.deepEqual(read({ maxConnectionPools: 3, maxRequests: 0 }), [
+    {},
+    ['circuitBreaker.thresholds.maxConnectionPools', 'circuitBreaker.thresholds.maxRequests'],
+  ])
+  const limits = { max_requests: 1 }
+  const own = { nodes: {}, circuit_breaker: { max_retries: 3 } }
+  assert.deepEqual(withUpstreamDefaults({ upstreams: [own, { nodes: {} }] }, { limits }), {
+    upstreams: [own, { nodes: {}, circuit_breaker: limits }],
+  })
+})
+
 for (const [place, value] of [
   ['logging.runtimeLogs.logLevel', { logging: { runtimeLogs: { logLevel: 'trace' } } }],
   ['tracing.sampling.overall', { tracing: { sampling: { overall: 101 } } }],

@@ -76,7 +76,19 @@ export interface UpstreamDefaults {
   /** Seconds. */
   idleTimeout?: number
   passHost?: 'pass' | 'node'
+  /** `circuit_breaker` of an upstream. */
+  limits?: Partial<Record<(typeof limitNames)[keyof typeof limitNames], number>>
 }
+
+/** Thresholds, and what an upstream calls them. */
+const limitNames = {
+  maxConnections: 'max_connections',
+  maxPendingRequests: 'max_pending',
+  maxRequests: 'max_requests',
+  maxRetries: 'max_retries',
+} as const
+/** Of an upstream. A threshold above it is no limit that anybody meets. */
+const highestLimit = 1_000_000
 
 const probeDefaults = { path: '/health', port: 8080 }
 
@@ -97,7 +109,8 @@ export function readRuntimeConfiguration(
       })),
     }
   }
-  const { logging, timeouts = {}, routing, probe } = value as RuntimeConfiguration
+  const { logging, timeouts = {}, routing, probe, circuitBreaker } = value as RuntimeConfiguration
+  const limits = limitsOf(circuitBreaker?.thresholds)
   const level = logging?.runtimeLogs?.logLevel
   const { streamIdleSeconds, upstreamResponseSeconds, upstreamConnectionIdleSeconds } = timeouts
   return {
@@ -109,6 +122,7 @@ export function readRuntimeConfiguration(
       ...(routing?.rewriteHostHeader !== undefined && {
         passHost: routing.rewriteHostHeader ? 'node' : 'pass',
       }),
+      ...(Object.keys(limits).length > 0 && { limits }),
     },
     ...(probe?.enabled === true && {
       probe: { path: probe.path ?? probeDefaults.path, port: probe.port ?? probeDefaults.port },
@@ -116,6 +130,21 @@ export function readRuntimeConfiguration(
     withoutEffect: withoutEffect(value as RuntimeConfiguration),
   }
 }
+
+type Thresholds = NonNullable<NonNullable<RuntimeConfiguration['circuitBreaker']>['thresholds']>
+
+function limitsOf(thresholds: Thresholds = {}): NonNullable<UpstreamDefaults['limits']> {
+  const limits: NonNullable<UpstreamDefaults['limits']> = {}
+  for (const [name, ours] of Object.entries(limitNames) as [keyof typeof limitNames, keyof typeof limits][]) {
+    const value = thresholds[name]
+    if (value !== undefined && hasLimit(name, value)) limits[ours] = Math.min(value, highestLimit)
+  }
+  return limits
+}
+
+/** An upstream has no way to take no request at all; going without further tries is one. */
+const hasLimit = (name: string, value: unknown): boolean =>
+  Object.hasOwn(limitNames, name) && (name === 'maxRetries' || value !== 0)
 
 /** A field that asks for nothing (`enabled: false`) is followed by doing nothing. */
 function withoutEffect(value: RuntimeConfiguration): string[] {
@@ -125,12 +154,14 @@ function withoutEffect(value: RuntimeConfiguration): string[] {
     'logging.outputs': Object.values(logging?.outputs ?? {}).some(({ type }) => type !== 'stdout'),
     tracing: tracing?.enabled === true,
     'proxyProtocol.enabled': proxyProtocol?.enabled === true,
-    'circuitBreaker.thresholds': Object.keys(circuitBreaker?.thresholds ?? {}).length > 0,
     'connectionBufferLimits.global': connectionBufferLimits?.global !== undefined,
   }
   const known = Object.keys(runtimeConfigurationSchema.properties)
   return [
     ...Object.keys(asked).filter((name) => asked[name]),
+    ...Object.entries(circuitBreaker?.thresholds ?? {})
+      .filter(([name, threshold]) => !hasLimit(name, threshold))
+      .map(([name]) => `circuitBreaker.thresholds.${name}`),
     ...Object.keys(value).filter((name) => !known.includes(name)),
   ]
 }
@@ -160,7 +191,8 @@ export function withUpstreamDefaults(
 /** Connecting and sending keep the default of APISIX. */
 const defaultSeconds = 60
 
-function fill(upstream: Resource, { responseTimeout, idleTimeout, passHost }: UpstreamDefaults): Resource {
+function fill(upstream: Resource, defaults: UpstreamDefaults): Resource {
+  const { responseTimeout, idleTimeout, passHost, limits } = defaults
   return {
     ...(responseTimeout !== undefined &&
       responseTimeout > 0 && {
@@ -168,6 +200,7 @@ function fill(upstream: Resource, { responseTimeout, idleTimeout, passHost }: Up
       }),
     ...(idleTimeout !== undefined && { keepalive_pool: { idle_timeout: idleTimeout } }),
     ...(passHost !== undefined && { pass_host: passHost }),
+    ...(limits !== undefined && { circuit_breaker: limits }),
     ...upstream,
   }
 }
