@@ -90,7 +90,10 @@ function rowsOf(sync: SyncStatus): [string, string][] {
     for (const { path, message } of refusal.findings.slice(0, 10)) rows.push(['', `${path}: ${message}`])
   }
   if (sync.desired_status === 'STOPPED') rows.push(['traffic', 'STOPPED by the control plane'])
-  if (Math.abs(sync.clock_skew) >= 60) rows.push(['clock', `${sync.clock_skew} s ahead of the control plane`])
+  const { clock_skew: skew } = sync
+  if (Math.abs(skew) >= 60) {
+    rows.push(['clock', `${Math.abs(skew)} s ${skew > 0 ? 'ahead of' : 'behind'} the control plane`])
+  }
   if (sync.without_effect.length > 0) rows.push(['without effect', sync.without_effect.join(', ')])
   return rows
 }
