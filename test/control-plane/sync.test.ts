@@ -132,6 +132,18 @@ suite('a gateway', () => {
     }
   })
 
+  test('whose certificate is revoked while it waits for news gets none', async () => {
+    const other = await TestAgent.register(plane.platform, await plane.newToken(), 'revoked-waiting')
+    await other.poll()
+    const waiting = assert.rejects(other.poll(20), /403 .*no valid certificate/)
+    // Gives the poll time to arrive; one that came too late would be refused as well.
+    await other.heartbeat()
+    const serial = new X509Certificate(other.certificate).serialNumber.toLowerCase()
+    await plane.ask('POST', `/api/certificates/${serial}/revoke`, { reason: 'lost' })
+    await plane.ask('PUT', '/apisix/admin/routes/after', route('/after'))
+    await waiting
+  })
+
   test('without a certificate, or with one of another authority, gets nothing', async () => {
     assert.equal((await askHttps(`${plane.sync}${paths.configuration}`)).status, 403)
     const stranger = await startTestControlPlane()

@@ -1,4 +1,5 @@
 /** What gateways ask for: docs/reference/sync-protocol.md. */
+import type { TLSSocket } from 'node:tls'
 import { Type } from '../../config/type.ts'
 import {
   acknowledgementSchema,
@@ -204,7 +205,12 @@ async function configuration({ plane, registration, incoming, query }: Call<Conf
   const { version = 0, sha256, issued = 0, wait = 0, whole = 0 } = query
   const held: Held | undefined = sha256 === undefined ? undefined : { version, sha256, issued }
   if (whole === 0 && !publisher.isNewTo(held) && wait > 0) {
+    const shown = (incoming.socket as TLSSocket).getPeerX509Certificate()
     await news(publisher, wait * 1000, incoming, plane.closing)
+    // Meanwhile it may have been revoked.
+    if (shown === undefined || plane.registrations.holderOf(shown) === undefined) {
+      throw new Problem(403, 'no valid certificate of a registration was shown')
+    }
   }
   if (whole === 0 && !publisher.isNewTo(held)) return { status: 204 }
   const body = publisher.bundle(held, whole === 1)
