@@ -95,6 +95,7 @@ suite('settings', () => {
       sync: { max_size: 64 * 1024 ** 2, heartbeat: 10_000, start_timeout: 30_000, renew: true },
       policies: [],
       functions: { modules: [] },
+      commands: [],
       watchdog: { slow: 1000, stuck: 10_000, unsettled: 60_000, heap: 0 },
       data_dir: existsSync('/var/lib/sluice') ? '/var/lib/sluice' : '.sluice',
       log: { level: 'info' },

@@ -46,10 +46,10 @@ async function started(t: TestContext) {
     const text = await response.text()
     return { status: response.status, body: text === '' ? undefined : JSON.parse(text) }
   }
-  for (;;) {
-    const up = await admin('GET', '/snis').catch(() => undefined)
-    if (up !== undefined) break
+  const adminIsUp = async () => {
+    while ((await admin('GET', '/snis').catch(() => undefined)) === undefined);
   }
+  await adminIsUp()
   return {
     admin,
     /** The fingerprint of the certificate that is shown, or why there is none. */
@@ -74,6 +74,7 @@ async function started(t: TestContext) {
     async restart() {
       await gateway.stop()
       gateway = await start()
+      await adminIsUp()
     },
   }
 }

@@ -57,7 +57,7 @@ test('a document is whole or nothing', async (t) => {
   const document = {
     routes: [
       { id: 'a', uri: '/a', service_id: 's' },
-      { id: 'b', uri: 'b', service_id: 's' },
+      { id: 'b', uri: 7, service_id: 's' },
       { id: 'a', uri: '/c', service_id: 's' },
     ],
   }

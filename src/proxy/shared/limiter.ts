@@ -87,6 +87,9 @@ export function releaseLimitLocks(table: SharedArrayBuffer, threadId: number): v
   }
 }
 
+/** After months a clock that counts in floats has steps of a thousandth of this, and roundings add up. */
+const roundingMs = 1e-3
+
 /** One thread's access to the table. */
 export class Limiter {
   readonly #words: Int32Array
@@ -187,9 +190,9 @@ export class Limiter {
     lock(this.#words, bucket, this.#threadId)
     let cell = this.#find(bucket, low, tag, now)
     const wait = cell < 0 ? 0 : this.#floats[ends + cell]! - now
-    // Level against burst, as times: what is compared with an equal number must not fail by a rounding.
+    // Level against burst, as times: what is compared with an equal number must not fail by its roundings.
     const excessMs = wait - burst / perMs
-    if (excessMs < 1e-6 && cost > 0) {
+    if (excessMs < roundingMs && cost > 0) {
       if (cell < 0) {
         cell = this.#claim(bucket, 0, now)
         this.#mark(bucket, cell, low, tag, key)
@@ -197,7 +200,7 @@ export class Limiter {
       this.#floats[ends + cell] = now + wait + cost / perMs
     }
     Atomics.store(this.#words, bucket, 0)
-    return excessMs < 1e-6 ? wait : -excessMs
+    return excessMs < roundingMs ? wait : -excessMs
   }
 
   #bucketOf(high: number): number {
