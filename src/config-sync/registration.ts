@@ -60,8 +60,9 @@ const connectionSchema = Type.Object(
     anypoint: text(),
     sluice: Type.Object({
       connected: Type.Boolean(),
-      organization: text(),
-      environment: text(),
+      // Empty for one that was made from variables of the environment, which do not tell them.
+      organization: Type.String(),
+      environment: Type.String(),
       group: Type.Object({ id: text(), name: text() }),
       sync: Type.Array(Type.String({ pattern: '^https://', 'x-form': 'an https:// URL' }), { minItems: 1 }),
       storeKey: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),

@@ -31,7 +31,18 @@ export interface GivenSetting {
 const prefix = 'SLUICE_'
 
 /** Variables that mean something else, or are handled by those who need them. */
-const otherVariables = ['SLUICE_CONFIG', 'SLUICE_HEALTH_URL', 'SLUICE_ADMIN_KEY', 'SLUICE_ADMIN_KEY_FILE']
+const otherVariables = [
+  'SLUICE_CONFIG',
+  'SLUICE_HEALTH_URL',
+  'SLUICE_ADMIN_KEY',
+  'SLUICE_ADMIN_KEY_FILE',
+  'SLUICE_REGISTRATION',
+  'SLUICE_CONFIGURATION_ROOTS',
+  'SLUICE_CONTROL_URL',
+  'SLUICE_CONTROL_PLANE_DATA',
+  'SLUICE_CONTROL_PLANE_PASSPHRASE',
+  'SLUICE_ROOT_PASSPHRASE',
+]
 
 /**
  * What Kubernetes tells every pod about a service of the name `sluice`:
