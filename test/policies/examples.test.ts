@@ -37,8 +37,8 @@ const answering = new Set<PolicyName>([
   'public-api',
 ])
 
-for (const name of names) {
-  test(`the example of ${name} works`, { skip: notRun[name] ?? false }, async () => {
+for (const name of names.filter((name) => notRun[name] === undefined)) {
+  test(`the example of ${name} works`, async () => {
     const { method, path = '/api/orders', headers, body, contentType } = exampleRequest(name, services)
     const { status, text, seen } = await send(path, {
       method: method ?? (body === undefined ? 'GET' : 'POST'),
