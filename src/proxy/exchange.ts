@@ -15,6 +15,8 @@ export interface HeaderName {
   readonly hash: number
   /** The engine writes it, and nobody else. */
   readonly isReserved: boolean
+  /** `X-Real-IP` or `X-Forwarded-*`: the gateway has something to say of it too. */
+  readonly tellsOfClient: boolean
 }
 
 /** Complete, validated field lines (`Name: value\r\n...`) with the names they set. Made by `headerBlock`. */

@@ -42,7 +42,8 @@ export function headerName(text: string): HeaderName {
   if (known) return known
   if (!isToken(text)) throw new InvalidHeaderError(`invalid header name ${JSON.stringify(text)}`)
   const lower = text.toLowerCase()
-  const name = { text, lower, hash: nameHash(lower), isReserved: reserved.has(lower) }
+  const tellsOfClient = lower === 'x-real-ip' || lower.startsWith('x-forwarded-')
+  const name = { text, lower, hash: nameHash(lower), isReserved: reserved.has(lower), tellsOfClient }
   if (names.size < namesKept) names.set(text, name)
   return name
 }

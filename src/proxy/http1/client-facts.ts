@@ -83,7 +83,7 @@ export class ClientFacts implements ClientInfo {
   forwardedLines(exchange: Http1Exchange): string {
     const lines = this.ownLines(exchange)
     const edits = exchange.requestFields?.edits ?? null
-    return edits === null ? lines : withEdits(lines, edits)
+    return edits?.tellsOfClient() === true ? withEdits(lines, edits) : lines
   }
 
   private ownLines(exchange: Http1Exchange): string {

@@ -63,6 +63,16 @@ export class HeaderEdits implements Edits {
     return false
   }
 
+  /** Whether they say something of the fields that tell the upstream who the client is. */
+  tellsOfClient(): boolean {
+    for (const { name, names } of this.entries) {
+      if (name !== null) {
+        if (name.tellsOfClient) return true
+      } else for (const named of names) if (named.tellsOfClient) return true
+    }
+    return false
+  }
+
   /** Visits every line that will be written. */
   forEach(visit: (name: string, value: string) => void): void {
     for (const entry of this.entries) eachLine(entry.text, visit)
