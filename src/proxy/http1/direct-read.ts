@@ -22,7 +22,8 @@ const binding = internalsAreKnown ? streamBinding() : null
 
 /**
  * From now on `take` gets each read of a socket that was made with `onread`; the end and errors go the usual way.
- * `take` returns the buffer for the next read, or undefined to fill the same one again.
+ * `take` returns the buffer for the next read, or undefined to fill the same one again. A socket that is destroyed takes
+ * its handle's `onread` away at once, so that nothing is read after that.
  */
 export function readDirectly(socket: net.Socket, take: (length: number) => Buffer | undefined): void {
   const handle = (socket as unknown as { _handle: ReadHandle | null })._handle
@@ -31,7 +32,7 @@ export function readDirectly(socket: net.Socket, take: (length: number) => Buffe
   const usual = handle.onread
   handle.onread = (piece) => {
     const read = state[length] as number
-    return read > 0 && !socket.destroyed ? take(read) : usual.call(handle, piece)
+    return read > 0 ? take(read) : usual.call(handle, piece)
   }
 }
 
