@@ -2,6 +2,7 @@
 import { hostname } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
 import { parentPort } from 'node:worker_threads'
+import { DerivedMap } from './config/lazy-map.ts'
 import type { PlanDelta } from './config/plan.ts'
 import type { FunctionModule, PolicyModule } from './config/settings.ts'
 import { collectGarbage } from './garbage.ts'
@@ -14,7 +15,7 @@ import type { AnyPolicy } from './policies/kit/policy.ts'
 import { PolicyCalls } from './policy-calls.ts'
 import { dryServices } from './policy-dry-run.ts'
 import { PolicyResources } from './policy-resources.ts'
-import { buildPolicies, type PolicyServices, publicApiOf, ResourceIndices } from './policy-runtime.ts'
+import { buildPolicies, type PolicyServices, publicApisOf, ResourceIndices } from './policy-runtime.ts'
 import { clock } from './proxy/clock.ts'
 import { Delays } from './proxy/delays.ts'
 import type { Exchange, PolicyFactory, Verdict } from './proxy/exchange.ts'
@@ -179,11 +180,12 @@ class DataThread {
     }
     const indices = new ResourceIndices(services)
     const policies = buildPolicies(catalogue, services, indices)
+    const publicApis = new DerivedMap(catalogue, (policy) => publicApisOf(policy, services, indices))
     this.#publicApi = (path) => {
       const owner = publicApiAt(path, settings)
       if (owner === undefined) return undefined
       if (owner === 'metrics') return (exchange) => this.#showMetrics(exchange)
-      return publicApiOf(catalogue.get(owner)!, path, services, indices)
+      return publicApis.get(owner)!(path)
     }
     this.#dryPolicies = buildPolicies(catalogue, dryServices(services), indices)
     this.#worker = new Worker({
@@ -245,9 +247,16 @@ class DataThread {
       this.#httpsPort = delta.settings.https_port
       this.#unsettledMs = delta.settings.watchdog.unsettled
     }
+    if (code !== undefined) this.#slot.retain((name) => this.#runs(name))
     this.#version = version
     this.#slot.beat()
     this.#post({ type: 'applied', version })
+  }
+
+  /** Whether the operator's code of that name is part of the plan in use. */
+  #runs(name: string): boolean {
+    const space = name.indexOf(' ')
+    return space === -1 ? catalogue.others.has(name) : this.#functions.has(name.slice(space + 1))
   }
 
   #useCode({ policies, functions }: OwnCode): void {

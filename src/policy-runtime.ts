@@ -88,18 +88,15 @@ export function buildPolicies(
   return factories
 }
 
-/** What a policy shows of the gateway through `public-api`. */
-export function publicApiOf(
+/** What a policy shows of the gateway through `public-api`, by path. */
+export function publicApisOf(
   policy: AnyPolicy,
-  path: string,
   services: PolicyServices,
   indices: ResourceIndices,
-): PublicApi {
+): (path: string) => PublicApi {
   const binding = { policy: policy.name, routeId: '', serviceId: '', owner: `public_api:${policy.name}` }
-  return (exchange) => {
-    const host = hostOf(policy, binding, services, indices, () => {})
-    return policy.publicApi!(exchange, host, path)
-  }
+  const host = hostOf(policy, binding, services, indices, () => {})
+  return (path) => (exchange) => policy.publicApi!(exchange, host, path)
 }
 
 function factoryOf(
@@ -146,7 +143,10 @@ function hostOf(
   }
   return {
     binding,
-    metadata: services.metadata(policy.name),
+    // Read anew by whoever keeps the host for longer than one plan.
+    get metadata() {
+      return services.metadata(policy.name)
+    },
     credentials: (keyOf) => indices.credentials(policy.name, keyOf),
     upstream(where) {
       const key =

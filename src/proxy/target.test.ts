@@ -8,6 +8,7 @@ import {
   readTarget,
   splitAbsoluteTarget,
   stripPrefix,
+  withoutPrefix,
 } from './target.ts'
 
 const strict: PathRules = {
@@ -180,6 +181,13 @@ suite('cutting a prefix', () => {
     assert.equal(stripPrefix('/api../admin', '/api', strict), null)
     assert.equal(stripPrefix('/api./admin', '/api', strict), null)
     assert.equal(stripPrefix('/other', '/api', strict), null)
+  })
+
+  test('leaves a slash in front', () => {
+    assert.equal(withoutPrefix('/api/users', '/api/'), '/users')
+    assert.equal(withoutPrefix('/apiv2', '/api'), '/v2')
+    assert.equal(withoutPrefix('/api', '/api'), '/')
+    assert.equal(withoutPrefix('/other', '/api'), null)
   })
 })
 

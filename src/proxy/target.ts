@@ -159,12 +159,17 @@ export function canonicalPattern(pattern: string): string {
  * `/api../admin` without `/api` would become `/../admin` and leave the space of the route that let it in.
  */
 export function stripPrefix(path: string, prefix: string, rules: PathRules): string | null {
+  const rest = withoutPrefix(path, prefix)
+  if (rest === null || rest === '/') return rest
+  const canonical = canonicalPath(rest, rules)
+  return canonical.fault === null && canonical.path === rest ? rest : null
+}
+
+/** What is left of the path, with a slash in front, whatever it is; null: it does not begin so. */
+export function withoutPrefix(path: string, prefix: string): string | null {
   if (!path.startsWith(prefix)) return null
   const rest = path.slice(prefix.endsWith('/') ? prefix.length - 1 : prefix.length)
-  if (rest === '') return '/'
-  const rooted = rest.charCodeAt(0) === SLASH ? rest : `/${rest}`
-  const canonical = canonicalPath(rooted, rules)
-  return canonical.fault === null && canonical.path === rooted ? rooted : null
+  return rest.charCodeAt(0) === SLASH ? rest : `/${rest}`
 }
 
 export interface AbsoluteTarget {

@@ -21,10 +21,13 @@ export default definePolicy({
     },
     openInApisix,
   ),
-  create: ({ uri }, host) => ({
-    request(exchange) {
-      const endpoint = host.publicApi(uri ?? exchange.request.path)
-      return endpoint === undefined ? notFound : endpoint(exchange)
-    },
-  }),
+  create({ uri }, host) {
+    const named = uri === undefined ? undefined : host.publicApi(uri)
+    return {
+      request(exchange) {
+        const endpoint = uri === undefined ? host.publicApi(exchange.request.path) : named
+        return endpoint === undefined ? notFound : endpoint(exchange)
+      },
+    }
+  },
 })

@@ -18,7 +18,7 @@ import { InvalidTargetError, isForwardablePath } from '../forwarded-target.ts'
 import { checkedValue, headerBlock, headerName } from '../headers.ts'
 import { HeldBody } from '../held-body.ts'
 import type { Binding } from '../runtime.ts'
-import type { Target } from '../target.ts'
+import { type Target, withoutPrefix } from '../target.ts'
 import { type Head, isKnownMethod } from './head.ts'
 import { HeaderEdits } from './header-edits.ts'
 import { HeadFields, noFields, RequestFields } from './header-view.ts'
@@ -225,7 +225,7 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   get forwardedPath(): string {
     if (this.newPath !== '') return this.newPath
     const prefix = this.binding?.stripPrefix ?? ''
-    return prefix !== '' && this.path.startsWith(prefix) ? this.path.slice(prefix.length) || '/' : this.path
+    return prefix === '' ? this.path : (withoutPrefix(this.path, prefix) ?? this.path)
   }
 
   get rewritten(): string {

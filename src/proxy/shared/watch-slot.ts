@@ -6,8 +6,9 @@ const beats = 0
 const held = 1
 const pending = 2
 
-/** Names that are told apart; what comes later shares the last one. */
+/** Names that are told apart at a time; while all are taken, others share the last one. */
 const mostLabels = 256
+const sharedLabel = mostLabels - 1
 
 export function createWatchMemory(): SharedArrayBuffer {
   return new SharedArrayBuffer((pending + mostLabels) * Int32Array.BYTES_PER_ELEMENT)
@@ -17,6 +18,9 @@ export function createWatchMemory(): SharedArrayBuffer {
 export class WatchSlot {
   readonly #cells: Int32Array
   readonly #labels = new Map<string, number>()
+  /** Labels of names that are gone, the one that has been free the longest first. */
+  readonly #free: number[] = []
+  #used = 0
   readonly #announce: (label: number, name: string) => void
 
   /** @param announce tells the control thread what a label stands for, before it is used */
@@ -33,10 +37,32 @@ export class WatchSlot {
   label(name: string): number {
     const known = this.#labels.get(name)
     if (known !== undefined) return known
-    const label = Math.min(this.#labels.size + 1, mostLabels - 1)
+    const label = this.#unused()
+    if (label === undefined) {
+      this.#announce(sharedLabel, 'one of many')
+      return sharedLabel
+    }
     this.#labels.set(name, label)
     this.#announce(label, name)
     return label
+  }
+
+  /**
+   * Frees the labels of names that nothing goes by any more. Calls that are under way keep theirs: a label that something
+   * is awaited from is not given away, and the others go round all that are free.
+   */
+  retain(isUsed: (name: string) => boolean): void {
+    for (const [name, label] of this.#labels) {
+      if (isUsed(name)) continue
+      this.#labels.delete(name)
+      this.#free.push(label)
+    }
+  }
+
+  #unused(): number | undefined {
+    if (this.#used + 1 < sharedLabel) return ++this.#used
+    const index = this.#free.findIndex((label) => Atomics.load(this.#cells, pending + label) === 0)
+    return index === -1 ? undefined : this.#free.splice(index, 1)[0]
   }
 
   /** @returns for `leave` */
