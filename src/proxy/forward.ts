@@ -52,7 +52,6 @@ const idempotent = new Set([
 /** The client's side, as forwarding needs it. */
 export interface ClientSide {
   readonly facts: ClientFacts
-  readonly wire: Wire
   /** The client, or a filter of the answer's body, is slower than the upstream: it should wait until `clientWritable`. */
   readonly isFull: boolean
   /** Bytes of the request body may flow again. */
@@ -60,7 +59,7 @@ export interface ClientSide {
   interim(head: Head): void
   /** The answer's head; it leaves with the first content or at `flush`. @returns false when it was refused and answered otherwise */
   head(head: Head, body: BodyReader): boolean
-  content(from: Wire, bytes: Buffer, start: number, end: number): void
+  content(from: Wire | null, bytes: Buffer, start: number, end: number): void
   /** The answer is complete. `before` runs when everything is written and before the client's next request begins. */
   complete(trailers: Head | null, before: () => void): void
   /** The answer breaks off; the client must be able to tell. */
@@ -69,6 +68,8 @@ export interface ClientSide {
   /** The upstream has no answer. */
   unreachable(error: GatewayError): void
   tunnel(head: Head): void
+  /** Bytes of the upstream in a tunnel. */
+  tunnelPiece(from: Wire | null, bytes: Buffer, start: number, end: number): void
   tunnelEnd(): void
   flush(): void
 }
@@ -190,7 +191,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
    * A piece of the request body.
    * @returns false when the client should send no more until `resumeRequestBody`
    */
-  content(from: Wire, bytes: Buffer, start: number, end: number): boolean {
+  content(from: Wire | null, bytes: Buffer, start: number, end: number): boolean {
     if (!this.ready) {
       this.held += bytes.toString('latin1', start, end)
       return this.held.length < holdSize
@@ -225,7 +226,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   }
 
   /** Bytes from the client in a tunnel. @returns false when it should wait */
-  tunnelContent(from: Wire, bytes: Buffer, start: number, end: number): boolean {
+  tunnelContent(from: Wire | null, bytes: Buffer, start: number, end: number): boolean {
     const wire = (this.connection as UpstreamConnection).wire
     wire.sendFrom(from, bytes, start, end)
     wire.flush()
@@ -300,12 +301,9 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   }
 
   onTunnel(from: Wire, bytes: Buffer, start: number, end: number): void {
-    const { wire } = this.client
-    this.exchange.responseBodyBytes += end - start
-    wire.sendFrom(from, bytes, start, end)
-    wire.flush()
+    this.client.tunnelPiece(from, bytes, start, end)
     this.armRead()
-    if (wire.isFull) from.pause()
+    if (this.client.isFull) from.pause()
   }
 
   onTunnelEnd(): void {

@@ -140,13 +140,14 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
     target: Target,
     start: number,
     source: BodySource | null = null,
+    version = head.minor === 1 ? '1.1' : '1.0',
   ) {
     this.client = client
     this.source = source
     this.head = head
     this.method = head.method
     this.target = head.target
-    this.version = head.minor === 1 ? '1.1' : '1.0'
+    this.version = version
     this.contentLength = head.chunked ? -1 : Math.max(0, head.contentLength)
     this.path = target.path
     this.query = target.query

@@ -132,14 +132,19 @@ export class Wire implements Deadline {
 
   /**
    * Adds `bytes[start, end)` of another wire's current read. Small pieces are joined with the text around them; large ones
-   * are written from the read buffer itself, which then belongs to the kernel until it has taken them.
+   * are written from the read buffer itself, which then belongs to the kernel until it has taken them. What comes from no
+   * wire is copied.
    */
-  sendFrom(source: Wire, bytes: Buffer, start: number, end: number): void {
+  sendFrom(source: Wire | null, bytes: Buffer, start: number, end: number): void {
     if (end - start <= joinSize) {
       this.send(bytes.toString('latin1', start, end))
       return
     }
     this.flush()
+    if (source === null) {
+      this.write(Buffer.from(bytes.subarray(start, end)))
+      return
+    }
     source.streaming = true
     if (bytes !== source.own || (source.ownLentTo !== null && source.ownLentTo !== this)) {
       // The shared buffer, which other wires fill as soon as this call is over, or one that waits on another wire.
