@@ -124,6 +124,11 @@ export class LiveConfiguration {
     })
   }
 
+  /** What the job returns, when everything that was asked for before it is in force or refused, and nothing else has begun. */
+  look<T>(job: () => T): Promise<T> {
+    return this.#turn(async () => job())
+  }
+
   /** Resolves when nothing is under way. */
   async settle(): Promise<void> {
     await this.#turns

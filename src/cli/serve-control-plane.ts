@@ -1,12 +1,13 @@
 /** What `sluice control-plane` does once it knows its arguments; apart, because loading all this takes a while. */
 import { type RunningControlPlane, type RunningOptions, runControlPlane } from '../control-plane/index.ts'
 import { catalogue, policySchemas } from '../policies/index.ts'
+import { PreparationThread } from '../preparation-threads.ts'
 import { createLog } from '../telemetry/log.ts'
 import { version } from '../version.ts'
 import { type CliIo, exitCode } from './command.ts'
 import { watchSignals } from './signals.ts'
 
-export type ServedControlPlane = Omit<RunningOptions, 'catalogue' | 'log' | 'version'>
+export type ServedControlPlane = Omit<RunningOptions, 'catalogue' | 'preparation' | 'log' | 'version'>
 
 /** Resolves when it takes requests, and has said where. */
 export async function startControlPlane(
@@ -16,6 +17,7 @@ export async function startControlPlane(
   const running = await runControlPlane({
     ...options,
     catalogue: policySchemas(catalogue),
+    preparation: new PreparationThread(),
     log: createLog('info'),
     version,
   })

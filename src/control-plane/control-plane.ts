@@ -10,6 +10,7 @@ import { Database } from './database.ts'
 import { Fleet } from './fleet.ts'
 import { type Group, Groups } from './groups.ts'
 import type { ControlPlaneKeys } from './keys.ts'
+import { type Preparation, preparedHere } from './preparation.ts'
 import type { PrivateFolder } from './private-files.ts'
 import { Problem } from './problem.ts'
 import { Registrations } from './registrations.ts'
@@ -18,6 +19,8 @@ export interface ControlPlaneOptions {
   folder: PrivateFolder
   keys: ControlPlaneKeys
   catalogue: Catalogue
+  /** Default: in the thread that asks. */
+  preparation?: Preparation
   log: Log
   /** Of the software. */
   version: string
@@ -53,14 +56,17 @@ export class ControlPlane {
   readonly #closing = new AbortController()
   readonly #timers: NodeJS.Timeout[] = []
   readonly #clock: () => number
+  readonly #preparation: Preparation
 
   /** @throws what stands in the way of its keys or its database */
-  constructor({ folder, keys, catalogue, log, version, urls, clock = Date.now }: ControlPlaneOptions) {
+  constructor(options: ControlPlaneOptions) {
+    const { folder, keys, catalogue, log, version, urls, clock = Date.now } = options
     this.keys = keys
     this.log = log
     this.version = version
     this.catalogue = catalogue
     this.#clock = clock
+    this.#preparation = options.preparation ?? preparedHere(catalogue, version)
     this.urls = urls ?? { sync: ['https://localhost'], platform: 'https://localhost' }
     this.database = new Database(folder.touch(file), keys.seal)
     const names = this.database.collection<{ organization: string; environment: string }>('names')
@@ -84,6 +90,7 @@ export class ControlPlane {
       database: this.database,
       keys,
       catalogue,
+      preparation: this.#preparation,
       log,
       version,
       clock,
@@ -132,6 +139,7 @@ export class ControlPlane {
     this.#closing.abort()
     for (const timer of this.#timers) clearInterval(timer)
     await this.groups.close()
+    await this.#preparation.close()
     this.fleet.save()
     this.database.close()
   }

@@ -12,7 +12,7 @@ import { applyInPlace } from '../config/diff.ts'
 import type { Loaded } from '../config/load.ts'
 import type { Plan, PlanChanges } from '../config/plan.ts'
 import type { Catalogue } from '../config/policy-check.ts'
-import { type Finding, type FindingCode, formatFinding } from '../config/problem.ts'
+import { formatFinding } from '../config/problem.ts'
 import type { SyncedConfiguration } from '../config-sync/protocol/index.ts'
 import type { Database } from './database.ts'
 import { type Authorship, authorshipFact, History, type ResourceChange } from './history.ts'
@@ -43,12 +43,10 @@ export class GroupConfiguration {
   readonly live: LiveConfiguration
   readonly plan: Plan
   readonly #catalogue: Catalogue
-  readonly #version: string
 
   /** @throws Tampered, or an Error with what is wrong with what is kept */
   constructor({ database, group, catalogue, version, now, onChange }: GroupConfigurationOptions) {
     this.#catalogue = catalogue
-    this.#version = version
     this.history = new History({ database, group, now, onChange })
     const store = new Store(this.history)
     const { plan, configuration, findings } = check(noFiles(), catalogue, {
@@ -76,6 +74,11 @@ export class GroupConfiguration {
     }
   }
 
+  /** The newest version with what gateways would get, from one moment between two changes. */
+  newest(): Promise<{ version: number; synced: SyncedConfiguration }> {
+    return this.live.look(() => ({ version: this.history.head, synced: this.synced() }))
+  }
+
   setting(name: 'runtime_configuration' | 'desired_status'): unknown {
     const stored = this.live.store.get(settingsKind, name)
     return stored && JSON.parse(stored.value)
@@ -86,18 +89,6 @@ export class GroupConfiguration {
       writes()
       store.put(settingsKind, name, JSON.stringify(value), null)
     })
-  }
-
-  /** By the rules of a start from files, as gateways hold it; but for what only their own settings say. */
-  findings({ resources }: Pick<SyncedConfiguration, 'resources'> = this.synced()): Finding[] {
-    const document = {
-      file: '',
-      value: resources,
-      locate: (wanted: readonly unknown[]) => wanted.map(() => undefined),
-    }
-    const loaded = { ...noFiles(), documents: [document] }
-    const { findings } = check(loaded, this.#catalogue, { gatewayVersion: this.#version })
-    return findings.filter(({ code }) => !ofGateways.has(code)).map(({ file: _, ...finding }) => finding)
   }
 
   /** Makes the configuration what it was after that version. @returns how many resources changed */
@@ -147,16 +138,6 @@ export class GroupConfiguration {
 
 /** What was right once is not any more, by the rules of this version. */
 export class GoneWrong extends Error {}
-
-/** Whether these hold is decided where a gateway runs. */
-const ofGateways: ReadonlySet<FindingCode> = new Set([
-  'missing-variable',
-  'unresolved-secret',
-  'unknown-registry',
-  'certificate-without-listener',
-  'unverified-upstream',
-  'used-setting',
-])
 
 const noFiles = (): Loaded => ({ documents: [], findings: [] })
 

@@ -8,6 +8,7 @@ import type { Log } from '../telemetry/log.ts'
 import type { Collection, Database } from './database.ts'
 import { as, GroupConfiguration } from './group-configuration.ts'
 import type { ControlPlaneKeys } from './keys.ts'
+import type { Preparation } from './preparation.ts'
 import { Problem } from './problem.ts'
 import { Publisher } from './publisher.ts'
 
@@ -28,6 +29,7 @@ export interface GroupsOptions {
   database: Database
   keys: ControlPlaneKeys
   catalogue: Catalogue
+  preparation: Preparation
   log: Log
   version: string
   /** Milliseconds since 1970. */
@@ -50,13 +52,17 @@ export class Group {
   refused: readonly Finding[] = []
   readonly #log: Log
   readonly #isAutomatic: () => boolean
+  readonly #preparation: Preparation
   #timer: NodeJS.Timeout | undefined
+  /** Publications, one at a time. Never rejects. */
+  #publishing: Promise<unknown> = Promise.resolve()
 
   constructor(id: string, isAutomatic: () => boolean, options: GroupsOptions) {
-    const { database, keys, catalogue, log, version, clock, callerOf } = options
+    const { database, keys, catalogue, preparation, log, version, clock, callerOf } = options
     const now = () => Math.floor(clock() / 1000)
     this.#log = log
     this.#isAutomatic = isAutomatic
+    this.#preparation = preparation
     this.configuration = new GroupConfiguration({
       database,
       group: id,
@@ -66,7 +72,7 @@ export class Group {
       onChange: () => this.#expectPublication(),
     })
     const { signing, delegation, ownKeys } = keys
-    this.publisher = new Publisher({ database, group: id, signing, delegation, ownKeys, now })
+    this.publisher = new Publisher({ database, group: id, signing, delegation, ownKeys, preparation, now })
     this.admin = new AdminApi({
       settings: this.configuration.plan.settings.admin,
       live: this.configuration.live,
@@ -99,24 +105,16 @@ export class Group {
    * @returns the version in force, and whether it is another than before
    * @throws Problem 422, with findings
    */
-  async publish(author: string, message: string): Promise<{ version: number; published: boolean }> {
-    const { configuration, publisher } = this
-    const findings = configuration.findings()
-    if (hasErrors(findings)) {
-      this.refused = findings
-      throw new Problem(422, 'the configuration has errors, and is not published', {
-        more: { findings: findings.slice(0, 100) },
-      })
-    }
-    this.refused = []
-    if (this.version <= publisher.highest && publisher.current?.version !== publisher.highest) {
-      // The same number for something that is signed otherwise would be two truths.
-      await as({ author, message: 'signed anew' }, () =>
-        configuration.set('desired_status', configuration.setting('desired_status') ?? 'STARTED'),
-      )
-    }
-    const published = publisher.publish(configuration.synced(), { version: this.version, author, message })
-    return { version: publisher.current!.version, published }
+  publish(author: string, message: string): Promise<{ version: number; published: boolean }> {
+    const publishing = this.#publishing.then(() => this.#publish(author, message))
+    this.#publishing = publishing.catch(() => {})
+    return publishing
+  }
+
+  /** With findings that are errors it would not be published. @param resources default: those of the newest version */
+  async findings(resources?: object): Promise<Finding[]> {
+    const asked = resources ?? (await this.configuration.newest()).synced.resources
+    return this.#preparation.ask('check', { resources: JSON.stringify(asked) })
   }
 
   /** What changed while nobody published, as a start finds it. */
@@ -130,9 +128,36 @@ export class Group {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#timer)
     await this.configuration.live.settle()
+    clearTimeout(this.#timer)
+    await this.#publishing
     await this.admin.close()
+  }
+
+  async #publish(author: string, message: string): Promise<{ version: number; published: boolean }> {
+    const { configuration, publisher } = this
+    if (this.version <= publisher.highest && publisher.current?.version !== publisher.highest) {
+      // The same number for something that is signed otherwise would be two truths.
+      await as({ author, message: 'signed anew' }, () =>
+        configuration.set('desired_status', configuration.setting('desired_status') ?? 'STARTED'),
+      )
+    }
+    const { version, synced } = await configuration.newest()
+    const before = publisher.text
+    const prepared = await this.#preparation.ask('prepare', {
+      configuration: JSON.stringify(synced),
+      ...(before !== undefined && { before }),
+    })
+    const { findings } = prepared
+    if (hasErrors(findings)) {
+      this.refused = findings
+      throw new Problem(422, 'the configuration has errors, and is not published', {
+        more: { findings: findings.slice(0, 100) },
+      })
+    }
+    this.refused = []
+    const published = publisher.publish(prepared, { version, author, message })
+    return { version: publisher.current!.version, published }
   }
 
   #expectPublication(): void {

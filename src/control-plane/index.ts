@@ -4,6 +4,7 @@ import type { Log } from '../telemetry/log.ts'
 import { ControlPlane, defaultGroup } from './control-plane.ts'
 import { createKeys, hasKeys, openKeys } from './keys.ts'
 import { registerCommand } from './operations/groups.ts'
+import type { Preparation } from './preparation.ts'
 import { PrivateFolder } from './private-files.ts'
 import { ControlPlaneServer } from './server.ts'
 
@@ -21,6 +22,8 @@ export interface RunningOptions {
   /** Of the keys that it needs to run. */
   passphrase?: string
   catalogue: Catalogue
+  /** Default: in this thread. */
+  preparation?: Preparation
   log: Log
   version: string
 }
@@ -43,12 +46,19 @@ export interface RunningControlPlane {
 
 /** Resolves when it takes requests. @throws what keeps it from that; then nothing is left open */
 export async function runControlPlane(options: RunningOptions): Promise<RunningControlPlane> {
-  const { data, host, port, syncPort, names, passphrase, catalogue, log, version } = options
+  const { data, host, port, syncPort, names, passphrase, catalogue, preparation, log, version } = options
   const folder = new PrivateFolder(data)
   const now = Math.floor(Date.now() / 1000)
   const keyOptions = { folder, now, ...(passphrase !== undefined && { passphrase }) }
   const rootPassphrase = hasKeys(folder) ? undefined : createKeys(keyOptions)
-  const plane = new ControlPlane({ folder, keys: openKeys(keyOptions), catalogue, log, version })
+  const plane = new ControlPlane({
+    folder,
+    keys: openKeys(keyOptions),
+    catalogue,
+    log,
+    version,
+    ...(preparation !== undefined && { preparation }),
+  })
   let server: ControlPlaneServer | undefined
   try {
     const begun = plane.isNew ? await plane.begin() : undefined

@@ -4,18 +4,16 @@
  */
 import type { KeyObject } from 'node:crypto'
 import {
-  canonicalJson,
   type Delegation,
   type Manifest,
-  patchBetween,
   Refusal,
-  type SyncedConfiguration,
   sha256,
   signManifest,
   verifyManifest,
   writeBundle,
 } from '../config-sync/protocol/index.ts'
 import type { Database } from './database.ts'
+import type { Preparation, PreparedPublication } from './preparation.ts'
 
 /** Seconds that a manifest is valid, and after which it is issued again. */
 const manifestLife = 24 * 3600
@@ -34,6 +32,7 @@ export interface PublisherOptions {
   /** Compact. */
   delegation: string
   ownKeys: Delegation
+  preparation: Preparation
   /** Seconds since 1970. */
   now: () => number
 }
@@ -53,7 +52,14 @@ interface Current {
   size: number
   text: string
   /** By the hash of what they are for; empty: the whole. */
-  bundles: Map<string, Buffer>
+  bundles: Map<string, Promise<Buffer>>
+  /** Canonical JSON by the hash of what they are for; undefined: that is not known, or the patch is no shorter. */
+  patches: Map<string, Promise<Patch | undefined>>
+}
+
+interface Patch {
+  bytes: Buffer
+  content: Extract<Manifest['content'], { form: 'patch' }>
 }
 
 interface PublicationRow extends Publication {
@@ -84,6 +90,7 @@ export class Publisher {
         size: Buffer.byteLength(row.configuration),
         text: row.configuration,
         bundles: new Map(),
+        patches: new Map(),
       }
     }
     if (this.#current !== undefined) this.#current.issued = options.now()
@@ -92,6 +99,11 @@ export class Publisher {
   /** In force; undefined: nothing was published, or it is not signed by a key of ours that holds. */
   get current(): Publication | undefined {
     return this.#current?.publication
+  }
+
+  /** Canonical JSON of what is in force. */
+  get text(): string | undefined {
+    return this.#current?.text
   }
 
   /** Highest version that was given out, whether it holds or not. */
@@ -115,14 +127,16 @@ export class Publisher {
     )
   }
 
-  /** @returns whether it is another configuration than the one in force */
+  /**
+   * @param prepared with a patch from what is in force now, if anything is
+   * @returns whether it is another configuration than the one in force
+   */
   publish(
-    configuration: SyncedConfiguration,
+    { text, sha256: digest, patch }: Omit<PreparedPublication, 'findings'>,
     { version, author, message }: Pick<Publication, 'version' | 'author' | 'message'>,
   ): boolean {
-    const text = canonicalJson(configuration)
-    const digest = sha256(text)
-    if (digest === this.#current?.publication.sha256) return false
+    const before = this.#current?.publication
+    if (digest === before?.sha256) return false
     const { database, group, now } = this.#options
     const time = now()
     const size = Buffer.byteLength(text)
@@ -134,7 +148,11 @@ export class Publisher {
         .run(group, version, author, time, message, digest, manifest, text)
       database.sql.prepare(forgetOldest).run(group, group, keptPublications)
     })
-    this.#current = { publication, issued: time, size, text, bundles: new Map() }
+    const patches: Current['patches'] = new Map()
+    if (before !== undefined && patch !== undefined) {
+      patches.set(before.sha256, Promise.resolve(patchOf(before, patch, size)))
+    }
+    this.#current = { publication, issued: time, size, text, bundles: new Map(), patches }
     this.#tell()
     return true
   }
@@ -149,15 +167,18 @@ export class Publisher {
     this.#tell()
   }
 
-  /** The bytes of a bundle. @param whole a patch did not fit */
-  bundle(held: Held | undefined, whole: boolean): Buffer | undefined {
+  /** The bytes of a bundle; the same for everybody who has the same. @param whole a patch did not fit */
+  bundle(held: Held | undefined, whole: boolean): Promise<Buffer> | undefined {
     const current = this.#current
     if (current === undefined) return undefined
     const base = whole || held === undefined ? '' : held.sha256
     let bundle = current.bundles.get(base)
     if (bundle === undefined) {
       bundle = this.#makeBundle(current, base)
-      current.bundles.set(base, bundle)
+      const { bundles } = current
+      bundles.set(base, bundle)
+      // What went wrong once need not the next time.
+      bundle.catch(() => bundles.delete(base))
     }
     return bundle
   }
@@ -168,30 +189,35 @@ export class Publisher {
     return () => this.#waiting.delete(callback)
   }
 
-  #makeBundle(current: Current, base: string): Buffer {
+  async #makeBundle(current: Current, base: string): Promise<Buffer> {
     if (base === current.publication.sha256) {
       return this.#write(current, { form: 'unchanged' }, Buffer.alloc(0))
     }
-    const patch = base === '' ? undefined : this.#patch(current, base)
+    const patch = base === '' ? undefined : await this.#patch(current, base)
     if (patch !== undefined) return this.#write(current, patch.content, patch.bytes)
     const known = base === '' ? undefined : current.bundles.get('')
     return known ?? this.#write(current, { form: 'whole' }, Buffer.from(current.text))
   }
 
-  /** Undefined: that configuration is not known, or the whole is no longer. */
-  #patch(current: Current, base: string) {
+  #patch(current: Current, base: string): Promise<Patch | undefined> {
+    let patch = current.patches.get(base)
+    if (patch === undefined) {
+      const { patches } = current
+      patch = this.#makePatch(current, base).catch(() => {
+        // The whole will do, until the next bundle is made.
+        patches.delete(base)
+        return undefined
+      })
+      patches.set(base, patch)
+    }
+    return patch
+  }
+
+  async #makePatch({ text, size }: Current, base: string): Promise<Patch | undefined> {
     const row = this.#rows('AND sha256 = ? ORDER BY version DESC LIMIT 1', base)[0]
     if (row === undefined || !this.#isOurs(row)) return undefined
-    const patch = canonicalJson(patchBetween(JSON.parse(row.configuration), JSON.parse(current.text)))
-    const bytes = Buffer.from(patch)
-    if (bytes.length >= current.size) return undefined
-    const content = {
-      form: 'patch',
-      sha256: sha256(bytes),
-      size: bytes.length,
-      base: { version: row.version, sha256: row.sha256 },
-    } as const
-    return { bytes, content }
+    const patch = await this.#options.preparation.ask('patch', { before: row.configuration, after: text })
+    return patchOf(row, patch, size)
   }
 
   #write(current: Current, content: Manifest['content'], bytes: Buffer): Buffer {
@@ -242,6 +268,22 @@ export class Publisher {
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     for (const callback of waiting) callback()
+  }
+}
+
+/** Undefined: the whole is no longer. @param size of the whole */
+function patchOf(base: Publication, patch: string, size: number): Patch | undefined {
+  const bytes = Buffer.from(patch)
+  if (bytes.length >= size) return undefined
+  const { version, sha256: digest } = base
+  return {
+    bytes,
+    content: {
+      form: 'patch',
+      sha256: sha256(bytes),
+      size: bytes.length,
+      base: { version, sha256: digest },
+    },
   }
 }
 

@@ -213,7 +213,7 @@ async function configuration({ plane, registration, incoming, query }: Call<Conf
     }
   }
   if (whole === 0 && !publisher.isNewTo(held)) return { status: 204 }
-  const body = publisher.bundle(held, whole === 1)
+  const body = await publisher.bundle(held, whole === 1)
   return body === undefined
     ? { status: 204 }
     : { status: 200, body, headers: { 'Content-Type': bundleMediaType } }

@@ -110,10 +110,8 @@ export const versionOperations = [
     }),
     bodyIsOptional: true,
     answer: { status: 200, text: '`valid`, and `findings` with code, place, message and hint.' },
-    run(call) {
-      const { configuration } = groupOf(call)
-      const resources = call.body?.resources
-      const findings = configuration.findings(resources && { resources })
+    async run(call) {
+      const findings = await groupOf(call).findings(call.body?.resources)
       return {
         status: 200,
         body: { valid: !hasErrors(findings), findings: findings.slice(0, 100), total: findings.length },
