@@ -79,10 +79,14 @@ export class Following {
     return this.#configuration
   }
 
-  /** What was kept cannot be run by this version: the control plane's own takes its place. */
+  /** What was kept cannot be run by this version: what was in force before, or the control plane's own, takes its place. */
   async startAfresh(): Promise<boolean> {
     if (this.#candidate !== undefined) return false
-    this.#agent.forget()
+    const earlier = await this.#agent.earlier()
+    if (earlier !== undefined) {
+      this.#configuration = earlier
+      return true
+    }
     this.#candidate = await this.#agent.first().catch((error: Error) => {
       throw new CommandError(
         `what was kept of the control plane cannot be run, and there is nothing else: ${error.message}`,

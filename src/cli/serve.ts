@@ -70,7 +70,7 @@ export async function serve(
     following = await joined(sources, io, flags)
     slot.synced = following?.configuration
     let reading = await read()
-    if (reading.plan === undefined && (await following?.startAfresh())) {
+    while (reading.plan === undefined && (await following?.startAfresh())) {
       slot.synced = following?.configuration
       reading = await read()
     }

@@ -87,9 +87,12 @@ export class SyncAgent {
     return this.#held.kept()
   }
 
-  /** What was kept cannot be put to work by this version. */
-  forget(): void {
-    this.#held.forget()
+  /**
+   * What was kept cannot be put to work by this version.
+   * @returns what was in force before it, if that was kept too
+   */
+  earlier(): Promise<SyncedConfiguration | undefined> {
+    return this.#held.earlier()
   }
 
   /**
@@ -108,7 +111,7 @@ export class SyncAgent {
 
   /** What was handed over is not in force, and changes nothing. */
   async refused(refusal: ReportedRefusal, manifest?: Manifest): Promise<void> {
-    this.#held.refuse(refusal, manifest)
+    await this.#held.refuse(refusal, manifest)
     await this.#acknowledgements.tell(this.#held.instance, { outcome: 'refused', refusal }, manifest)
   }
 
@@ -171,7 +174,7 @@ export class SyncAgent {
       await this.accepted(candidate)
       return true
     }
-    const refusal = await this.#held.applying(gateway.take(candidate.configuration))
+    const refusal = await this.#held.applying(candidate, () => gateway.take(candidate.configuration))
     if (refusal === undefined) await this.accepted(candidate)
     else await this.refused(refusal, candidate.manifest)
     return refusal === undefined

@@ -1,7 +1,7 @@
 /** The configuration that a gateway has from its control plane, and what it has seen of it: verified, kept, and counted. */
 import { randomUUID } from 'node:crypto'
 import type { Log } from '../telemetry/log.ts'
-import type { ConfigurationStore, Marks } from './kept-configuration.ts'
+import type { ConfigurationStore, KeptConfiguration, Marks, Standing } from './kept-configuration.ts'
 import { type Bundle, configurationOf, readBundle, verifyBundle } from './protocol/bundle.ts'
 import { instant, verifyDelegation } from './protocol/delegation.ts'
 import { readDocument } from './protocol/document.ts'
@@ -43,6 +43,8 @@ export class HeldConfiguration {
   #held: { text: string; manifest: Manifest } | undefined
   #confirmed = false
   #applying = false
+  /** On the disk, what is in force, or about to be, is not in its place yet. */
+  #pending: Candidate | 'since the start' | undefined
   #refusal: ReportedRefusal | undefined
   #staleTold = false
   #desired: 'STARTED' | 'STOPPED' = 'STARTED'
@@ -103,10 +105,31 @@ export class HeldConfiguration {
     }
   }
 
-  /** The configuration that was in force last; undefined: none was kept, or what was kept is refused. */
+  /**
+   * The configuration that was in force last, or that took its place when the gateway was killed; undefined: none was
+   * kept, or what was kept is refused.
+   */
   async kept(): Promise<SyncedConfiguration | undefined> {
+    const next = await this.#load('next')
+    if (next !== undefined) this.#pending = 'since the start'
+    return next ?? this.#load('configuration')
+  }
+
+  /**
+   * What was kept cannot be put to work by this version.
+   * @returns what was in force before it, if that was kept too
+   */
+  async earlier(): Promise<SyncedConfiguration | undefined> {
+    this.#held = undefined
+    if (this.#pending === undefined) return undefined
+    this.#pending = undefined
+    await this.#options.store?.discard()
+    return this.#load('configuration')
+  }
+
+  async #load(which: Standing): Promise<SyncedConfiguration | undefined> {
     try {
-      const kept = await this.#options.store?.load(this.#marks)
+      const kept = await this.#options.store?.load(this.#marks, which)
       if (kept === undefined) return undefined
       const configuration = readDocument(configurationSchema, kept.configuration)
       this.#held = { text: kept.configuration, manifest: kept.contents }
@@ -117,15 +140,12 @@ export class HeldConfiguration {
       this.#count(refusal)
       this.#log.error(
         { code: refusal.code, reason: refusal.message },
-        'THE KEPT CONFIGURATION IS REFUSED: the gateway needs its control plane to start',
+        which === 'next'
+          ? 'THE CONFIGURATION THAT WAS ABOUT TO BE PUT TO WORK IS REFUSED: the one before it is taken'
+          : 'THE KEPT CONFIGURATION IS REFUSED: the gateway needs its control plane to start',
       )
       return undefined
     }
-  }
-
-  /** What was kept cannot be put to work by this version. */
-  forget(): void {
-    this.#held = undefined
   }
 
   /** The control plane has nothing newer. */
@@ -160,18 +180,32 @@ export class HeldConfiguration {
     return { configuration, manifest: verified.manifest, text, bundle }
   }
 
-  /** While a configuration is being put to work. */
-  async applying<Value>(work: Promise<Value>): Promise<Value> {
+  /** While a configuration is being put to work. It is on the disk before any client sees it. */
+  async applying<Value>(candidate: Candidate, work: () => Promise<Value>): Promise<Value> {
     this.#applying = true
     try {
-      return await work
+      await this.#prepare(candidate)
+      return await work()
     } finally {
       this.#applying = false
     }
   }
 
+  async #prepare(candidate: Candidate): Promise<void> {
+    const { store } = this.#options
+    try {
+      if (this.#pending !== undefined) await store?.adopt()
+      this.#pending = undefined
+      await store?.prepare(keptForm(candidate))
+      this.#pending = candidate
+    } catch (err) {
+      this.#cannotKeep(err)
+    }
+  }
+
   /** It is in force: kept for the next start, first the configuration, then what says that nothing older may follow. */
-  async accept({ manifest, text, bundle, configuration }: Candidate): Promise<void> {
+  async accept(candidate: Candidate): Promise<void> {
+    const { manifest, text, configuration } = candidate
     this.#held = { text, manifest }
     this.#note(configuration)
     this.#confirmed = true
@@ -187,22 +221,25 @@ export class HeldConfiguration {
       time,
     }
     try {
-      const { delegation, manifest: signed } = bundle
-      await this.#options.store?.save({ delegation, manifest: signed, configuration: text })
+      const { store } = this.#options
+      if (this.#pending === candidate) await store?.adopt()
+      else await store?.save(keptForm(candidate))
+      this.#pending = undefined
     } catch (err) {
-      this.#log.error(
-        { err },
-        'the configuration cannot be kept: a start without the control plane would not have it',
-      )
+      this.#cannotKeep(err)
       return
     }
     await this.#mark({})
   }
 
   /** It changes nothing. @param refused what was verified of it */
-  refuse(refusal: ReportedRefusal, refused?: Manifest): void {
+  async refuse(refusal: ReportedRefusal, refused?: Manifest): Promise<void> {
     this.#refusal = refusal
     this.#count(refusal)
+    if (this.#pending !== undefined && this.#pending !== 'since the start') {
+      this.#pending = undefined
+      await this.#options.store?.discard().catch((err: unknown) => this.#cannotKeep(err))
+    }
     const { code, message, findings } = refusal
     this.#log.error(
       {
@@ -258,6 +295,13 @@ export class HeldConfiguration {
     this.#withoutEffect = unused
   }
 
+  #cannotKeep(err: unknown): void {
+    this.#log.error(
+      { err },
+      'the configuration cannot be kept: a start without the control plane would not have it',
+    )
+  }
+
   #count({ code }: ReportedRefusal): void {
     this.#refusals.set(code, (this.#refusals.get(code) ?? 0) + 1)
   }
@@ -271,6 +315,12 @@ export class HeldConfiguration {
     }
   }
 }
+
+const keptForm = ({ bundle, text }: Candidate): KeptConfiguration => ({
+  delegation: bundle.delegation,
+  manifest: bundle.manifest,
+  configuration: text,
+})
 
 /** As a control plane is told. */
 export function reported(error: unknown): ReportedRefusal {

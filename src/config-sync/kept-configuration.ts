@@ -1,12 +1,13 @@
 /**
  * The last configuration that was in force, with its signatures, for starts without a control plane; and the highest
- * versions that were seen, so that nothing older ever takes its place.
+ * versions that were seen, so that nothing older ever takes its place. What is about to be put to work lies beside it, so
+ * that a gateway that is killed in that moment does not go back behind what clients saw already.
  */
 import { createHmac, hash, timingSafeEqual } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Static, Type } from '../config/type.ts'
-import { makePrivateFolder, replacePrivateFile } from './private-file.ts'
+import { makePrivateFolder, renamePrivateFile, replacePrivateFile } from './private-file.ts'
 import { canonicalJson, sha256 } from './protocol/canonical.ts'
 import { verifyDelegation } from './protocol/delegation.ts'
 import { readDocument } from './protocol/document.ts'
@@ -45,6 +46,9 @@ export interface VerifiedConfiguration extends KeptConfiguration {
   contents: Manifest
 }
 
+/** In force, or about to be. */
+export type Standing = 'configuration' | 'next'
+
 type Identity = Pick<Registration, 'id' | 'storeKey' | 'roots' | 'group'>
 
 export class ConfigurationStore {
@@ -77,7 +81,8 @@ export class ConfigurationStore {
       sha256: '',
       time: 0,
     }
-    if (bytes === undefined && (await this.#read('configuration')) !== undefined) {
+    const isThere = async (file: Standing) => (await this.#read(file, 'configuration')) !== undefined
+    if (bytes === undefined && ((await isThere('configuration')) || (await isThere('next')))) {
       throw new Refusal('rolled-back', 'the file `seen`, which says what was in force last, is missing')
     }
     await this.saveMarks(fresh)
@@ -85,7 +90,7 @@ export class ConfigurationStore {
   }
 
   async saveMarks(marks: Marks): Promise<void> {
-    await this.#write('seen', Buffer.from(canonicalJson(marks)))
+    await this.#write('seen', 'seen', Buffer.from(canonicalJson(marks)))
   }
 
   /**
@@ -93,8 +98,8 @@ export class ConfigurationStore {
    * @returns undefined when none was kept
    * @throws Refusal
    */
-  async load(marks: Marks): Promise<VerifiedConfiguration | undefined> {
-    const bytes = await this.#read('configuration')
+  async load(marks: Marks, file: Standing = 'configuration'): Promise<VerifiedConfiguration | undefined> {
+    const bytes = await this.#read(file, 'configuration')
     if (bytes === undefined) return undefined
     const kept = parse(bytes)
     const { roots, group } = this.#identity
@@ -113,13 +118,33 @@ export class ConfigurationStore {
     return { ...kept, contents }
   }
 
-  async save({ delegation, manifest, configuration }: KeptConfiguration): Promise<void> {
-    await this.#write('configuration', Buffer.from(`${delegation}\n${manifest}\n${configuration}`))
+  /** It is in force. */
+  async save(kept: KeptConfiguration): Promise<void> {
+    await this.#write('configuration', 'configuration', bytesOf(kept))
+    await this.discard()
   }
 
-  /** @returns what stands behind the code; undefined: there is no such file. @throws Refusal */
-  async #read(name: string): Promise<Buffer | undefined> {
-    const bytes = await readFile(join(this.#folder, name)).catch((error: NodeJS.ErrnoException) => {
+  /** It is about to be put to work. */
+  async prepare(kept: KeptConfiguration): Promise<void> {
+    await this.#write('next', 'configuration', bytesOf(kept))
+  }
+
+  /** What was prepared is in force. */
+  async adopt(): Promise<void> {
+    await renamePrivateFile(join(this.#folder, 'next'), join(this.#folder, 'configuration'))
+  }
+
+  /** What was prepared is not put to work. */
+  async discard(): Promise<void> {
+    await rm(join(this.#folder, 'next'), { force: true })
+  }
+
+  /**
+   * @param name what its code is for
+   * @returns what stands behind the code; undefined: there is no such file. @throws Refusal
+   */
+  async #read(file: string, name = file): Promise<Buffer | undefined> {
+    const bytes = await readFile(join(this.#folder, file)).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return undefined
       throw error
     })
@@ -131,16 +156,16 @@ export class ConfigurationStore {
     if (said.length !== code.length || !timingSafeEqual(said, code)) {
       throw new Refusal(
         'hash-mismatch',
-        `the file \`${name}\` was changed, is incomplete, or belongs to another registration`,
+        `the file \`${file}\` was changed, is incomplete, or belongs to another registration`,
       )
     }
     return content
   }
 
-  async #write(name: string, content: Buffer): Promise<void> {
+  async #write(file: string, name: string, content: Buffer): Promise<void> {
     await makePrivateFolder(this.#folder)
     const code = Buffer.from(`${this.#codeOf(name, content).toString('hex')}\n`)
-    await replacePrivateFile(join(this.#folder, name), Buffer.concat([code, content]))
+    await replacePrivateFile(join(this.#folder, file), Buffer.concat([code, content]))
   }
 
   #codeOf(name: string, content: Buffer): Buffer {
@@ -148,6 +173,9 @@ export class ConfigurationStore {
     return createHmac('sha256', key).update(content).digest()
   }
 }
+
+const bytesOf = ({ delegation, manifest, configuration }: KeptConfiguration) =>
+  Buffer.from(`${delegation}\n${manifest}\n${configuration}`)
 
 function parse(bytes: Buffer): KeptConfiguration {
   const first = bytes.indexOf(0x0a)

@@ -16,6 +16,12 @@ export async function replacePrivateFile(path: string, text: string | Uint8Array
   await written(path, text, (temporary) => rename(temporary, path))
 }
 
+/** One that is complete takes the place of another in the same folder. */
+export async function renamePrivateFile(from: string, to: string): Promise<void> {
+  await rename(from, to)
+  await syncFolder(dirname(to))
+}
+
 /** Folders that are missing are made. */
 export async function makePrivateFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: ownerOnlyFolder })

@@ -10,7 +10,7 @@ import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runProgram } from '../../src/cli/program.ts'
 import { ControlPlaneProcess } from '../harness/control-plane-process.ts'
-import { freePort, type RunningGateway, startGateway } from '../harness/gateway.ts'
+import { type RunningGateway, startGateway } from '../harness/gateway.ts'
 
 const kills = Number(process.env.SLUICE_KILLS ?? 3)
 /** Milliseconds between the first publication of a round and the kill. */
@@ -20,12 +20,12 @@ const paths = ['/a', '/b']
 let folder: string
 let plane: ControlPlaneProcess
 let gateway: RunningGateway
+/** Of the gateway that runs now; chosen by the system, because a port that was free may not be so at the next start. */
 let controlPort: number
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sluice-kills-'))
   plane = await ControlPlaneProcess.start(join(folder, 'control'))
-  controlPort = await freePort()
   await register()
   await publish(0)
   for (const path of paths) {
@@ -64,11 +64,16 @@ gateway:
   data_dir: ${folder}
   listeners: [{ host: 127.0.0.1, port: ${port} }]
   metrics: { enabled: false }
-  control: { port: ${controlPort} }
+  control: { port: 0 }
   sync: { heartbeat: 200ms }
 `,
     { SLUICE_REGISTRATION: join(folder, 'registration.yaml') },
   )
+  // It says so when it takes traffic; before, it only tries whether its port is free.
+  for (let port: string | undefined; port === undefined; await sleep(20)) {
+    port = /control +http:..[\d.]+:(\d+)/.exec(gateway.output())?.[1]
+    controlPort = Number(port)
+  }
 }
 
 /** One change for both routes. */
