@@ -2,7 +2,7 @@
 import type { Head } from './http1/head.ts'
 import type { HeaderEdits } from './http1/header-edits.ts'
 import type { ClientFraming } from './http1/response-head.ts'
-import type { Wire } from './http1/wire.ts'
+import type { ByteSource } from './upstream/carrier.ts'
 
 export interface ClientStream {
   /** More is waiting for the client than should be; `clientWritable` of the conversation tells when it is not any more. */
@@ -31,8 +31,8 @@ export interface ClientStream {
   sendInterim(head: string): void
   /** The head of an answer whose body comes in pieces. */
   sendHead(head: string, framing: ClientFraming): void
-  /** A piece of the body. `bytes` are the source's, and valid only during the call; without a source they are copied. */
-  sendPiece(source: Wire | null, bytes: Buffer, start: number, end: number): void
+  /** A piece of the body. `bytes` are valid only during the call where a source has them. */
+  sendPiece(source: ByteSource, bytes: Buffer, start: number, end: number): void
   /** A piece that nobody else writes to. */
   sendOwned(bytes: Buffer): void
   /** The body is complete. */
@@ -43,7 +43,7 @@ export interface ClientStream {
   awaitsRest(): boolean
   /** From here on there are bytes in both directions. */
   becomeTunnel(head: Head, edits: HeaderEdits | null): void
-  tunnelPiece(source: Wire | null, bytes: Buffer, start: number, end: number): void
+  tunnelPiece(source: ByteSource, bytes: Buffer, start: number, end: number): void
   /** The upstream sends nothing more in the tunnel. */
   endTunnel(): void
   /** Hands on what was sent, and watches over a client that does not take it. Does nothing while reading. */

@@ -32,7 +32,6 @@ import {
   interimHead,
   passedHead,
 } from './http1/response-head.ts'
-import type { Wire } from './http1/wire.ts'
 import {
   type Chain,
   emptyChain,
@@ -45,6 +44,7 @@ import {
   runTaps,
 } from './pipeline.ts'
 import type { Binding } from './runtime.ts'
+import type { AnswerBody, ByteSource } from './upstream/carrier.ts'
 import { missingUpstream, upstreamFor } from './upstream-choice.ts'
 
 /** Body bytes held while policies make up their mind. */
@@ -127,7 +127,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
   }
 
   /** A piece of the request's body. */
-  requestContent(from: Wire | null, bytes: Buffer, start: number, end: number): void {
+  requestContent(from: ByteSource, bytes: Buffer, start: number, end: number): void {
     const { exchange, forwarding } = this
     exchange.requestBodyBytes += end - start
     const { body: limit } = this.engine.settings.limits
@@ -177,7 +177,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
   }
 
   /** Bytes from the client in a tunnel. @returns false when it should wait */
-  tunnelContent(from: Wire | null, bytes: Buffer, start: number, end: number): boolean {
+  tunnelContent(from: ByteSource, bytes: Buffer, start: number, end: number): boolean {
     return this.forwarding?.tunnelContent(from, bytes, start, end) ?? true
   }
 
@@ -484,7 +484,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     this.stream.flush()
   }
 
-  head(head: Head, body: BodyReader): boolean {
+  head(head: Head, body: AnswerBody): boolean {
     const { exchange } = this
     exchange.status = head.status
     exchange.fromUpstream = true
@@ -496,7 +496,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
   }
 
   /** @returns false when a policy answered in place of what came */
-  private wasReceived(body: BodyReader): boolean {
+  private wasReceived(body: AnswerBody): boolean {
     const { exchange, chain } = this
     const received = runReceive(chain.receive!, exchange, this.engine)
     if (received === null) return true
@@ -511,7 +511,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     return false
   }
 
-  private passHead(head: Head, body: BodyReader): boolean {
+  private passHead(head: Head, body: AnswerBody): boolean {
     const { exchange, stream } = this
     const dated = cleanResponse(head, head.status !== 204 && head.status >= 200 && !head.chunked)
     const filters = this.chain.respond === null ? null : runRespond(this.chain.respond, exchange, this.engine)
@@ -542,7 +542,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
   }
 
   /** The body that the client gets has the length that the upstream announced. */
-  private knowsLength(head: Head, body: BodyReader, filtered: boolean): boolean {
+  private knowsLength(head: Head, body: AnswerBody, filtered: boolean): boolean {
     if (filtered || body.endsWithConnection || head.chunked) return false
     const { exchange } = this
     // A method or a status that a policy changed can make a body of none, or none of a body.
@@ -592,7 +592,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     return this.stream.isFull || this.filtered?.isBusy === true
   }
 
-  content(from: Wire | null, bytes: Buffer, start: number, end: number): void {
+  content(from: ByteSource, bytes: Buffer, start: number, end: number): void {
     if (this.taps !== null) runTaps(this.taps, bytes.subarray(start, end), this.engine)
     if (this.framing === 'none') return
     if (this.filtered !== null) {
@@ -637,7 +637,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     this.stream.becomeTunnel(head, exchange.edits)
   }
 
-  tunnelPiece(from: Wire | null, bytes: Buffer, start: number, end: number): void {
+  tunnelPiece(from: ByteSource, bytes: Buffer, start: number, end: number): void {
     this.exchange.responseBodyBytes += end - start
     this.stream.tunnelPiece(from, bytes, start, end)
   }

@@ -11,19 +11,17 @@ import type { Engine } from './engine.ts'
 import { errors, type GatewayError } from './errors.ts'
 import type { UpstreamInfo } from './exchange.ts'
 import { headerName } from './headers.ts'
-import type { BodyReader } from './http1/body.ts'
 import type { ClientFacts } from './http1/client-facts.ts'
 import type { Head } from './http1/head.ts'
 import type { Http1Exchange } from './http1/http1-exchange.ts'
 import { requestHead, upstreamHost } from './http1/request-head.ts'
-import { trailerLines } from './http1/trailers.ts'
-import { UpstreamConnection, type UpstreamUser } from './http1/upstream-connection.ts'
-import type { Wire } from './http1/wire.ts'
+import { UpstreamConnection } from './http1/upstream-connection.ts'
 import { type Chain, runHooks } from './pipeline.ts'
 import type { Binding } from './runtime.ts'
 import { serverNameOf } from './tls/upstream-tls.ts'
 import type { AttemptEnd, UpstreamFault } from './upstream/attempt.ts'
 import type { Breaker } from './upstream/breaker.ts'
+import type { AnswerBody, ByteSource, Carrier, Tunnel, UpstreamUser } from './upstream/carrier.ts'
 import { type Endpoint, hostPort } from './upstream/endpoint.ts'
 import type { Timeouts } from './upstream/timeouts.ts'
 import type { Upstream } from './upstream/upstream.ts'
@@ -58,8 +56,8 @@ export interface ClientSide {
   resumeRequestBody(): void
   interim(head: Head): void
   /** The answer's head; it leaves with the first content or at `flush`. @returns false when it was refused and answered otherwise */
-  head(head: Head, body: BodyReader): boolean
-  content(from: Wire | null, bytes: Buffer, start: number, end: number): void
+  head(head: Head, body: AnswerBody): boolean
+  content(from: ByteSource, bytes: Buffer, start: number, end: number): void
   /** The answer is complete. `before` runs when everything is written and before the client's next request begins. */
   complete(trailers: Head | null, before: () => void): void
   /** The answer breaks off; the client must be able to tell. */
@@ -69,7 +67,7 @@ export interface ClientSide {
   unreachable(error: GatewayError): void
   tunnel(head: Head): void
   /** Bytes of the upstream in a tunnel. */
-  tunnelPiece(from: Wire | null, bytes: Buffer, start: number, end: number): void
+  tunnelPiece(from: ByteSource, bytes: Buffer, start: number, end: number): void
   tunnelEnd(): void
   flush(): void
 }
@@ -85,7 +83,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   private readonly upstream: Upstream<UpstreamConnection>
   private readonly client: ClientSide
   private readonly engine: Engine
-  private connection: UpstreamConnection | null = null
+  private carrier: Carrier | null = null
   private endpoint: Endpoint<UpstreamConnection> | null = null
   private reused = false
   private retriesLeft: number
@@ -107,7 +105,8 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   private held: string
   /** The content so far, while it can still be sent again; null when it cannot. */
   private replay: string | null
-  private tunnelling = false
+  /** Raw bytes after a 101; null: none yet. */
+  private tunnel: Tunnel | null = null
   /** Where this request is counted, until it is over; null: nowhere. */
   private breaker: Breaker | null = null
   /** It is counted as one that is tried again. */
@@ -191,20 +190,16 @@ export class Forward implements UpstreamUser, UpstreamInfo {
    * A piece of the request body.
    * @returns false when the client should send no more until `resumeRequestBody`
    */
-  content(from: Wire | null, bytes: Buffer, start: number, end: number): boolean {
+  content(from: ByteSource, bytes: Buffer, start: number, end: number): boolean {
     if (!this.ready) {
       this.held += bytes.toString('latin1', start, end)
       return this.held.length < holdSize
     }
     this.remember(bytes, start, end)
-    const { wire } = this.connection as UpstreamConnection
-    if (this.exchange.forwardsChunks) {
-      wire.send(`${(end - start).toString(16)}\r\n`)
-      wire.sendFrom(from, bytes, start, end)
-      wire.send('\r\n')
-    } else wire.sendFrom(from, bytes, start, end)
+    const carrier = this.carrier as Carrier
+    carrier.sendContent(from, bytes, start, end)
     this.armSend()
-    return !wire.isFull
+    return !carrier.isFull
   }
 
   bodyEnd(trailers: Head | null): void {
@@ -214,32 +209,31 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   }
 
   flush(): void {
-    if (this.ready) this.connection?.wire.flush()
+    if (this.ready) this.carrier?.flush()
   }
 
   /** The client is gone, or has its answer already: whatever the upstream still does is not wanted. */
   abandon(): void {
     if (this.over) return
     this.finish()
-    this.leaveEndpoint(this.tunnelling ? 'complete' : 'abandoned')
-    this.connection?.drop()
+    this.leaveEndpoint(this.tunnel !== null ? 'complete' : 'abandoned')
+    this.carrier?.drop()
   }
 
   /** Bytes from the client in a tunnel. @returns false when it should wait */
-  tunnelContent(from: Wire | null, bytes: Buffer, start: number, end: number): boolean {
-    const wire = (this.connection as UpstreamConnection).wire
-    wire.sendFrom(from, bytes, start, end)
-    wire.flush()
+  tunnelContent(from: ByteSource, bytes: Buffer, start: number, end: number): boolean {
+    const tunnel = this.tunnel as Tunnel
+    tunnel.tunnelContent(from, bytes, start, end)
     this.armRead()
-    return !wire.isFull
+    return !tunnel.isFull
   }
 
   tunnelClientEnd(): void {
-    this.connection?.wire.end()
+    this.tunnel?.endTunnel()
   }
 
-  onConnected(): void {
-    this.engine.counts.add(engineCounter.upstream_connects, 1)
+  onConnected(isNew: boolean): void {
+    this.engine.counts.add(isNew ? engineCounter.upstream_connects : engineCounter.upstream_reuses, 1)
     this.sendRequest()
     this.flush()
     if (!this.bodyDone) this.client.resumeRequestBody()
@@ -250,36 +244,39 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     this.client.interim(head)
   }
 
-  onHead(head: Head, body: BodyReader): void {
-    const { exchange } = this
-    if (head.status === 101 && !(exchange.upgrade && isWebSocketAnswer(head))) {
-      this.connection?.drop()
-      this.fault('bad_response', null)
-      return
-    }
-    exchange.upstreamHead = clock.now
-    this.status = head.status
-    this.headPassed = true
-    if (head.status >= 500 || this.engine.settings.forwarding.show_upstream_status) this.showStatuses()
-    if (head.status === 101) {
-      this.tunnelling = true
-      ;(this.connection as UpstreamConnection).becomeTunnel()
-      this.client.tunnel(head)
-      this.armRead()
-      return
-    }
+  onHead(head: Head, body: AnswerBody): void {
+    this.headCame(head)
     if (this.client.head(head, body)) return
     this.finish()
     if (body.remaining >= 0 && body.remaining <= forgottenSize) return
     this.leaveEndpoint('abandoned')
-    this.connection?.drop()
+    this.carrier?.drop()
   }
 
-  onContent(from: Wire, bytes: Buffer, start: number, end: number): void {
+  onSwitch(head: Head, tunnel: Tunnel): void {
+    if (!(this.exchange.upgrade && isWebSocketAnswer(head))) {
+      this.carrier?.drop()
+      this.fault('bad_response', null)
+      return
+    }
+    this.headCame(head)
+    this.tunnel = tunnel
+    this.client.tunnel(head)
+    this.armRead()
+  }
+
+  private headCame(head: Head): void {
+    this.exchange.upstreamHead = clock.now
+    this.status = head.status
+    this.headPassed = true
+    if (head.status >= 500 || this.engine.settings.forwarding.show_upstream_status) this.showStatuses()
+  }
+
+  onContent(from: ByteSource, bytes: Buffer, start: number, end: number): void {
     this.armRead()
     if (this.over) return
     this.client.content(from, bytes, start, end)
-    if (this.client.isFull) from.pause()
+    if (this.client.isFull) this.carrier?.pause()
   }
 
   onReadOver(): void {
@@ -287,23 +284,23 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   }
 
   onComplete(): void {
-    const connection = this.connection as UpstreamConnection
+    const carrier = this.carrier as Carrier
     if (this.over) {
       this.leaveEndpoint('complete')
-      connection.release()
+      carrier.release()
       return
     }
     this.finish()
-    this.client.complete(connection.trailers, () => {
+    this.client.complete(carrier.trailers, () => {
       this.leaveEndpoint('complete')
-      connection.release()
+      carrier.release()
     })
   }
 
-  onTunnel(from: Wire, bytes: Buffer, start: number, end: number): void {
+  onTunnel(from: ByteSource, bytes: Buffer, start: number, end: number): void {
     this.client.tunnelPiece(from, bytes, start, end)
     this.armRead()
-    if (this.client.isFull) from.pause()
+    if (this.client.isFull) this.carrier?.pause()
   }
 
   onTunnelEnd(): void {
@@ -317,10 +314,10 @@ export class Forward implements UpstreamUser, UpstreamInfo {
 
   /** The client took what it was given. */
   clientWritable(): void {
-    const wire = this.connection?.wire
-    if (wire?.isPaused) {
+    const { carrier } = this
+    if (carrier?.isPaused) {
       this.armRead()
-      wire.resume()
+      carrier.resume()
     }
   }
 
@@ -361,7 +358,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     while (pooled?.wire.isClosed) pooled = endpoint.checkout(serverName)
     if (pooled !== undefined) {
       this.reused = true
-      this.connection = pooled
+      this.carrier = pooled
       this.peerAddress = pooled.address
       this.engine.counts.add(engineCounter.upstream_reuses, 1)
       pooled.use(this)
@@ -373,13 +370,13 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     this.peerAddress = address ?? ''
     const problem = endpoint.tls?.prepare() ?? null
     if (address === undefined || problem !== null) {
-      this.connection = null
+      this.carrier = null
       this.fault('connect_failed', problem)
       return
     }
     if (this.breaker !== null && !this.hasRoom(this.breaker)) return
     const { limits } = this.engine.settings
-    this.connection = new UpstreamConnection(
+    this.carrier = new UpstreamConnection(
       endpoint,
       address,
       this,
@@ -401,42 +398,40 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     let refusal = breaker.openConnection()
     if (refusal === errors.tooManyConnections && this.upstream.dropIdle()) refusal = breaker.openConnection()
     if (refusal === null) return true
-    this.connection = null
+    this.carrier = null
     this.leaveEndpoint('abandoned')
     this.end(refusal)
     return false
   }
 
   private sendRequest(): void {
-    const { exchange, connection, endpoint } = this
-    if (connection === null || endpoint === null) return
+    const { exchange, carrier, endpoint } = this
+    if (carrier === null || endpoint === null) return
     const { chain } = this
     if (chain.send !== null && !runHooks(chain.send, exchange, this.engine)) {
       this.leaveEndpoint('abandoned')
-      connection.drop()
+      carrier.drop()
       this.finish()
       this.client.fail(errors.policyFailed)
       return
     }
     this.ready = true
-    const { wire } = connection
-    wire.send(requestHead(exchange, this.upstream, endpoint, this.client.facts, this.engine))
+    const head = requestHead(exchange, this.upstream, endpoint, this.client.facts, this.engine)
+    carrier.sendHead(head, exchange.forwardsChunks)
     if (this.held !== '') {
       const { held } = this
       this.held = ''
       if (this.replay !== null && this.replay.length + held.length <= this.engine.settings.limits.replay)
         this.replay += held
       else this.replay = null
-      wire.send(exchange.forwardsChunks ? `${held.length.toString(16)}\r\n${held}\r\n` : held)
+      carrier.sendText(held)
     }
     if (this.bodyDone) this.endBody()
     else this.armSend()
   }
 
   private endBody(): void {
-    const connection = this.connection as UpstreamConnection
-    if (this.exchange.forwardsChunks) connection.wire.send(`0\r\n${trailerLines(this.trailers)}\r\n`)
-    connection.requestSent = true
+    this.carrier?.endRequest(this.trailers)
     this.armRead()
   }
 
@@ -447,25 +442,25 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   }
 
   private armSend(): void {
-    this.connection?.setDeadline(clock.now + this.timeouts.send)
+    this.carrier?.setDeadline(clock.now + this.timeouts.send)
   }
 
   private armRead(): void {
-    this.connection?.setDeadline(clock.now + this.timeouts.read)
+    this.carrier?.setDeadline(clock.now + this.timeouts.read)
   }
 
   private fault(fault: UpstreamFault, error: Error | null): void {
     const { counts } = this.engine
     if (fault === 'connect_failed') counts.add(engineCounter.upstream_connect_failures, 1)
     if (fault === 'timeout' || fault === 'connect_timeout') counts.add(engineCounter.upstream_timeouts, 1)
-    const stale = fault === 'closed' && this.reused && this.connection?.untouched === true
+    const stale = fault === 'closed' && this.reused && this.carrier?.untouched === true
     if (error !== null && !stale && this.endpoint !== null)
       this.engine.upstreamFailed(this.upstream, this.endpoint, fault, error)
-    this.leaveEndpoint(this.tunnelling ? 'complete' : stale ? 'abandoned' : fault)
+    this.leaveEndpoint(this.tunnel !== null ? 'complete' : stale ? 'abandoned' : fault)
     if (!this.headPassed && !(stale && this.replay !== null)) this.noteFailure(fault)
     if (this.headPassed) {
       this.finish()
-      if (this.tunnelling) this.client.tunnelEnd()
+      if (this.tunnel !== null) this.client.tunnelEnd()
       else {
         counts.add(engineCounter.upstream_aborts, 1)
         this.client.abort()
@@ -483,10 +478,10 @@ export class Forward implements UpstreamUser, UpstreamInfo {
 
   /** Tries again. @returns what the client is told when that is not possible */
   private retry(fault: UpstreamFault): GatewayError | null {
-    const { connection, endpoint } = this
+    const { carrier, endpoint } = this
     const nothingSent = fault === 'connect_failed' || fault === 'connect_timeout'
     if (!nothingSent) {
-      const untouched = connection === null || connection.untouched
+      const untouched = carrier === null || carrier.untouched
       if (fault === 'bad_response' || !untouched || this.replay === null) return errorOf(fault)
       this.held = this.replay
       this.replay = ''
@@ -543,7 +538,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     if (this.attemptStart === 0) return
     const status = this.headPassed ? this.status : 0
     const elapsed = clock.now - this.attemptStart
-    this.upstream.ended(endpoint, end, status, elapsed, this.connection?.address ?? '')
+    this.upstream.ended(endpoint, end, status, elapsed, this.carrier?.address ?? '')
   }
 }
 

@@ -8,35 +8,17 @@ import type { TimerWheel } from '../timer-wheel.ts'
 import type { UpstreamTls } from '../tls/upstream-tls.ts'
 import type { UpstreamFault } from '../upstream/attempt.ts'
 import type { Breaker } from '../upstream/breaker.ts'
+import type { ByteSource, Carrier, Tunnel, UpstreamUser } from '../upstream/carrier.ts'
 import type { Endpoint, PooledConnection } from '../upstream/endpoint.ts'
 import { BodyReader } from './body.ts'
 import { Head, type HeadLimits, Parse } from './head.ts'
+import { trailerLines } from './trailers.ts'
 import { connect, Wire, type WireOwner } from './wire.ts'
-
-/** The request that a connection serves, seen from the upstream's side. */
-export interface UpstreamUser {
-  readonly requestMethod: string
-  onConnected(): void
-  /** An interim answer (1xx other than 101). */
-  onInterim(head: Head): void
-  /** The final head, with the reader that knows how its body is framed. The user may drop the connection in this call. */
-  onHead(head: Head, body: BodyReader): void
-  onContent(from: Wire, bytes: Buffer, start: number, end: number): void
-  /** After each read, when something of an answer was in it: what was held back to be joined can leave. */
-  onReadOver(): void
-  onComplete(): void
-  /** Bytes after a 101 that was accepted. */
-  onTunnel(from: Wire, bytes: Buffer, start: number, end: number): void
-  /** The upstream will send no more in the tunnel. */
-  onTunnelEnd(): void
-  onWritable(): void
-  onFault(fault: UpstreamFault, error: Error | null): void
-}
 
 /** Interim answers that one request may bring: more is an attack or a bug (endless 103). */
 const maxInterim = 32
 
-export class UpstreamConnection implements WireOwner, PooledConnection {
+export class UpstreamConnection implements WireOwner, PooledConnection, Carrier, Tunnel {
   readonly endpoint: Endpoint<UpstreamConnection>
   readonly address: string
   readonly tls: UpstreamTls | null
@@ -56,7 +38,9 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
   private interim = 0
   private keepAlive = false
   /** The request has left completely, so the connection may serve another one after the answer. */
-  requestSent = false
+  private requestSent = false
+  /** Its content is sent in chunks. */
+  private chunked = false
   private connectDeadline = true
   /** Where it is counted until it is closed; null: nowhere. */
   private breaker: Breaker | null
@@ -104,9 +88,56 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
     this.close()
   }
 
-  /** Raw mode after a verified 101. */
-  becomeTunnel(): void {
-    this.state = 'tunnel'
+  get isFull(): boolean {
+    return this.wire.isFull
+  }
+
+  get isPaused(): boolean {
+    return this.wire.isPaused
+  }
+
+  sendHead(text: string, chunked: boolean): void {
+    this.chunked = chunked
+    this.wire.send(text)
+  }
+
+  sendText(text: string): void {
+    this.wire.send(this.chunked ? `${text.length.toString(16)}\r\n${text}\r\n` : text)
+  }
+
+  sendContent(from: ByteSource, bytes: Buffer, start: number, end: number): void {
+    const { wire } = this
+    if (this.chunked) {
+      wire.send(`${(end - start).toString(16)}\r\n`)
+      wire.sendFrom(from, bytes, start, end)
+      wire.send('\r\n')
+    } else wire.sendFrom(from, bytes, start, end)
+  }
+
+  endRequest(trailers: Head | null): void {
+    if (this.chunked) this.wire.send(`0\r\n${trailerLines(trailers)}\r\n`)
+    this.requestSent = true
+  }
+
+  flush(): void {
+    this.wire.flush()
+  }
+
+  pause(): void {
+    this.wire.pause()
+  }
+
+  resume(): void {
+    this.wire.resume()
+  }
+
+  tunnelContent(from: ByteSource, bytes: Buffer, start: number, end: number): void {
+    this.wire.sendFrom(from, bytes, start, end)
+    this.wire.flush()
+  }
+
+  endTunnel(): void {
+    this.wire.end()
   }
 
   setDeadline(due: number): void {
@@ -188,7 +219,7 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
     this.breaker?.connectionSettled()
     this.connectDeadline = false
     this.begin()
-    this.user?.onConnected()
+    this.user?.onConnected(true)
   }
 
   private begin(): void {
@@ -258,8 +289,13 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
     this.keepAlive =
       head.minor === 1 ? !head.connectionClose : head.connectionKeepAlive && !head.connectionClose
     this.state = 'body'
-    const bodiless =
-      user.requestMethod === 'HEAD' || head.status === 204 || head.status === 304 || head.status === 101
+    if (head.status === 101) {
+      this.state = 'tunnel'
+      user.onSwitch(head, this)
+      const isOver = (this.state as string) === 'over'
+      return isOver ? -1 : next
+    }
+    const bodiless = user.requestMethod === 'HEAD' || head.status === 204 || head.status === 304
     if (bodiless) this.body.beginNone()
     else if (head.chunked) this.body.beginChunked()
     else if (head.contentLength >= 0) this.body.beginLength(head.contentLength)
@@ -268,7 +304,7 @@ export class UpstreamConnection implements WireOwner, PooledConnection {
       this.keepAlive = false
     }
     user.onHead(head, this.body)
-    // Read again: the user may have refused the answer or turned the connection into a tunnel.
+    // Read again: the user may have refused the answer.
     const state: string = this.state
     if (state === 'over') return -1
     if (state === 'body' && this.body.done) this.finish(next < end)

@@ -132,8 +132,8 @@ export class Wire implements Deadline {
 
   /**
    * Adds `bytes[start, end)` of another wire's current read. Small pieces are joined with the text around them; large ones
-   * are written from the read buffer itself, which then belongs to the kernel until it has taken them. What comes from no
-   * wire is copied.
+   * are written from the read buffer itself, which then belongs to the kernel until it has taken them. To what comes from
+   * no wire nobody else writes.
    */
   sendFrom(source: Wire | null, bytes: Buffer, start: number, end: number): void {
     if (end - start <= joinSize) {
@@ -142,7 +142,7 @@ export class Wire implements Deadline {
     }
     this.flush()
     if (source === null) {
-      this.write(Buffer.from(bytes.subarray(start, end)))
+      this.write(bytes.subarray(start, end))
       return
     }
     source.streaming = true
