@@ -10,12 +10,23 @@ import { type CheckOptions, type CheckResult, check } from './config/check.ts'
 import type { Loaded } from './config/load.ts'
 import { knownFunctions, setKnownFunctions } from './config/own-functions.ts'
 import { checkSchema } from './config/schema.ts'
-import type { PolicyModule } from './config/settings.ts'
+import { dataThreadsOf, type PolicyModule } from './config/settings.ts'
 import { readFunctionModules } from './function-modules.ts'
 import { probeModules } from './module-probe.ts'
 import { codeFilesBelow, digestOf, importModule, reasonOf, versionedUrl } from './own-modules.ts'
 import { catalogue, policySchemas } from './policies/index.ts'
 import type { AnyPolicy } from './policies/kit/policy.ts'
+import { ModuleVersions } from './proxy/module-versions.ts'
+
+/**
+ * Versions of code in use no more that a thread may hold which cannot be restarted without loss: the control thread, which
+ * loads policies, and a data thread that is alone.
+ */
+const mostOldVersions = 256
+/** Policies, in the control thread. */
+const ofPolicies = new ModuleVersions()
+/** Functions, in every data thread. */
+const ofFunctions = new ModuleVersions()
 
 /** A check, and the code of the operator that it looked at. */
 export interface CodeCheckResult extends CheckResult {
@@ -26,14 +37,16 @@ export interface CodeCheckResult extends CheckResult {
 /**
  * A configuration with the policies and functions that it brings. They are in force afterwards when it is sound: the
  * policies in the catalogue, the functions for every later check.
+ * @param most see `mostOldVersions`
  */
 export async function checkWithPolicies(
   loaded: Loaded,
   cwd: string,
   options: CheckOptions,
+  most = mostOldVersions,
 ): Promise<CodeCheckResult> {
   const failed = new Set<string>()
-  const policies = await readPolicyModules(loaded, cwd, failed)
+  const policies = await readPolicyModules(loaded, cwd, failed, most)
   const functions = await readFunctionModules(loaded, cwd)
   const { folder } = functions.known
   const code = [...placesOf(loaded, cwd).map(rootOf), folder, ...functions.files].filter(
@@ -43,7 +56,8 @@ export async function checkWithPolicies(
   const functionsBefore = knownFunctions()
   catalogue.others = policies
   setKnownFunctions(functions.known)
-  const result = { ...check(loaded, policySchemas(catalogue), options), code }
+  const checked = check(loaded, policySchemas(catalogue), options)
+  const result = { ...(checked.plan === undefined ? checked : withoutTooMuchCode(checked, most)), code }
   if (result.plan !== undefined) return result
   catalogue.others = before
   setKnownFunctions(functionsBefore)
@@ -53,6 +67,24 @@ export async function checkWithPolicies(
   return { ...result, findings }
 }
 
+/** Several data threads are restarted one by one when they hold too much; one that is alone is not. */
+function withoutTooMuchCode(checked: CheckResult, most: number): CheckResult {
+  const { plan } = checked
+  if (plan === undefined) return checked
+  const urls = plan.settings.functions.modules.map(({ url }) => url)
+  if (dataThreadsOf(plan.settings) === 1 && !ofFunctions.haveRoom(urls, most))
+    return { findings: [...checked.findings, { ...tooManyVersions(most), path: '' }] }
+  ofFunctions.add(urls)
+  return checked
+}
+
+const tooManyVersions = (most: number) => ({
+  code: 'too-many-versions' as const,
+  severity: 'error' as const,
+  message: `${most} older versions of code are loaded already, and stay in memory until the gateway is restarted`,
+  hint: 'Restart the gateway; the configuration in use goes on with the code that it has until then.',
+})
+
 /**
  * Loads what `gateway.policies` leads to. What is wrong with it becomes findings of `loaded`, which also gets the modules.
  * @param failed gets the folders of those that cannot be used, which mostly have their names
@@ -61,14 +93,18 @@ export async function readPolicyModules(
   loaded: Loaded,
   cwd: string,
   failed = new Set<string>(),
+  most = mostOldVersions,
 ): Promise<ReadonlyMap<string, AnyPolicy>> {
   const found = new Map<string, AnyPolicy>()
   const files = new Map<string, string>()
   const modules: PolicyModule[] = []
-  for (const place of placesOf(loaded, cwd)) {
-    const root = rootOf(place)
-    const candidates = root === undefined ? [] : await policyFiles(root)
-    if (root === undefined || candidates.length === 0) {
+  const places = await Promise.all(
+    placesOf(loaded, cwd).map(async (place) => ({ place, urls: await modulesAt(rootOf(place)) })),
+  )
+  const wanted = places.flatMap(({ urls }) => urls.map(([, url]) => url))
+  const hasRoom = ofPolicies.haveRoom(wanted, most)
+  for (const { place, urls } of places) {
+    if (urls.length === 0) {
       loaded.findings.push({
         code: 'file-not-found',
         severity: 'error',
@@ -79,8 +115,12 @@ export async function readPolicyModules(
       })
       continue
     }
-    const version = await digestOf(await codeFilesBelow(root))
-    const urls = candidates.map((file) => [file, versionedUrl(file, version)] as const)
+    if (!hasRoom) {
+      for (const [file] of urls) failed.add(basename(dirname(file)))
+      loaded.findings.push({ ...tooManyVersions(most), file: place.named, path: 'gateway.policies' })
+      continue
+    }
+    ofPolicies.add(urls.map(([, url]) => url))
     const problems = await problemsOf(urls.map(([, url]) => url))
     for (const [file, url] of urls) {
       const problem = problems.get(url)
@@ -104,6 +144,15 @@ export async function readPolicyModules(
   }
   loaded.policies = modules
   return found
+}
+
+/** Files with policies, and what each is loaded by. */
+async function modulesAt(root: string | undefined): Promise<(readonly [file: string, url: string])[]> {
+  if (root === undefined) return []
+  const files = await policyFiles(root)
+  if (files.length === 0) return []
+  const version = await digestOf(await codeFilesBelow(root))
+  return files.map((file) => [file, versionedUrl(file, version)])
 }
 
 /** An entry of `gateway.policies`. */

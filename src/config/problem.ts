@@ -26,6 +26,8 @@ export const findingCodes = {
   'invalid-value': 'A value of the right type that the field does not take.',
   'invalid-policy': 'A module that `gateway.policies` leads to cannot be loaded, or is no policy.',
   'invalid-function': 'A module with functions for policies cannot be loaded.',
+  'too-many-versions':
+    'Code cannot be loaded once more, because too many older versions of it are in memory.',
   'unknown-function': 'A function that does not exist, or that may not be named in this place.',
   'unknown-policy': 'A plugin name that is not in the catalogue.',
   'duplicate-id': 'Two resources of one kind share an id.',

@@ -140,7 +140,12 @@ function keys(upstreams: readonly UpstreamSpec[]): string {
   return upstreams.map(({ key }) => key).join()
 }
 
-async function startedSupervisor(t: TestContext, first = plan(['a']), secrets?: Secrets) {
+async function startedSupervisor(
+  t: TestContext,
+  first = plan(['a']),
+  secrets?: Secrets,
+  more: { oldVersions?: number } = {},
+) {
   const lines: LogLine[] = []
   const output: string[] = []
   const events: string[] = []
@@ -167,6 +172,7 @@ async function startedSupervisor(t: TestContext, first = plan(['a']), secrets?: 
     observer,
     log,
     limitTableBytes: 512,
+    ...more,
   })
   t.after(() => supervisor.stop())
   const logged = async (message: string, times = 1) => {
@@ -287,6 +293,53 @@ test('a port that somebody listens on fails the start, also when that is a gatew
   const taken = plan(['a'])
   taken.settings.listeners = [{ name: 'http', host: '127.0.0.1', port, protocol: 'http' }]
   await assert.rejects(startedSupervisor(t, taken), { code: 'EADDRINUSE' })
+})
+
+test('threads with too much old code are restarted one after another, while the other takes the traffic', async (t) => {
+  const withCode = (version: number) => {
+    const next = plan(['a'])
+    next.settings.functions.modules = [{ name: 'a.ts', url: `file:///a.ts?${version}` }]
+    return next
+  }
+  const { supervisor, lines } = await startedSupervisor(t, withCode(0), undefined, { oldVersions: 2 })
+  const restarts = () =>
+    lines.filter(({ message }) => message === 'data thread restarts to let go of old code')
+  const least = { listening: 2 }
+  const replaced = () => lines.filter(({ message }) => message === 'data thread was replaced').length
+  await supervisor.apply(withCode(1))
+  assert.equal(restarts().length, 0)
+  await supervisor.apply(withCode(2))
+  await until(() => {
+    const listening = supervisor.status.threads.filter((thread) => thread.listening).length
+    least.listening = Math.min(least.listening, listening)
+    return replaced() === 2
+  }, 'both threads were replaced')
+  assert.deepEqual(
+    restarts().map(({ fields }) => fields),
+    [
+      { thread: 1, oldVersions: 2 },
+      { thread: 2, oldVersions: 2 },
+    ],
+  )
+  assert.equal(least.listening, 1, 'one was there all the time')
+  assert.equal(supervisor.status.restarts, 0, 'nobody died')
+  await supervisor.apply(withCode(3))
+  assert.equal(restarts().length, 2, 'they hold one old version each')
+})
+
+test('a thread that is alone is not restarted for its old code', async (t) => {
+  const alone = (version: number) => {
+    const next = plan(['a'])
+    next.settings.workers = 1
+    next.settings.functions.modules = [{ name: 'a.ts', url: `file:///a.ts?${version}` }]
+    return next
+  }
+  const { supervisor, lines } = await startedSupervisor(t, alone(0), undefined, { oldVersions: 1 })
+  for (const version of [1, 2, 3]) await supervisor.apply(alone(version))
+  assert.equal(
+    lines.some(({ message }) => /restarts/.test(message)),
+    false,
+  )
 })
 
 test('a new plan is put to work in all threads, and the next one too', async (t) => {

@@ -12,12 +12,13 @@ import {
   resourceKinds,
   type UpstreamSpec,
 } from '../config/plan.ts'
-import { dataThreadsOf } from '../config/settings.ts'
+import { dataThreadsOf, type Settings } from '../config/settings.ts'
 import { createEngineCounterMemory } from '../telemetry/engine-counters.ts'
 import type { MetricsText } from '../telemetry/exposition.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Announcement, createMetricMemory } from '../telemetry/metrics.ts'
 import { createThreadGaugeMemory } from '../telemetry/thread-gauges.ts'
+import { ModuleVersions } from './module-versions.ts'
 import { changedUpstreams, planUpstreams } from './plan-upstreams.ts'
 import { assertPortsFree } from './port-check.ts'
 import { liveSettings } from './restart-settings.ts'
@@ -86,6 +87,8 @@ export interface SupervisorOptions {
   open?: boolean
   /** Bytes of the rate limit table; pages that are never used cost nothing. */
   limitTableBytes?: number
+  /** Versions of the operator's code that a thread may hold without need before it is restarted. Default: 32. */
+  oldVersions?: number
 }
 
 export type SupervisorState = 'starting' | 'running' | 'draining' | 'stopped'
@@ -119,11 +122,14 @@ interface Slot {
   deaths: number
   /** Monotonic ms. */
   startedAt: number
+  /** Of the operator's code, in this thread. */
+  versions: ModuleVersions
   /** A restart that was asked for; resolves when the replacement listens. */
   restarting: PromiseWithResolvers<void> | undefined
 }
 
 const limitTableBytes = 32 * 1024 * 1024
+const mostOldVersions = 32
 /** A thread that has not answered by then hangs. */
 const answerTimeoutMs = 30_000
 /** Beyond the grace for requests: closing files and sockets. */
@@ -159,6 +165,7 @@ export class Supervisor {
   #ports: Ports = new Map()
   /** Traffic is wanted; otherwise the threads run without listeners. */
   #open: boolean
+  #shedding = false
   /** Changes of the plan and starts of threads, one at a time, so that every thread gets every plan. Never rejects. */
   #turns: Promise<unknown> = Promise.resolve()
 
@@ -204,6 +211,7 @@ export class Supervisor {
       listening: false,
       deaths: 0,
       startedAt: 0,
+      versions: new ModuleVersions(),
       restarting: undefined,
     }))
   }
@@ -405,6 +413,7 @@ export class Supervisor {
     this.#appliedAt = Date.now()
     health.follow(added, gone)
     await this.#whereabouts.remove(gone)
+    void this.#shedOldCode()
     return { outcome: 'applied', version: next.version, changes: countChanges(delta) }
   }
 
@@ -445,6 +454,27 @@ export class Supervisor {
     else this.#log.error({ ...fields, reason }, 'changed secrets could not be put to work')
   }
 
+  /**
+   * Restarts threads that hold too much code which is in use no more: one after another, and only while another one takes
+   * the traffic.
+   */
+  async #shedOldCode(): Promise<void> {
+    if (this.#shedding) return
+    this.#shedding = true
+    const most = this.#options.oldVersions ?? mostOldVersions
+    for (const slot of this.#slots) {
+      const old = slot.versions.besides(modulesOf(this.#plan.settings))
+      const isCovered = this.#slots.some((other) => other !== slot && other.listening)
+      if (old < most || !isCovered || slot.restarting !== undefined) continue
+      this.#log.info(
+        { thread: slot.threadId, oldVersions: old },
+        'data thread restarts to let go of old code',
+      )
+      await this.restartThread(slot.threadId)
+    }
+    this.#shedding = false
+  }
+
   async #bind(delta: PlanDelta): Promise<PlanDelta> {
     return this.#options.secrets?.bind(delta) ?? delta
   }
@@ -459,6 +489,7 @@ export class Supervisor {
   async #applyIn(slot: Slot, delta: PlanDelta): Promise<string | undefined> {
     const { handle } = slot
     if (handle === undefined) return undefined
+    if (delta.settings !== undefined) slot.versions.add(modulesOf(delta.settings))
     // One that keeps dying says nothing against the plan, which may be the cure.
     const unwell = slot.deaths > 0 && performance.now() - slot.startedAt < healthyLifeMs
     try {
@@ -528,6 +559,8 @@ export class Supervisor {
       crashed: (err) => this.#log.error({ err, thread: threadId }, 'data thread crashed'),
     })
     slot.handle = handle
+    slot.versions = new ModuleVersions()
+    slot.versions.add(modulesOf(this.#plan.settings))
     this.#watchdog.watch({
       threadId,
       memory: memory.watch,
@@ -643,6 +676,10 @@ export class Supervisor {
     this.#turns = result.catch(() => {})
     return result
   }
+}
+
+function modulesOf({ policies, functions }: Settings): string[] {
+  return [...policies, ...functions.modules].map(({ url }) => url)
 }
 
 /** Resources that a delta touches, by kind. */

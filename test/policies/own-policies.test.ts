@@ -139,6 +139,70 @@ suite('gateway.policies', () => {
   })
 })
 
+suite('versions of code that stay in memory', () => {
+  const most = 2
+  const check = async (folder: string) =>
+    checkWithPolicies(await load(['sluice.yaml'], {}, folder), folder, { gatewayVersion: '0' }, most)
+  /** @param write puts a version of the code into the folder */
+  const firstRefused = async (
+    t: TestContext,
+    config: string,
+    write: (folder: string, version: number) => Promise<void>,
+  ) => {
+    t.after(() => {
+      catalogue.others = new Map()
+    })
+    const folder = await folderOf(t, { 'sluice.yaml': config, 'mine/mine/policy.ts': '', 'own.ts': '' })
+    for (let version = 0; ; version++) {
+      await write(folder, version)
+      const { plan, findings } = await check(folder)
+      if (plan === undefined) return { version, findings, folder }
+    }
+  }
+
+  test('of policies: a further one is a finding, and one that was there before is none', async (t) => {
+    const write = (folder: string, version: number) =>
+      writeFile(join(folder, 'mine/mine/policy.ts'), answering('mine', `const text = 'v${version}'`))
+    const { version, findings, folder } = await firstRefused(t, configuration('./mine', 'mine: {}'), write)
+    // Those of other tests count too, in this thread.
+    assert.ok(version <= most)
+    assert.deepEqual(
+      findings.map(({ code, file, path }) => [code, file, path]),
+      [['too-many-versions', 'sluice.yaml', 'gateway.policies']],
+    )
+    assert.match(findings[0]!.message, /^2 older versions of code are loaded already/)
+    if (version > 0) {
+      await write(folder, 0)
+      assert.ok((await check(folder)).plan)
+    }
+  })
+
+  const functions = (workers: number) => `
+gateway: { workers: ${workers}, data_dir: ':memory:' }
+routes:
+  - id: one
+    uris: [/]
+    plugins: { serverless-pre-function: { functions: [./own.ts] } }
+    upstream: { nodes: { "127.0.0.1:9": 1 } }
+`
+  const writeFunction = (folder: string, version: number) =>
+    writeFile(join(folder, 'own.ts'), `export default () => ({ status: 200, body: 'v${version}' })`)
+
+  test('of functions, where one data thread is alone', async (t) => {
+    const { version, findings, folder } = await firstRefused(t, functions(1), writeFunction)
+    assert.equal(version, most)
+    assert.deepEqual(
+      findings.map(({ code }) => code),
+      ['too-many-versions'],
+    )
+    await writeFunction(folder, version - 1)
+    assert.ok((await check(folder)).plan, 'what is there already goes on')
+    await writeFile(join(folder, 'sluice.yaml'), functions(2))
+    await writeFunction(folder, version + 1)
+    assert.ok((await check(folder)).plan, 'several are restarted one by one')
+  })
+})
+
 test('a gateway runs them in every thread, and takes changed code with a reload or keeps what it has', async (t) => {
   const folder = await folderOf(t, {
     'hello/policy.ts': answering('hello', "import { text } from './text.ts'"),
