@@ -26,7 +26,14 @@ import type { Batches } from './policies/kit/logging/batch-processor.ts'
 import type { AnyPolicy } from './policies/kit/policy.ts'
 import type { ChangedResources } from './policy-resources.ts'
 import { errors } from './proxy/errors.ts'
-import type { Exchange, PolicyBindingContext, PolicyFactory, UpstreamOrigin } from './proxy/exchange.ts'
+import type {
+  Exchange,
+  PolicyBindingContext,
+  PolicyFactory,
+  PolicyHandlers,
+  StreamPolicyFactory,
+  UpstreamOrigin,
+} from './proxy/exchange.ts'
 import { bodyLimitOf } from './proxy/held-body.ts'
 import { Unavailable } from './proxy/pipeline.ts'
 import { templateVariables } from './proxy/variables.ts'
@@ -105,7 +112,9 @@ function factoryOf(
   indices: ResourceIndices,
   factories: ReadonlyMap<string, PolicyFactory>,
 ): PolicyFactory {
+  const { stream } = policy
   return {
+    ...(stream && { stream: streamFactoryOf(policy, stream, services, indices) }),
     name: policy.name,
     stage: policy.stage,
     priority: policy.priority,
@@ -127,6 +136,39 @@ function factoryOf(
       if (guard === undefined || services.isOwn?.(policy) !== true) return create()
       return guard.handlers(policy.name, guard.run(policy.name, create))
     },
+  }
+}
+
+function streamFactoryOf(
+  policy: AnyPolicy,
+  { priority = policy.priority, create }: NonNullable<AnyPolicy['stream']>,
+  services: PolicyServices,
+  indices: ResourceIndices,
+): StreamPolicyFactory {
+  return {
+    priority,
+    create(config, binding) {
+      if (services.metadata(policy.name)?._meta?.secrets === 'missing')
+        throw new Unavailable(errors.secretMissing)
+      const bind = () => {
+        throw new Error('no policy runs another one on streams')
+      }
+      const host = { ...hostOf(policy, binding, services, indices, () => {}), bind }
+      const make = create ?? policy.create
+      const handlers = () => onStreams(make.call(create === undefined ? policy : policy.stream, config, host))
+      const { guard } = services
+      if (guard === undefined || services.isOwn?.(policy) !== true) return handlers()
+      return guard.handlers(policy.name, guard.run(policy.name, handlers))
+    },
+  }
+}
+
+/** What there is no turn for is left out. */
+function onStreams(handlers: PolicyHandlers): PolicyHandlers {
+  const { request, observe } = handlers
+  return {
+    ...(request && { request: (session) => request.call(handlers, session) }),
+    ...(observe && { observe: (session) => observe.call(handlers, session) }),
   }
 }
 

@@ -83,7 +83,14 @@ suite('published schemas', () => {
     ])
     assert.equal(main.plugins.type, 'array')
     assert.deepEqual(Object.keys(plugins), [...policies.keys()])
-    assert.deepEqual(streams, {})
+    assert.deepEqual(Object.keys(streams), [
+      'ip-restriction',
+      'limit-conn',
+      'prometheus',
+      'syslog',
+      'traffic-split',
+    ])
+    assert.deepEqual(streams['limit-conn'].schema.required, ['conn', 'burst', 'default_conn_delay', 'key'])
   })
 })
 

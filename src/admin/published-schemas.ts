@@ -61,6 +61,12 @@ export function publishedPolicy(policy: PolicySchema): PublishedPolicy {
   }
 }
 
+/** A policy as it is on streams; undefined: it does not run there. */
+export function inStreams(policy: PolicySchema): PolicySchema | undefined {
+  const { stream } = policy
+  return stream && { ...policy, ...stream }
+}
+
 /** What APISIX calls so: policies that find a consumer by a credential of its own, and the one that tries several of them. */
 const isAuth = ({ name, identify, credentialSchema }: PolicySchema) =>
   identify && (credentialSchema !== undefined || name === 'multi-auth')
@@ -91,6 +97,11 @@ function everySchema(catalogue: Catalogue): object {
     plugins: Object.fromEntries(
       [...catalogue.values()].map((policy) => [policy.name, publishedPolicy(policy)]),
     ),
-    stream_plugins: {},
+    stream_plugins: Object.fromEntries(
+      [...catalogue.values()].flatMap((policy) => {
+        const stream = inStreams(policy)
+        return stream === undefined ? [] : [[policy.name, publishedPolicy(stream)]]
+      }),
+    ),
   }
 }

@@ -14,6 +14,7 @@ import {
   routeSchema,
   serviceSchema,
   sslSchema,
+  streamRouteSchema,
   upstreamSchema,
 } from './resources.ts'
 import { mapSchemas, publicKeywords, type SchemaMap } from './schema/map.ts'
@@ -141,7 +142,7 @@ const differences = new Map<TSchema, () => Difference>([
   [globalRuleSchema, globalRule],
   [sslSchema, certificate],
   [keptSchemas.protos, () => ({ properties: named })],
-  [keptSchemas.stream_routes, streamRoute],
+  [streamRouteSchema, streamRoute],
   [metaSchema, meta],
 ])
 

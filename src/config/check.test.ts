@@ -259,22 +259,12 @@ consumers: [{ username: jack }]`),
 
 suite('resources that nothing asks for yet', () => {
   test('are checked, and said to have no effect', (t) => {
-    const { plan, findings } = run(`
-protos: [{ id: 1, content: 'syntax = "proto3";' }]
-stream_routes: [{ id: 1, server_port: 9100, upstream: { nodes: { "127.0.0.1:1": 1 } } }]`)
+    const { plan, findings } = run(`protos: [{ id: 1, content: 'syntax = "proto3";' }]`)
     t.assert.notEqual(plan, undefined)
     t.assert.deepEqual(
       findings.map(({ severity, path, message }) => `${severity} ${path}: ${message}`),
-      [
-        'warning protos: protos have no effect: gRPC is not transcoded by this version yet',
-        'warning stream_routes: stream_routes have no effect: TCP and UDP are not proxied by this version yet',
-      ],
+      ['warning protos: protos have no effect: gRPC is not transcoded by this version yet'],
     )
-    t.assert.deepEqual(codes('stream_routes: [{ id: 1, server_port: nine }, 7]'), [
-      'wrong-type stream_routes[0].server_port',
-      'wrong-type stream_routes[1]',
-      'unsupported-resource stream_routes',
-    ])
     t.assert.deepEqual(codes('protos: { a: 1 }'), ['wrong-type protos'])
     t.assert.deepEqual(codes('protos: []'), [])
   })

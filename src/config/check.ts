@@ -18,9 +18,18 @@ import {
   serviceRegistrySpec,
   serviceSpec,
   sslSpec,
+  streamRouteSpec,
   upstreamSpec,
 } from './normalise.ts'
-import type { ContractSpec, Plan, PluginConfig, ResourceKind, RouteSpec, ServiceSpec } from './plan.ts'
+import type {
+  ContractSpec,
+  Plan,
+  PluginConfig,
+  ResourceKind,
+  RouteSpec,
+  ServiceSpec,
+  StreamRouteSpec,
+} from './plan.ts'
 import { type Catalogue, PolicyCheck, type SecretUse } from './policy-check.ts'
 import { addPolicyUpstreams } from './policy-upstreams.ts'
 import { type Finding, type FindingCode, hasErrors } from './problem.ts'
@@ -118,6 +127,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     version: options.planVersion ?? 1,
     settings,
     routes: new Map(routes.map(({ route }) => [route.id, route])),
+    stream_routes: activeStreamRoutes(declarations),
     services: activeServices(declarations),
     upstreams: convert(declarations.upstreams, (id, input) =>
       upstreamSpec(`upstream:${id}`, { ...input, id }),
@@ -164,6 +174,7 @@ const tolerated: readonly FindingCode[] = [
   'unknown-tier',
   'unreachable-route',
   'unresolved-secret',
+  'wrong-protocol',
 ]
 
 /**
@@ -200,7 +211,10 @@ function checkTls(declarations: Declarations, settings: Settings | undefined, re
   const shown = [...declarations.ssls.values()].find(
     ({ input }) => input !== undefined && input.status !== 0 && input.type !== 'client',
   )
-  if (shown !== undefined && settings.listeners.every(({ protocol }) => protocol !== 'https')) {
+  if (
+    shown !== undefined &&
+    settings.listeners.every(({ protocol }) => protocol !== 'https' && protocol !== 'tls')
+  ) {
     report.add(shown.place, {
       code: 'certificate-without-listener',
       severity: 'warning',
@@ -210,16 +224,17 @@ function checkTls(declarations: Declarations, settings: Settings | undefined, re
   }
   const { verify } = settings.upstream_tls
   if (verify === true) return
-  const { upstreams, services, routes } = declarations
+  const { upstreams, services, routes, stream_routes: streamRoutes } = declarations
   const unverified = [
     ...[...upstreams.values()].map(({ input, place }) => ({ upstream: input, place })),
-    ...[...services.values(), ...routes.values()].map(({ input, place }) => ({
+    ...[...services.values(), ...routes.values(), ...streamRoutes.values()].map(({ input, place }) => ({
       upstream: input?.upstream,
       place: below(place, 'upstream'),
     })),
   ].filter(
     ({ upstream }) =>
-      upstream?.scheme === 'https' && (verify === 'never' || upstream.tls?.verify === undefined),
+      (upstream?.scheme === 'https' || upstream?.scheme === 'tls') &&
+      (verify === 'never' || upstream.tls?.verify === undefined),
   )
   const [first] = unverified
   if (first === undefined) return
@@ -253,6 +268,18 @@ function activeRoutes({ routes, services }: Declarations) {
     const service = input.service_id === undefined ? undefined : services.get(String(input.service_id))?.input
     if (service?.status === 0) continue
     active.push({ route: routeSpec(id, input, service), declared })
+  }
+  return active
+}
+
+/** Those that are in use, with their places among all. */
+function activeStreamRoutes({ stream_routes: routes, services }: Declarations): Map<string, StreamRouteSpec> {
+  const active = new Map<string, StreamRouteSpec>()
+  for (const [position, { id, input }] of [...routes.values()].entries()) {
+    const service =
+      input?.service_id === undefined ? undefined : services.get(String(input.service_id))?.input
+    const spec = input && service?.status !== 0 ? streamRouteSpec(id, input, position) : undefined
+    if (spec !== undefined) active.set(id, spec)
   }
   return active
 }

@@ -16,6 +16,7 @@ import {
   serviceRegistrySpec,
   serviceSpec,
   sslSpec,
+  streamRouteSpec,
   upstreamSpec,
 } from './normalise.ts'
 import {
@@ -59,6 +60,9 @@ export class Configuration {
   readonly #shared: SharedStates
   readonly #kept = new Map<ResourceName, object>()
   readonly #changed = new Set<ResourceName>()
+  /** Of stream routes: their places, of which the first that fits counts. */
+  readonly #positions = new Map<string, number>()
+  #nextPosition = 0
 
   /** `held`: the document of what does not come from files. */
   constructor(declarations: Declarations, held: SourceDocument | undefined, catalogue: Catalogue) {
@@ -71,6 +75,7 @@ export class Configuration {
         if (input === undefined) continue
         const map = this.#held[kind] as Map<string, Held<unknown>>
         map.set(id, place.document === held ? { input } : { input, place })
+        if (kind === 'stream_routes') this.#positions.set(id, this.#nextPosition++)
         this.#enter(`${kind}/${id}`, input)
       }
     }
@@ -240,9 +245,16 @@ export class Configuration {
       this.#enter(name, after.input)
     }
     this.#changed.add(name)
+    if (kind === 'stream_routes') this.#place(id, after !== undefined)
     if (kind !== 'services') return
     if (equal(inherited(before?.input as ServiceInput), inherited(after?.input as ServiceInput))) return
-    for (const user of this.usersOf(name)) if (user.startsWith('routes/')) this.#changed.add(user)
+    for (const user of this.usersOf(name)) if (/^(stream_)?routes\//.test(user)) this.#changed.add(user)
+  }
+
+  /** One that comes anew comes last. */
+  #place(id: string, isThere: boolean): void {
+    if (!isThere) this.#positions.delete(id)
+    else if (!this.#positions.has(id)) this.#positions.set(id, this.#nextPosition++)
   }
 
   #enter(name: ResourceName, input: object): void {
@@ -278,6 +290,13 @@ export class Configuration {
           input?.service_id === undefined ? undefined : this.get('services', String(input.service_id))
         if (input === undefined || input.status === 0 || service?.status === 0) return undefined
         return routeSpec(id, input, service)
+      }
+      case 'stream_routes': {
+        const input = this.get(kind, id)
+        const service =
+          input?.service_id === undefined ? undefined : this.get('services', String(input.service_id))
+        if (input === undefined || service?.status === 0) return undefined
+        return streamRouteSpec(id, input, this.#positions.get(id) ?? 0)
       }
       case 'services': {
         const input = this.whole(kind, id)

@@ -18,6 +18,7 @@ import {
   type ServiceInput,
   type ServiceRegistryInput,
   type SslInput,
+  type StreamRouteInput,
   type UpstreamInput,
   upstreamSchema,
 } from './resources.ts'
@@ -28,6 +29,7 @@ import { takeFurtherUpstreams } from './service-upstreams.ts'
 
 export interface Inputs {
   routes: RouteInput
+  stream_routes: StreamRouteInput
   services: ServiceInput
   upstreams: UpstreamInput
   consumer_groups: PluginSetInput
@@ -80,6 +82,9 @@ function declareService(item: Item, declarations: Declarations, policies: Policy
   for (const upstream of upstreams) declare('upstreams', upstream, declarations, policies, report)
 }
 
+/** Whose `upstream` is checked on its own. */
+const kindsWithInlineUpstream: ReadonlySet<ResourceKind> = new Set(['routes', 'stream_routes', 'services'])
+
 function declare(
   kind: ResourceKind,
   item: Item,
@@ -90,7 +95,7 @@ function declare(
   const value = copy(item.value)
   const withLua = refuseLua(kind, value, item, report)
   const problems = checkSchema(resourceSchemas[kind], value, { references: kind === 'ssls' })
-  if ((kind === 'routes' || kind === 'services') && isMap(value.upstream)) {
+  if (kindsWithInlineUpstream.has(kind) && isMap(value.upstream)) {
     for (const problem of checkSchema(upstreamSchema, value.upstream)) {
       problems.push({ ...problem, path: ['upstream', ...problem.path] })
     }
@@ -110,6 +115,11 @@ function declare(
       hint: `It is ${describePlace(other.place)}.`,
     })
   } else known.set(id, withLua || problems.length > 0 ? { id, place } : { id, place, input: value })
+}
+
+function roleOf(kind: ResourceKind, { type }: Record<string, unknown>): PluginsRole {
+  if (kind === 'stream_routes' || (kind === 'services' && type === 'stream')) return 'stream'
+  return kind === 'consumers' ? 'consumer' : kind === 'consumer_groups' ? 'group' : 'binding'
 }
 
 /** What a manager needs is known once its kind is. */
@@ -149,8 +159,7 @@ function checkPolicies(
     Object.assign(value, metadata)
     return
   }
-  const role: PluginsRole =
-    kind === 'consumers' ? 'consumer' : kind === 'consumer_groups' ? 'group' : 'binding'
+  const role = roleOf(kind, value)
   const owner = identity(kind, item)
   if (isPlugins(value.plugins)) policies.check(value.plugins, below(item, 'plugins'), role, owner)
   if (kind !== 'consumers' || !Array.isArray(value.credentials)) return

@@ -5,7 +5,6 @@ import { checkSchema } from './schema.ts'
 
 /** Each with the reason. */
 export const dormantResources = {
-  stream_routes: 'TCP and UDP are not proxied by this version yet',
   protos: 'gRPC is not transcoded by this version yet',
 } as const
 

@@ -17,6 +17,7 @@ export function normalForm(kind: ResourceKind, input: object): Fields {
   switch (kind) {
     case 'routes':
       return tidy(route(fields))
+    case 'stream_routes':
     case 'services':
       return tidy(withUpstream(fields))
     case 'upstreams':

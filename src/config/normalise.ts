@@ -14,6 +14,7 @@ import {
   type ServiceRegistrySpec,
   type ServiceSpec,
   type SslSpec,
+  type StreamRouteSpec,
   standardPorts,
   type UpstreamSpec,
   type UpstreamTlsSpec,
@@ -27,6 +28,7 @@ import type {
   ServiceInput,
   ServiceRegistryInput,
   SslInput,
+  StreamRouteInput,
   UpstreamInput,
 } from './resources.ts'
 
@@ -56,6 +58,8 @@ export function upstreamSpec(key: string, input: UpstreamInput): UpstreamSpec {
     ...(input.retries !== undefined && { retries: input.retries }),
     retry_timeout: input.retry_timeout ?? 0,
     timeout: input.timeout ?? defaultTimeout,
+    ...(input.timeout !== undefined && { session_timeout: Math.max(input.timeout.send, input.timeout.read) }),
+    ...(input.proxy_protocol !== undefined && { proxy_protocol: input.proxy_protocol }),
     ...(input.circuit_breaker !== undefined && { circuit_breaker: input.circuit_breaker }),
     keepalive_pool: { ...defaultPool, ...input.keepalive_pool },
     ...(input.checks !== undefined && { checks: checksSpec(input.checks) }),
@@ -189,6 +193,28 @@ export function routeSpec(id: string, input: RouteInput, service: ServiceInput |
     ...(input.timeout !== undefined && { timeout: input.timeout }),
     enable_websocket: input.enable_websocket ?? service?.enable_websocket ?? false,
     ...(prefix !== '' && service?.strip_path_prefix !== false && { strip_prefix: prefix }),
+  }
+}
+
+/** Undefined for one that takes no session: it belongs to another. */
+export function streamRouteSpec(
+  id: string,
+  input: StreamRouteInput,
+  position: number,
+): StreamRouteSpec | undefined {
+  if (input.protocol?.superior_id !== undefined) return undefined
+  return {
+    id,
+    ...(input.name !== undefined && { name: input.name }),
+    position,
+    ...(input.remote_addr !== undefined && { remote_addr: input.remote_addr }),
+    ...(input.server_addr !== undefined && { server_addr: input.server_addr }),
+    ...(input.server_port !== undefined && { server_port: input.server_port }),
+    ...(input.sni !== undefined && { sni: input.sni.toLowerCase() }),
+    ...(input.plugins !== undefined && { plugins: input.plugins }),
+    ...(input.service_id !== undefined && { service_id: String(input.service_id) }),
+    ...(input.upstream_id !== undefined && { upstream_id: String(input.upstream_id) }),
+    ...(input.upstream !== undefined && { upstream: upstreamSpec(`stream_route:${id}`, input.upstream) }),
   }
 }
 

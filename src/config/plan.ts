@@ -43,7 +43,10 @@ export interface NodeSpec {
 }
 
 /** Of nodes that name none, by scheme. */
-export const standardPorts = { http: 80, https: 443 } as const
+export const standardPorts = { http: 80, https: 443, tcp: 0, tls: 0, udp: 0, kafka: 0 } as const
+
+/** Schemes of upstreams that HTTP requests can go to. */
+export const httpSchemes: ReadonlySet<string> = new Set(['http', 'https'])
 
 /** A service whose nodes a registry knows. */
 export interface DiscoverySpec {
@@ -81,6 +84,9 @@ export interface UpstreamTlsSpec {
   verify?: boolean
 }
 
+export const proxyProtocolVersions = ['v1', 'v2'] as const
+export type ProxyProtocolVersion = (typeof proxyProtocolVersions)[number]
+
 export interface UpstreamSpec {
   /**
    * Identity across reloads: `upstream:ID`, `service:ID` or `route:ID` for inline ones, `route:ID/POLICY/PATH` for those of
@@ -113,6 +119,10 @@ export interface UpstreamSpec {
   /** Seconds; 0 is no limit. */
   retry_timeout: number
   timeout: Timeout
+  /** Seconds for which a TCP or UDP session may be silent; absent: as the settings say. */
+  session_timeout?: number
+  /** The version of the PROXY protocol that its nodes are told the client in. */
+  proxy_protocol?: ProxyProtocolVersion
   circuit_breaker?: CircuitBreakerSpec
   keepalive_pool: { size: number; idle_timeout: number; requests: number }
   checks?: ChecksSpec
@@ -144,6 +154,26 @@ export interface RouteSpec {
   enable_websocket: boolean
   /** Cut from the front of the forwarded path (`path_prefix` of a service with `strip_path_prefix`). */
   strip_prefix?: string
+  /** Upstreams that stand in `plugins`. */
+  policy_upstreams?: UpstreamSpec[]
+}
+
+/** Where connections and datagrams go that are no HTTP. */
+export interface StreamRouteSpec {
+  id: string
+  name?: string
+  /** Of the routes that fit, the one with the lowest takes the session. */
+  position: number
+  /** An address or a CIDR block; absent: any. */
+  remote_addr?: string
+  server_addr?: string
+  server_port?: number
+  /** Lower case; with a leading `*` for what stands in its place. */
+  sni?: string
+  plugins?: Plugins
+  service_id?: string
+  upstream_id?: string
+  upstream?: UpstreamSpec
   /** Upstreams that stand in `plugins`. */
   policy_upstreams?: UpstreamSpec[]
 }
@@ -246,6 +276,7 @@ export interface SecretManagerSpec {
 /** The kinds of resource a plan holds, with the type of each. */
 export interface Resources {
   routes: RouteSpec
+  stream_routes: StreamRouteSpec
   services: ServiceSpec
   upstreams: UpstreamSpec
   consumer_groups: PluginSetSpec
@@ -273,6 +304,7 @@ export const resourceKinds = [
   'contracts',
   'global_rules',
   'routes',
+  'stream_routes',
 ] as const satisfies readonly ResourceKind[]
 
 export type PlanResources = { [K in ResourceKind]: Map<string, Resources[K]> }

@@ -31,6 +31,8 @@ export interface PolicySchema {
   readonly metadataSchema?: TObject
   /** True when the policy establishes who is calling. */
   readonly identify: boolean
+  /** How it takes part in TCP and UDP sessions; absent: it does not. */
+  readonly stream?: StreamSchema
   /** Whether it answers in place of the route's upstream, or chooses another; for a configuration that fits the schema. */
   answers?(config: PluginConfig): boolean
   /**
@@ -46,6 +48,11 @@ export interface PolicySchema {
   sharedState?(config: PluginConfig): string | undefined
   /** Configurations of other policies that stand inside one of this. */
   nested?(config: PluginConfig): readonly NestedPlugins[]
+}
+
+export interface StreamSchema {
+  readonly priority: number
+  readonly configSchema: TObject
 }
 
 /** Policies that another one runs, in its configuration. */
@@ -66,10 +73,10 @@ export const identifyingField = (policy: PolicySchema): string | undefined =>
   policy.credentialKey ?? policy.credentialSchema?.required?.[0]
 
 /**
- * Where plugins stand: on a binding, on a consumer (its credentials too), on a group of consumers, or in a credential
- * (nothing but one).
+ * Where plugins stand: on a binding, on a stream route, on a consumer (its credentials too), on a group of consumers, or
+ * in a credential (nothing but one).
  */
-export type PluginsRole = 'binding' | 'consumer' | 'group' | 'credential'
+export type PluginsRole = 'binding' | 'stream' | 'consumer' | 'group' | 'credential'
 
 /** A configuration of a policy, or a certificate, that refers to secrets, as it was written. */
 export interface SecretUse {
@@ -215,7 +222,12 @@ export class PolicyCheck {
       })
       return
     }
-    if (!this.#problems(isCredential ? policy.credentialSchema! : policy.configSchema, own, place)) return
+    if (role === 'stream' && policy.stream === undefined) {
+      this.#notOnStreams(policy.name, place)
+      return
+    }
+    const schema = isCredential ? policy.credentialSchema! : configSchemaFor(policy, role)
+    if (!this.#problems(schema, own, place)) return
     if (!soundMeta) return
     const hasSecrets = this.#noteSecrets(policy, isCredential ? 'credential' : 'binding', config, place)
     if (policy.identify && !isCredential && role !== 'binding') this.#tooLate(policy.name, role, place)
@@ -368,6 +380,16 @@ export class PolicyCheck {
     }
   }
 
+  #notOnStreams(name: string, place: Place): void {
+    const names = [...this.#catalogue.values()].filter(({ stream }) => stream !== undefined)
+    this.#report.add(place, {
+      code: 'wrong-protocol',
+      at: 'key',
+      message: `${name} is for HTTP requests, and does not run on streams`,
+      hint: `Those that do are ${names.map((policy) => policy.name).join(', ')}.`,
+    })
+  }
+
   #unknown(name: string, place: Place): void {
     const near = nearest(name, this.#catalogue.keys())
     this.#report.add(place, {
@@ -382,6 +404,10 @@ export class PolicyCheck {
     })
   }
 }
+
+/** Of a configuration in that place, which is no credential. */
+export const configSchemaFor = ({ stream, configSchema }: PolicySchema, role: PluginsRole): TObject =>
+  role === 'stream' && stream !== undefined ? stream.configSchema : configSchema
 
 /** Replaces one value. Lists and maps on the way to it are copied, because they belong to what was written. */
 function replaceAt(holder: Record<PathSegment, unknown>, path: readonly PathSegment[], value: unknown): void {

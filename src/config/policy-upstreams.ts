@@ -18,6 +18,7 @@ export type Derivation = (value: never) => UpstreamInput | undefined
 /** The kinds whose policies run, with what policies know them by. */
 const owners = {
   routes: 'route',
+  stream_routes: 'stream_route',
   services: 'service',
   plugin_configs: 'plugin_config',
   global_rules: 'global_rule',

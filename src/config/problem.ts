@@ -39,6 +39,7 @@ export const findingCodes = {
   'duplicate-setting': 'A setting of the gateway is given twice.',
   'unsafe-admin-key': 'A key of the Admin API that is published, too short, or given twice.',
   'admin-without-key': 'The Admin API asks for no key.',
+  'wrong-protocol': 'What stands there, or is referred to, is for another kind of traffic.',
   'duplicate-listener': 'Two listeners take the same port.',
   'dangling-reference': 'A reference to a resource that does not exist.',
   'route-without-upstream': 'A route that leads nowhere.',

@@ -5,10 +5,10 @@ import { checkExpression } from './expression-check.ts'
 import { checkChecks } from './health-checks.ts'
 import { nearest } from './nearest.ts'
 import { parseAddress, routePaths } from './normalise.ts'
-import { balancings, type PluginConfig, type Plugins, type ResourceKind } from './plan.ts'
+import { balancings, httpSchemes, type PluginConfig, type Plugins, type ResourceKind } from './plan.ts'
 import type { Catalogue, PolicyCheck } from './policy-check.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
-import type { ContractInput, RouteInput, ServiceInput, UpstreamInput } from './resources.ts'
+import type { ContractInput, RouteInput, ServiceInput, StreamRouteInput, UpstreamInput } from './resources.ts'
 import { checkSchema } from './schema.ts'
 
 export function checkReferences(
@@ -29,6 +29,9 @@ export function checkReferences(
   }
   for (const { place, input } of declarations.routes.values()) {
     if (input !== undefined) checkRoute(input, place, declarations, catalogue, report)
+  }
+  for (const { place, input } of declarations.stream_routes.values()) {
+    if (input !== undefined) checkStreamRoute(input, place, declarations, catalogue, report)
   }
   for (const { place, input } of declarations.consumers.values()) {
     reference('consumer_groups', input?.group_id, below(place, 'group_id'), declarations, report)
@@ -225,9 +228,10 @@ function checkRoute(
   reference('plugin_configs', input.plugin_config_id, below(place, 'plugin_config_id'), declarations, report)
   checkUpstreamChoice(input, place, declarations, report)
 
-  if (input.upstream !== undefined || input.upstream_id !== undefined) return
   const service =
     input.service_id === undefined ? undefined : declarations.services.get(String(input.service_id))
+  checkTraffic(input, service?.input, place, declarations, report)
+  if (input.upstream !== undefined || input.upstream_id !== undefined) return
   // A service that is missing or broken has its own finding; what it would have brought is not known.
   if (input.service_id !== undefined && service?.input === undefined) return
   if (service?.input?.upstream !== undefined || service?.input?.upstream_id !== undefined) return
@@ -242,6 +246,114 @@ function checkRoute(
     code: 'route-without-upstream',
     message: 'neither the route nor its service has an upstream',
     hint: 'Give it upstream_id, upstream, or a service_id whose service has one.',
+  })
+}
+
+/** Requests can go only to what speaks HTTP. */
+function checkTraffic(
+  input: RouteInput,
+  service: ServiceInput | undefined,
+  place: Place,
+  { upstreams }: Declarations,
+  report: Report,
+): void {
+  if (service?.type === 'stream') {
+    report.add(below(place, 'service_id'), {
+      code: 'wrong-protocol',
+      message: 'that service is for stream routes: its policies are none for requests',
+      hint: 'Give the route a service of its own, with type: http.',
+    })
+  }
+  const [holder, field] =
+    input.upstream_id !== undefined || input.upstream !== undefined ? [input, ''] : [service, 'service_id']
+  const { upstream_id: id, upstream } = holder ?? {}
+  const chosen = id === undefined ? upstream : upstreams.get(String(id))?.input
+  if (chosen?.scheme === undefined || httpSchemes.has(chosen.scheme)) return
+  report.add(below(place, field || (id === undefined ? 'upstream' : 'upstream_id')), {
+    code: 'wrong-protocol',
+    message: `requests cannot be sent to an upstream with scheme: ${chosen.scheme}; they are answered with 500`,
+    hint:
+      chosen.scheme === 'kafka' ? undefined : 'Use it in stream_routes, or give it scheme: http or https.',
+  })
+}
+
+function checkStreamRoute(
+  input: StreamRouteInput,
+  place: Place,
+  declarations: Declarations,
+  catalogue: Catalogue,
+  report: Report,
+): void {
+  reference('services', input.service_id, below(place, 'service_id'), declarations, report)
+  checkUpstreamChoice(input, place, declarations, report)
+  if (input.protocol !== undefined) {
+    report.add(below(place, 'protocol'), {
+      code: 'ignored-field',
+      severity: 'warning',
+      at: 'key',
+      message:
+        input.protocol.superior_id === undefined
+          ? `what is inside ${input.protocol.name} is not looked at: its bytes pass as they are`
+          : `calls inside ${input.protocol.name} are not told apart: this route takes no session`,
+    })
+  }
+  const service =
+    input.service_id === undefined ? undefined : declarations.services.get(String(input.service_id))
+  const holder =
+    input.upstream_id !== undefined || input.upstream !== undefined ? input : (service?.input ?? {})
+  const { upstream_id: id, upstream } = holder
+  const chosen = id === undefined ? upstream : declarations.upstreams.get(String(id))?.input
+  if (chosen !== undefined) checkStreamUpstream(chosen, place, report)
+  if (service?.input !== undefined) checkServicePolicies(service.input, place, catalogue, report)
+  if (upstream !== undefined || id !== undefined) return
+  if (input.service_id !== undefined && service?.input === undefined) return
+  const bound = [input.plugins, service?.input?.plugins].flatMap((plugins) => Object.entries(plugins ?? {}))
+  if (bound.some(([name, config]) => answers(catalogue, name, config))) return
+  report.add(place, {
+    code: 'route-without-upstream',
+    message: 'neither the stream route nor its service has an upstream',
+    hint: 'Give it upstream_id, upstream, or a service_id whose service has one.',
+  })
+}
+
+/** There is no port that streams go to where none is named. */
+function checkStreamUpstream({ scheme, nodes = [] }: UpstreamInput, place: Place, report: Report): void {
+  if (scheme === 'kafka') {
+    report.add(place, {
+      code: 'wrong-protocol',
+      severity: 'warning',
+      message: 'the upstream speaks Kafka; its bytes pass as they are',
+      hint: 'Say scheme: tcp or tls.',
+    })
+  }
+  const portless = Array.isArray(nodes)
+    ? nodes.some(({ host: written, port }) => port === undefined && !/[^:]:\d+$/.test(written))
+    : Object.keys(nodes).some((address) => !/[^:]:\d+$/.test(address))
+  if (!portless) return
+  report.add(place, {
+    code: 'missing-field',
+    message: 'a node of its upstream has no port, and streams have no standard one',
+    hint: 'Write nodes as host:port.',
+  })
+}
+
+/** APISIX passes over them in silence. */
+function checkServicePolicies(
+  { plugins = {} }: ServiceInput,
+  place: Place,
+  catalogue: Catalogue,
+  report: Report,
+): void {
+  const idle = Object.keys(plugins).filter((name) => {
+    const policy = catalogue.get(name)
+    return policy !== undefined && policy.stream === undefined && plugins[name]?._meta?.disable !== true
+  })
+  if (idle.length === 0) return
+  report.add(below(place, 'service_id'), {
+    code: 'wrong-protocol',
+    severity: 'warning',
+    message: `policies of that service do not run on streams: ${idle.join(', ')}`,
+    hint: 'Give the stream route a service of its own.',
   })
 }
 
@@ -263,6 +375,7 @@ function exclusive(fields: readonly string[], place: Place, report: Report): voi
 
 const singular: Record<ResourceKind, string> = {
   routes: 'route',
+  stream_routes: 'stream route',
   services: 'service',
   upstreams: 'upstream',
   consumer_groups: 'consumer group',

@@ -3,6 +3,7 @@ import type { ResourceKind } from './plan.ts'
 
 const nouns = {
   routes: 'route',
+  stream_routes: 'stream_route',
   services: 'service',
   upstreams: 'upstream',
   plugin_configs: 'plugin_config',

@@ -9,7 +9,7 @@
 import { serviceRegistryFields } from './discovery.ts'
 import { checksSchema, outlierEjectionSchema, panicThresholdSchema } from './health-checks.ts'
 import { methods } from './methods.ts'
-import { type Plugins, type ResourceKind, tlsProtocols } from './plan.ts'
+import { type Plugins, proxyProtocolVersions, type ResourceKind, tlsProtocols } from './plan.ts'
 import { type Static, Type } from './type.ts'
 
 const idForm = { 'x-form': 'letters, digits, `-`, `_` and `.`, or a positive whole number' }
@@ -214,10 +214,11 @@ export const upstreamSchema = Type.Object(
       ),
     ),
     scheme: Type.Optional(
-      Type.Enum(['http', 'https'], {
+      Type.Enum(['http', 'https', 'tcp', 'tls', 'udp', 'kafka'], {
         default: 'http',
-        description: 'Protocol towards the nodes.',
-        'x-unsupported': ['grpc', 'grpcs', 'kafka', 'tcp', 'tls', 'udp'],
+        description:
+          'Protocol towards the nodes. `tcp`, `tls` and `udp` are for [stream routes](#stream_routes), where anything but `tls` means the bytes as they come. `kafka` is known and not spoken yet.',
+        'x-unsupported': ['grpc', 'grpcs'],
       }),
     ),
     tls: Type.Optional(
@@ -236,7 +237,7 @@ export const upstreamSchema = Type.Object(
           ),
         },
         {
-          description: 'For `scheme: https`.',
+          description: 'For `scheme: https` and `tls`.',
           dependencies: {
             client_cert: ['client_key'],
             client_key: ['client_cert'],
@@ -267,7 +268,15 @@ export const upstreamSchema = Type.Object(
         description: 'Seconds after which no further try begins; 0 is no limit.',
       }),
     ),
-    timeout: timeout('Timeouts towards the nodes; 60 s each when absent.'),
+    timeout: timeout(
+      'Timeouts towards the nodes; 60 s each when absent. The longer of `send` and `read`, when given, is how long a TCP or UDP session may be silent.',
+    ),
+    proxy_protocol: Type.Optional(
+      Type.Enum(proxyProtocolVersions, {
+        description:
+          'Tell the nodes who the client is: a header of the PROXY protocol stands in front of every TCP session. Not in APISIX, where the port says it.',
+      }),
+    ),
     circuit_breaker: Type.Optional(
       Type.Object(
         {
@@ -373,10 +382,9 @@ export const serviceSchema = Type.Object(
     desc: desc(),
     labels: labels(),
     type: Type.Optional(
-      Type.Enum(['http'], {
+      Type.Enum(['http', 'stream'], {
         default: 'http',
-        description: 'Kind of traffic.',
-        'x-unsupported': ['stream'],
+        description: 'Kind of traffic: its policies are for routes, or for stream routes.',
       }),
     ),
     hosts: hosts('Hosts of its routes that name none themselves.'),
@@ -463,6 +471,59 @@ export const routeSchema = Type.Object(
     'x-unsupported': {
       service_protocol: 'other protocols',
     },
+  },
+)
+
+export const streamRouteSchema = Type.Object(
+  {
+    id: ownId('route'),
+    name: name(),
+    desc: desc(),
+    labels: labels(),
+    remote_addr: Type.Optional(
+      address('Address of the client, or a CIDR block that holds it; any when absent.'),
+    ),
+    server_addr: Type.Optional(address('Address that it connected to, or a CIDR block; any when absent.')),
+    server_port: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 65_535,
+        description: 'Port that it connected to; any when absent.',
+      }),
+    ),
+    sni: Type.Optional(
+      host(
+        'The name that it asked for in TLS, with a leading wildcard if need be. Routes with a name come before those without.',
+      ),
+    ),
+    service_id: id('The service whose policies and upstream it takes where it has none itself.'),
+    plugins: Type.Optional(
+      plugins('Policies by name, of those that run on streams. They win over those of the service.'),
+    ),
+    upstream_id: id('The upstream; excludes `upstream`.'),
+    upstream: inlineUpstream(),
+    protocol: Type.Optional(
+      Type.Unsafe<{ name: string; superior_id?: string | number }>({
+        type: 'object',
+        properties: {
+          name: { type: 'string', description: 'Its name. Has no effect.' },
+          superior_id: {
+            anyOf: [{ type: 'string' }, { type: 'integer' }],
+            description: 'The stream route whose calls it is for.',
+          },
+          conf: { type: 'object', description: 'Has no effect.' },
+          logger: { type: 'array', description: 'Has no effect.' },
+        },
+        required: ['name'],
+        description:
+          'A protocol above TCP, which APISIX takes apart. Here the bytes pass as they are; a route with `superior_id`, which is for single calls of such a protocol, takes no session.',
+      }),
+    ),
+    ...bookkeeping(),
+  },
+  {
+    description:
+      'Where TCP and UDP sessions go that come in at listeners with `protocol: tcp`, `tls` or `udp`. The first one that fits takes the session, in the order of the configuration; where none does, the connection is closed without a byte. See [streams](../guides/streams.md).',
   },
 )
 
@@ -728,6 +789,7 @@ export const metaSchema = Type.Object(
 /** The schema of an item of each top-level list. */
 export const resourceSchemas = {
   routes: routeSchema,
+  stream_routes: streamRouteSchema,
   services: serviceSchema,
   upstreams: upstreamSchema,
   consumer_groups: consumerGroupSchema,
@@ -746,6 +808,7 @@ export type UpstreamInput = Static<typeof upstreamSchema>
 export type ServiceInput = Static<typeof serviceSchema>
 export type CostDecorationInput = Static<typeof costDecorationSchema>
 export type RouteInput = Static<typeof routeSchema>
+export type StreamRouteInput = Static<typeof streamRouteSchema>
 export type CredentialInput = Static<typeof credentialSchema>
 export type ConsumerInput = Static<typeof consumerSchema>
 export type ContractInput = Static<typeof contractSchema>

@@ -5,6 +5,7 @@ import { certificateOf } from './certificate.ts'
 import { copy } from './copy.ts'
 import { checkRegistries } from './discovery-check.ts'
 import type { Sections } from './documents.ts'
+import { checkListeners } from './listener-check.ts'
 import { formatPath } from './problem.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
 import { checkSchema } from './schema.ts'
@@ -79,7 +80,9 @@ export function readSettings(
   if (upstreamTls?.verify === undefined) settings.upstream_tls.verify = sections.apisix.length === 0
   settings.upstream_tls.ca = readAuthorities(upstreamTls?.ca ?? [], places.get('upstream_tls'), report)
   checkAdmin(settings.admin, places.get('admin'), report)
-  checkPorts(settings, places, sections, report)
+  const placeOf = listenerPlaces(places, sections)
+  checkListeners((merged as GatewayInput).listeners ?? [], placeOf, report)
+  checkPorts(settings, places, placeOf, report)
   return settings
 }
 
@@ -243,25 +246,33 @@ function checkAdmin(admin: AdminSettings, place: Place | undefined, report: Repo
 
 interface Listening {
   what: string
+  /** Absent: TCP. */
+  transport?: 'udp'
   host: string
   port: number
   place: Place | undefined
 }
 
+/** Of listeners by their index. What APISIX's own keys say of them has one place altogether. */
+function listenerPlaces(places: ReadonlyMap<string, Place>, sections: Sections) {
+  const list = places.get('listeners')
+  const written = sections.gateways.some((section) => 'listeners' in section.value)
+  return (index: number) => (list !== undefined && written ? below(list, index) : list)
+}
+
 function checkPorts(
   settings: Settings,
   places: ReadonlyMap<string, Place>,
-  sections: Sections,
+  placeOf: (index: number) => Place | undefined,
   report: Report,
 ): void {
   const all: Listening[] = settings.listeners.map((listener, index) => {
-    const list = places.get('listeners')
-    const written = list !== undefined && sections.gateways.some((section) => 'listeners' in section.value)
     return {
       what: `the listener ${listener.name}`,
+      ...(listener.protocol === 'udp' && { transport: 'udp' as const }),
       host: listener.host,
       port: listener.port,
-      place: written ? below(list, index) : list,
+      place: placeOf(index),
     }
   })
   for (const what of ['control', 'metrics', 'status', 'admin'] as const) {
@@ -292,4 +303,7 @@ function checkPorts(
 const isWildcard = (host: string) => host === '0.0.0.0' || host === '::' || host === '[::]'
 
 const collide = (a: Listening, b: Listening) =>
-  a.port === b.port && a.port !== 0 && (a.host === b.host || isWildcard(a.host) || isWildcard(b.host))
+  a.transport === b.transport &&
+  a.port === b.port &&
+  a.port !== 0 &&
+  (a.host === b.host || isWildcard(a.host) || isWildcard(b.host))

@@ -21,6 +21,8 @@ suite('settings', () => {
         header: 10_000,
         body_idle: 30_000,
         keepalive: 60_000,
+        session: 600_000,
+        datagrams: 60_000,
         write_stall: 30_000,
         drain: 30_000,
       },
@@ -35,6 +37,7 @@ suite('settings', () => {
         held_bodies: 256 * 1024 * 1024,
         connections: 20_000,
         requests_per_connection: 10_000,
+        datagram_sessions: 10_000,
       },
       paths: {
         encoded_slash: 'reject',

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { type CacheZone, defaultZones } from './cache-zones.ts'
 import { type DiscoverySettings, discoverySchema, discoverySettings } from './discovery.ts'
-import { type TlsProtocol, tlsProtocols } from './plan.ts'
+import { type ProxyProtocolVersion, proxyProtocolVersions, type TlsProtocol, tlsProtocols } from './plan.ts'
 import { type PrometheusSettings, prometheusSchema, prometheusSettings } from './prometheus-settings.ts'
 import { type Static, Type } from './type.ts'
 import { parseDuration, parseSize } from './units.ts'
@@ -17,7 +17,7 @@ export interface Settings {
   /** CIDR blocks or addresses whose X-Forwarded-* fields are believed. */
   trusted_addresses: string[]
   timeouts: {
-    /** From the connection to the end of its TLS handshake. */
+    /** From the connection to the end of its TLS handshake, and of its PROXY protocol header. */
     handshake: number
     /** First byte of a request to the end of its head. */
     header: number
@@ -25,6 +25,10 @@ export interface Settings {
     body_idle: number
     /** Idle client connection between requests. */
     keepalive: number
+    /** Longest silence of a TCP session, where its upstream names none. */
+    session: number
+    /** The same of a UDP session, which has no other end. */
+    datagrams: number
     /** A peer that takes nothing of what we have for it. */
     write_stall: number
     /** Grace for requests in flight at shutdown. */
@@ -50,6 +54,8 @@ export interface Settings {
     /** Open client connections of the whole process. */
     connections: number
     requests_per_connection: number
+    /** UDP sessions of a thread. */
+    datagram_sessions: number
   }
   /** How a target that two parsers could read differently is treated. `keep` passes it on untouched. */
   paths: {
@@ -202,10 +208,30 @@ export interface ListenerSettings {
   name: string
   host: string
   port: number
-  protocol: 'http' | 'https'
+  protocol: ListenerProtocol
+  /** With `tls`: TLS passes as it is, and is only looked at for the name that is asked for. */
+  passthrough?: true
+  /** Every connection begins with a header of the PROXY protocol; absent: none does. */
+  proxy_protocol?: ProxyProtocolSettings
+  /** Of TCP sessions: what their upstreams are told the client in, where they do not say it themselves. */
+  proxy_protocol_to_upstream?: ProxyProtocolVersion
 }
 
-const standardPort = { http: 9080, https: 9443 } as const
+export interface ProxyProtocolSettings {
+  /** Addresses and CIDR blocks of peers that are believed. */
+  trusted: string[]
+  /** `ignore`: the header of any other is read, and what it says is not believed. */
+  untrusted: 'close' | 'ignore'
+}
+
+export const listenerProtocols = ['http', 'https', 'tcp', 'tls', 'udp'] as const
+export type ListenerProtocol = (typeof listenerProtocols)[number]
+
+/** Of listeners that name none; the others have to. */
+export const standardListenerPorts: Readonly<Partial<Record<ListenerProtocol, number>>> = {
+  http: 9080,
+  https: 9443,
+}
 
 /** APISIX's, without those that no certificate of today is used with. */
 const defaultCiphers = [
@@ -282,18 +308,53 @@ export const gatewaySchema = Type.Object(
               Type.String({ minLength: 1, default: '0.0.0.0', description: 'Address to listen on.' }),
             ),
             port: Type.Optional(
-              port('Port; 0 picks a free one. Default: 9080, or 9443 with `protocol: https`.'),
+              port(
+                'Port; 0 picks a free one. Default: 9080, or 9443 with `protocol: https`; required with `tcp`, `tls` and `udp`.',
+              ),
             ),
             protocol: Type.Optional(
-              Type.Enum(['http', 'https'], {
+              Type.Enum(listenerProtocols, {
                 default: 'http',
-                description: 'What is spoken. With `https`, certificates are those of [ssls](#ssls).',
-                'x-unsupported': ['tcp', 'tls', 'udp'],
+                description:
+                  'What is spoken. With `https` and `tls`, certificates are those of [ssls](#ssls). Sessions of `tcp`, `tls` and `udp` go where [stream_routes](#stream_routes) say.',
+              }),
+            ),
+            passthrough: Type.Optional(
+              Type.Boolean({
+                default: false,
+                description:
+                  'With `protocol: tls`: pass TLS on as it is, by the name that the client asks for, rather than end it here.',
+              }),
+            ),
+            proxy_protocol: Type.Optional(
+              Type.Object(
+                {
+                  trusted: Type.Array(Type.String({ format: 'cidr' }), {
+                    description: 'Addresses and CIDR blocks of the load balancers that are believed.',
+                  }),
+                  untrusted: Type.Optional(
+                    Type.Enum(['close', 'ignore'], {
+                      default: 'close',
+                      description:
+                        'What becomes of connections of others: they are closed, or their header is read and not believed, as in APISIX.',
+                    }),
+                  ),
+                },
+                {
+                  description:
+                    'Every connection has to begin with a header of the PROXY protocol, version 1 or 2, which says who the client is. Not with `udp`.',
+                },
+              ),
+            ),
+            proxy_protocol_to_upstream: Type.Optional(
+              Type.Enum(proxyProtocolVersions, {
+                description:
+                  'Of `tcp` and `tls`: tell upstreams that do not say it themselves who the client is, in a header of this version.',
               }),
             ),
           },
           {
-            'x-unsupported': { proxy_protocol: 'the PROXY protocol', tls: 'settings of one listener' },
+            'x-unsupported': { tls: 'settings of one listener' },
             'x-instead': {
               tls: 'Write protocol: https, and what holds for all such listeners under gateway.tls.',
             },
@@ -329,10 +390,21 @@ export const gatewaySchema = Type.Object(
     timeouts: Type.Optional(
       Type.Object(
         {
-          handshake: duration('10s', 'From a connection to the end of its TLS handshake.'),
+          handshake: duration(
+            '10s',
+            'From a connection to the end of its TLS handshake, and of its PROXY protocol header.',
+          ),
           header: duration('10s', 'From the first byte of a request to the end of its head.'),
           body_idle: duration('30s', 'The longest pause inside a request body.'),
           keepalive: duration('60s', 'How long a client connection may be idle between requests.'),
+          session: duration(
+            '10m',
+            'How long a TCP session may be silent, where its upstream has no timeout.',
+          ),
+          datagrams: duration(
+            '1m',
+            'How long a UDP session may be silent before it is over, where its upstream has no timeout.',
+          ),
           write_stall: duration('30s', 'How long a peer may take nothing of what there is for it.'),
           drain: duration('30s', 'Grace for requests in flight when the gateway stops.'),
         },
@@ -358,6 +430,10 @@ export const gatewaySchema = Type.Object(
           ),
           connections: count(20_000, 'Open client connections of the whole process.'),
           requests_per_connection: count(10_000, 'Requests after which a client connection is closed.'),
+          datagram_sessions: count(
+            10_000,
+            'UDP sessions of each data thread; datagrams that would begin one more are dropped. They count as connections, too.',
+          ),
         },
         { default: {}, description: 'Limits towards clients.' },
       ),
@@ -821,8 +897,13 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     listeners: gateway.listeners.map((listener, index) => ({
       name: listener.name ?? (index === 0 ? listener.protocol : `${listener.protocol}-${index + 1}`),
       host: listener.host,
-      port: listener.port ?? standardPort[listener.protocol],
+      port: listener.port ?? standardListenerPorts[listener.protocol] ?? 0,
       protocol: listener.protocol,
+      ...(listener.passthrough && { passthrough: true as const }),
+      ...(listener.proxy_protocol !== undefined && { proxy_protocol: listener.proxy_protocol }),
+      ...(listener.proxy_protocol_to_upstream !== undefined && {
+        proxy_protocol_to_upstream: listener.proxy_protocol_to_upstream,
+      }),
     })),
     router: gateway.router,
     workers: gateway.workers,
@@ -832,6 +913,8 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
       header: parseDuration(timeouts.header),
       body_idle: parseDuration(timeouts.body_idle),
       keepalive: parseDuration(timeouts.keepalive),
+      session: parseDuration(timeouts.session),
+      datagrams: parseDuration(timeouts.datagrams),
       write_stall: parseDuration(timeouts.write_stall),
       drain: parseDuration(timeouts.drain),
     },
@@ -846,6 +929,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
       held_bodies: parseSize(limits.held_bodies),
       connections: limits.connections,
       requests_per_connection: limits.requests_per_connection,
+      datagram_sessions: limits.datagram_sessions,
     },
     paths: gateway.paths,
     forwarding: gateway.forwarding,
@@ -911,7 +995,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
 
 function httpsPortOf({ listeners = [] }: GatewayInput): number {
   const secure = listeners.find(({ protocol }) => protocol === 'https')
-  return secure === undefined ? 443 : (secure.port ?? standardPort.https)
+  return secure === undefined ? 443 : (secure.port ?? standardListenerPorts.https!)
 }
 
 function adminSettings(admin: Filled<GatewayInput>['admin'], input: GatewayInput['admin']): AdminSettings {

@@ -40,7 +40,7 @@ port 9302.
 function section(policy: AnyPolicy): string {
   const parts = [
     `## ${policy.name}\n\n${policy.summary}\n`,
-    `Stage ${policy.stage}, priority ${policy.priority}.\n`,
+    `Stage ${policy.stage}, priority ${policy.priority}.${policy.stream === undefined ? '' : ' Runs on [streams](../guides/streams.md), too.'}\n`,
     fields('Setting', policy.config),
   ]
   if (policy.credential)

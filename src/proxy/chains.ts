@@ -7,6 +7,7 @@ import type {
   PluginConfig,
   PluginSetSpec,
   RouteSpec,
+  StreamRouteSpec,
 } from '../config/plan.ts'
 import { errors, type GatewayError } from './errors.ts'
 import type { Consumer, PolicyBindingContext, PolicyFactory, PolicyHandlers } from './exchange.ts'
@@ -21,6 +22,7 @@ import {
   type MergedPolicy,
   mergePolicies,
   routeContributions,
+  streamRouteContributions,
 } from './merging.ts'
 import { Chain, type ChainEntry, emptyChain, Unavailable, withoutMessage } from './pipeline.ts'
 
@@ -44,6 +46,7 @@ const consumersKept = 10_000
 
 const withPlugins = [
   'routes',
+  'stream_routes',
   'services',
   'plugin_configs',
   'global_rules',
@@ -100,6 +103,29 @@ export class PolicyChains {
     const chain = this.compile(route, { routeId: id, serviceId: service ?? '' })
     if (key !== null) this.shared.set(key, chain)
     return chain
+  }
+
+  /** The chain of a stream route: one pass, in the order of priority. Policies of its service that are for requests stay out. */
+  forStream(route: StreamRouteSpec): Chain {
+    const { id, service_id: service } = route
+    const missing = service !== undefined && !this.resources.services.has(service)
+    if (missing) return new Chain([], [{ ...denial(errors.serviceMissing), stage: 'limit' }])
+    const place = { routeId: id, serviceId: service ?? '' }
+    const entries: ChainEntry[] = []
+    for (const policy of mergePolicies(streamRouteContributions(route, this.resources)).values()) {
+      const factory = this.policies.get(policy.name)
+      if (factory?.stream === undefined || isOff(policy)) continue
+      const { priority, create } = factory.stream
+      const inStreams: PolicyFactory = {
+        name: factory.name,
+        stage: 'limit',
+        priority,
+        yieldsToRoute: false,
+        create,
+      }
+      entries.push(this.entryOf(inStreams, policy, place))
+    }
+    return new Chain([], entries)
   }
 
   /** The chain of a route with what the consumer and its group bring on top; the same chain when they bring nothing. */

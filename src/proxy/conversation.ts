@@ -432,7 +432,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     const { head } = exchange
     const upstream = upstreamFor(exchange, binding, this.engine.runtime)
     if (upstream === null) {
-      this.fail(missingUpstream(exchange, binding))
+      this.fail(missingUpstream(exchange, binding, this.engine.runtime))
       return
     }
     const { paths } = this.engine.settings

@@ -38,6 +38,7 @@ export const errors = {
   unknownCoding: define('unknown_transfer_coding', 501, 'client'),
   versionNotSupported: define('version_not_supported', 505, 'client'),
   tooManyHeldBodies: define('too_many_held_bodies', 503, 'gateway'),
+  upstreamSpeaksNoHttp: define('upstream_speaks_no_http', 500, 'gateway'),
   noUpstream: define('no_upstream', 503, 'gateway'),
   unknownUpstream: define('unknown_upstream', 502, 'gateway'),
   noEndpoint: define('no_endpoint', 503, 'upstream'),

@@ -220,6 +220,20 @@ export interface BindingInfo {
   pathParameter?(name: string, path: string): string | undefined
 }
 
+/** What there is to say of a TCP or UDP session, beyond an exchange. */
+export interface SessionInfo {
+  readonly protocol: 'TCP' | 'UDP'
+  /** Where the listener listens: `0.0.0.0:9100`. */
+  readonly listenAddress: string
+  /** As nginx has it of sessions: 200, or 400, 403, 500, 502 or 503 when it did not come about, or broke off. */
+  readonly status: number
+  /** Bytes from the client, and to it. */
+  readonly received: number
+  readonly sent: number
+  readonly upstreamReceived: number
+  readonly upstreamSent: number
+}
+
 export interface Exchange {
   /** Unique in this process, unless a policy chose it: a UUID made on first use. */
   readonly id: string
@@ -228,6 +242,8 @@ export interface Exchange {
   /** Fields for the answer, whoever makes it; usable in every phase until the head is written. */
   readonly answer: HeaderEdits
   readonly client: ClientInfo
+  /** Of a TCP or UDP session, which has no request; absent: it is a request. */
+  readonly session?: SessionInfo
   /** Null when nothing matched (only global policies run then). */
   readonly binding: BindingInfo | null
   readonly consumer: Consumer | null
@@ -407,6 +423,8 @@ export interface PolicyFactory {
   readonly yieldsToRoute: boolean
   /** Where a configuration runs when not at `stage` and `priority`. */
   placement?(config: PluginConfig): { readonly stage: Stage; readonly priority: number }
+  /** How it takes part in TCP and UDP sessions; absent: it does not. */
+  readonly stream?: StreamPolicyFactory
   /** `holdBody` asks for the body to be there, as `request.heldBody`, before the policy runs; in bytes. */
   create(
     config: PluginConfig,
@@ -415,11 +433,16 @@ export interface PolicyFactory {
   ): PolicyHandlers
 }
 
+export interface StreamPolicyFactory {
+  readonly priority: number
+  create(config: PluginConfig, binding: PolicyBindingContext): PolicyHandlers
+}
+
 /** What the runtime tells a policy about the place it is bound to. */
 export interface PolicyBindingContext {
   readonly policy: string
   readonly routeId: string
   readonly serviceId: string
-  /** Which resource contributed the configuration: `route:1`, `service:2`, `plugin_config:3`, `consumer:jack`, `global_rule:1`. */
+  /** Which resource contributed the configuration: `route:1`, `stream_route:1`, `service:2`, `plugin_config:3`, `consumer:jack`, `global_rule:1`. */
   readonly owner: string
 }

@@ -3,7 +3,14 @@
  * of a policy is taken from one resource, the strongest that names it: service, plugin config, route, consumer group,
  * consumer, from weak to strong (APISIX, part d). One that is switched off switches off what it wins over.
  */
-import type { ConsumerSpec, PlanResources, PluginConfig, Plugins, RouteSpec } from '../config/plan.ts'
+import type {
+  ConsumerSpec,
+  PlanResources,
+  PluginConfig,
+  Plugins,
+  RouteSpec,
+  StreamRouteSpec,
+} from '../config/plan.ts'
 
 /** The policies that one resource holds. */
 export interface Contribution {
@@ -46,6 +53,16 @@ export function routeContributions(route: RouteSpec, resources: PlanResources): 
   }
   contributions.push({ owner: `route:${route.id}`, plugins: route.plugins })
   return contributions
+}
+
+/** The same for sessions of a stream route. */
+export function streamRouteContributions(
+  { id, plugins, service_id: service }: StreamRouteSpec,
+  { services }: PlanResources,
+): Contribution[] {
+  const own = { owner: `stream_route:${id}`, plugins }
+  if (service === undefined) return [own]
+  return [{ owner: `service:${service}`, plugins: services.get(service)?.plugins }, own]
 }
 
 /** What a consumer brings, on top of that; from weak to strong. */

@@ -6,6 +6,7 @@ export const kindsWithUpstreams = [
   'upstreams',
   'services',
   'routes',
+  'stream_routes',
   'plugin_configs',
   'global_rules',
   'consumer_groups',

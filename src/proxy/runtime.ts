@@ -18,6 +18,7 @@ import { pathParameters } from './router/pattern.ts'
 import { type Considered, type Match, Router, type RouterMode } from './router/router.ts'
 import type { StateKeeper } from './run-time-state.ts'
 import type { LoadTable } from './shared/load-table.ts'
+import { StreamRoutes } from './stream/stream-routes.ts'
 import { upstreamTlsOptions } from './tls/upstream-tls.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
 import type { HealthRegister } from './upstream/health/health-register.ts'
@@ -123,6 +124,7 @@ export class Runtime {
   ) as unknown as PlanResources
   readonly chains: PolicyChains
   readonly mode: RouterMode
+  readonly streams: StreamRoutes
 
   private readonly router: Router<Binding, Lookup>
   private readonly lookup = new Lookup()
@@ -151,6 +153,7 @@ export class Runtime {
     this.loads = loads
     this.chains = new PolicyChains(policies, this.resources, policyFailed)
     this.mode = mode
+    this.streams = new StreamRoutes(this)
     this.router = new Router(mode, (lookup) => lookup.exchange.request.headers.get('host'))
   }
 
@@ -212,8 +215,9 @@ export class Runtime {
     this.uses.apply(delta)
     const upstreams = this.applyUpstreams(delta)
     if (isSecuredAnew) for (const upstream of this.upstreams.values()) this.secure(upstream)
-    if (this.chains.apply(delta, otherPolicies))
-      for (const binding of this.bindings.values()) binding.forgetChains()
+    const otherChains = this.chains.apply(delta, otherPolicies)
+    if (otherChains) for (const binding of this.bindings.values()) binding.forgetChains()
+    this.streams.apply(delta, upstreams, otherChains)
     this.values.forget()
     for (const id of delta.remove.routes ?? []) {
       this.router.remove(id)
@@ -236,7 +240,9 @@ export class Runtime {
   private secure(upstream: Upstream<UpstreamConnection>): void {
     const { scheme, tls } = upstream.spec
     upstream.secure(
-      scheme === 'https' ? upstreamTlsOptions(tls, this.upstreamTls, this.resources.ssls) : null,
+      scheme === 'https' || scheme === 'tls'
+        ? upstreamTlsOptions(tls, this.upstreamTls, this.resources.ssls)
+        : null,
     )
   }
 

@@ -1,4 +1,4 @@
-import type { RouteSpec, ServiceSpec, UpstreamSpec } from '../config/plan.ts'
+import { httpSchemes, type RouteSpec, type ServiceSpec, type UpstreamSpec } from '../config/plan.ts'
 import { errors, type GatewayError } from './errors.ts'
 import type { UpstreamConnection } from './http1/upstream-connection.ts'
 import type { Binding, Runtime } from './runtime.ts'
@@ -30,10 +30,17 @@ export function upstreamFor(
   binding: Binding,
   runtime: Pick<Runtime, 'upstream'>,
 ): Upstream<UpstreamConnection> | null {
-  return chosenUpstream === '' ? binding.upstream : runtime.upstream(chosenUpstream)
+  const upstream = chosenUpstream === '' ? binding.upstream : runtime.upstream(chosenUpstream)
+  return upstream !== null && httpSchemes.has(upstream.spec.scheme) ? upstream : null
 }
 
 /** What the client is told where there is none. */
-export function missingUpstream({ chosenUpstream }: Choice, binding: Binding): GatewayError {
+export function missingUpstream(
+  { chosenUpstream }: Choice,
+  binding: Binding,
+  runtime: Pick<Runtime, 'upstream'>,
+): GatewayError {
+  const upstream = chosenUpstream === '' ? binding.upstream : runtime.upstream(chosenUpstream)
+  if (upstream !== null) return errors.upstreamSpeaksNoHttp
   return chosenUpstream !== '' || binding.namesUpstream ? errors.unknownUpstream : errors.noUpstream
 }

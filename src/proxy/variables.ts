@@ -151,6 +151,15 @@ const named: Record<VariableName, Variable> = {
   request_time: (x) => seconds(x.timings.start, x.timings.end || performance.now()),
   request_completion: (x) => (x.outcome === 'complete' ? 'OK' : undefined),
 
+  // Of TCP and UDP sessions.
+  protocol: (x) => x.session?.protocol,
+  session_time: (x) => x.session && seconds(x.timings.start, x.timings.end || performance.now()),
+  bytes_received: (x) => x.session && String(x.session.received),
+  upstream_bytes_sent: (x) => x.session && String(x.session.upstreamSent),
+  upstream_bytes_received: (x) => x.session && String(x.session.upstreamReceived),
+  upstream_connect_time: (x) => x.session && seconds(x.timings.upstreamStart, x.timings.upstreamHead),
+  mqtt_client_id: told('mqtt_client_id'),
+
   // The gateway and the clock.
   hostname: () => host,
   pid: () => String(process.pid),

@@ -12,6 +12,7 @@ import type {
   SubrequestAnswer,
   SubrequestFailure,
   SubrequestHead,
+  TlsInfo,
   UpstreamOrigin,
   Verdict,
 } from './exchange.ts'
@@ -22,17 +23,23 @@ import { ClientConnection } from './http1/client-connection.ts'
 import { ClientFacts } from './http1/client-facts.ts'
 import { sendSubrequest } from './http1/subrequest.ts'
 import { acceptConnections, readByEvents, type SocketMaker, Wire } from './http1/wire.ts'
+import { Listener, listenTcp, type OpenConnection } from './listener.ts'
 import { isOff, mergePolicies, routeContributions } from './merging.ts'
 import { Unavailable } from './pipeline.ts'
+import { type ProxiedClient, SocketHeaderWait, WireHeaderWait } from './proxy-protocol/header-wait.ts'
 import type { StateKeeper } from './run-time-state.ts'
 import { Runtime } from './runtime.ts'
 import type { LoadTable } from './shared/load-table.ts'
+import { SessionClient, StreamSession } from './stream/session.ts'
+import { HelloWait } from './tcp/hello-wait.ts'
+import { TcpSession } from './tcp/tcp-session.ts'
 import { TimerWheel } from './timer-wheel.ts'
 import { TlsAcceptor, type TlsOwner } from './tls/acceptor.ts'
 import { Certificates } from './tls/certificates.ts'
 import type { ClientTls } from './tls/client-tls.ts'
 import { TicketKeys } from './tls/ticket-keys.ts'
 import { TrustedAddresses } from './trust.ts'
+import { UdpListener } from './udp/udp-listener.ts'
 import type { UpstreamFault } from './upstream/attempt.ts'
 import type { DiscoveredNode } from './upstream/discovery/discovered-node.ts'
 import type { Endpoint } from './upstream/endpoint.ts'
@@ -67,11 +74,14 @@ export interface WorkerOptions {
 
 export class Worker {
   private readonly engine: Engine
-  private readonly servers: net.Server[] = []
-  private readonly opened = new Set<ClientConnection>()
+  /** By name. */
+  private listeners = new Map<string, Listener>()
+  private readonly opened = new Set<OpenConnection>()
   private readonly connections: ConnectionCounts
   private emptied: (() => void) | null = null
-  private readonly tls: TlsAcceptor
+  private readonly tls: TlsAcceptor<Arrived>
+  /** Headers of the PROXY protocol that have not come in front of a handshake yet. */
+  private readonly waiting = new Set<net.Socket>()
 
   constructor(options: WorkerOptions) {
     const { settings, log } = options
@@ -171,30 +181,40 @@ export class Worker {
   }
 
   /**
-   * Opens the listeners; several threads share their ports (SO_REUSEPORT).
+   * Opens the listeners that the settings name and that are not open, and closes those that they no longer name, whose
+   * connections finish what is under way. Several threads share their ports (SO_REUSEPORT).
    * @param ports by listener name, for those configured with port 0
    * @returns the ports in use
+   * @throws when one cannot be opened; then those that were open still are, and no others
    */
   async listen(ports: ReadonlyMap<string, number> = new Map()): Promise<{ name: string; port: number }[]> {
-    const opened: { name: string; port: number }[] = []
     this.engine.draining = false
-    for (const listener of this.engine.settings.listeners) {
-      const server = net.createServer({ allowHalfOpen: true, noDelay: true })
-      await listening(server, listener, ports.get(listener.name) ?? listener.port)
-      if (listener.protocol === 'https')
-        server.on('connection', (socket) => this.acceptTls(socket, listener.name))
-      else acceptConnections(server, (make) => this.accept(make, listener.name))
-      this.servers.push(server)
-      opened.push({ name: listener.name, port: (server.address() as net.AddressInfo).port })
+    const next = new Map<string, Listener>()
+    const opened: Listener[] = []
+    try {
+      for (const settings of this.engine.settings.listeners) {
+        let listener = this.listeners.get(settings.name)
+        if (listener?.fits(settings) !== true) {
+          listener = await this.openListener(settings, settings.port || (ports.get(settings.name) ?? 0))
+          opened.push(listener)
+        }
+        next.set(settings.name, listener)
+      }
+    } catch (error) {
+      for (const listener of opened) listener.close()
+      throw error
     }
-    return opened
+    for (const listener of this.listeners.values()) if (next.get(listener.name) !== listener) listener.close()
+    this.listeners = next
+    for (const settings of this.engine.settings.listeners) next.get(settings.name)?.use(settings)
+    return Array.from(next.values(), ({ name, port }) => ({ name, port }))
   }
 
   /** Accepts nothing more until `listen`. Requests in flight finish, and their connections end with them. */
   pause(): void {
     clock.tick()
     this.engine.draining = true
-    for (const server of this.servers.splice(0)) server.close()
+    this.closeListeners()
     for (const connection of [...this.opened]) connection.drain()
   }
 
@@ -202,7 +222,7 @@ export class Worker {
   async drain(): Promise<void> {
     clock.tick()
     this.engine.draining = true
-    for (const server of this.servers) server.close()
+    this.closeListeners()
     for (const connection of [...this.opened]) connection.drain()
     if (this.count > 0) {
       const { promise, resolve } = Promise.withResolvers<void>()
@@ -215,21 +235,60 @@ export class Worker {
   }
 
   close(): void {
-    for (const server of this.servers) server.close()
+    this.closeListeners()
+    for (const socket of this.waiting) socket.destroy()
     this.tls.close()
     for (const connection of this.opened) connection.wire.destroy()
     this.engine.runtime.retire()
     this.engine.wheel.close()
   }
 
-  private tlsOwner(): TlsOwner {
+  private closeListeners(): void {
+    for (const listener of this.listeners.values()) listener.close()
+    this.listeners.clear()
+  }
+
+  private async openListener(settings: ListenerSettings, port: number): Promise<Listener> {
+    const { protocol, passthrough } = settings
+    if (protocol === 'udp') return this.openUdp(settings, port)
+    const server = net.createServer({ allowHalfOpen: true, noDelay: true })
+    await listenTcp(server, settings.host, port)
+    const listener = new Listener(settings, {
+      address: () => server.address() as net.AddressInfo,
+      close: () => void server.close(),
+    })
+    if (protocol === 'https' || (protocol === 'tls' && passthrough !== true))
+      server.on('connection', (socket) => this.acceptTls(socket, listener))
+    else acceptConnections(server, (make) => this.accept(make, listener))
+    return listener
+  }
+
+  private async openUdp(settings: ListenerSettings, port: number): Promise<Listener> {
+    const socket = await UdpListener.open(settings.host, port, settings.name, this.engine, {
+      admit: () => this.admit(),
+      began: (session) => this.enter(session, listener),
+      over: (session) => this.gone(session, listener),
+    })
+    const listener = new Listener(settings, socket)
+    return listener
+  }
+
+  private tlsOwner(): TlsOwner<Arrived> {
     return {
-      secured: (socket, plain, facts, listener) => {
-        const { wire } = this.open((onread) => readByEvents(socket, onread), listener, facts)
+      secured: (socket, plain, facts, { listener, client }) => {
+        const wire = new Wire(silent, this.engine.wheel, (onread) => readByEvents(socket, onread))
         wire.plain = plain
+        if (listener.settings.protocol === 'tls') {
+          const session = this.openSession(wire, listener, facts, client)
+          // There is no path that could do without a certificate of the client.
+          if (facts.certificate.judgesRequests && facts.verify !== 'SUCCESS') session.refused(400)
+          else session.start(null)
+        } else this.open(wire, listener, facts, client)
       },
-      unsecured: (socket, listener) => {
-        this.open((onread) => readByEvents(socket, onread), listener, null).refusePlain()
+      unsecured: (socket, { listener, client }) => {
+        const wire = new Wire(silent, this.engine.wheel, (onread) => readByEvents(socket, onread))
+        if (listener.settings.protocol === 'tls') this.openSession(wire, listener, null, client).refused(400)
+        else this.open(wire, listener, null, client).refusePlain()
       },
       failed: () => this.closed(),
     }
@@ -237,19 +296,86 @@ export class Worker {
 
   /** Connections, and handshakes that may become some. */
   private get count(): number {
-    return this.opened.size + this.tls.pending
+    return this.opened.size + this.tls.pending + this.waiting.size
   }
 
-  private accept(make: SocketMaker, listener: string): void {
+  private accept(make: SocketMaker, listener: Listener): void {
     clock.tick()
-    if (this.admit()) this.open(make, listener, null)
-    else new Wire(silent, this.engine.wheel, make).destroy()
+    const wire = new Wire(silent, this.engine.wheel, make)
+    const peer = wire.socket.remoteAddress ?? ''
+    if (listener.peers?.admits(peer) === false || !this.admit()) {
+      wire.destroy()
+      return
+    }
+    const { peers } = listener
+    if (peers === null) {
+      this.begin(wire, listener, null, null)
+      return
+    }
+    const isBelieved = peers.believes(peer)
+    const wait = new WireHeaderWait(
+      wire,
+      clock.now + this.engine.settings.timeouts.handshake,
+      (client, rest) => {
+        this.leave(wait, listener)
+        this.begin(wire, listener, isBelieved ? client : null, rest)
+      },
+      () => this.gone(wait, listener),
+    )
+    this.enter(wait, listener)
   }
 
-  private acceptTls(socket: net.Socket, listener: string): void {
+  /** Who the client is has been found out. `early`: what it has sent already, valid only during the call. */
+  private begin(wire: Wire, listener: Listener, client: ProxiedClient, early: Buffer | null): void {
+    const { protocol, passthrough } = listener.settings
+    if (protocol === 'http') {
+      const connection = this.open(wire, listener, null, client)
+      if (early !== null && early.length > 0) connection.onBytes(early, early.length)
+    } else if (passthrough === true) this.awaitHello(wire, listener, client, early)
+    else this.openSession(wire, listener, null, client).start(early === null ? null : Buffer.from(early))
+  }
+
+  private awaitHello(wire: Wire, listener: Listener, client: ProxiedClient, early: Buffer | null): void {
+    const wait = new HelloWait(
+      wire,
+      clock.now + this.engine.settings.timeouts.handshake,
+      (serverName, bytes) => {
+        this.leave(wait, listener)
+        this.openSession(wire, listener, passedTls(serverName), client).start(bytes)
+      },
+      () => this.gone(wait, listener),
+    )
+    this.enter(wait, listener)
+    if (early !== null) wait.onBytes(early, early.length)
+  }
+
+  private acceptTls(socket: net.Socket, listener: Listener): void {
     clock.tick()
-    if (this.admit()) this.tls.accept(socket, listener)
-    else socket.destroy()
+    const { peers } = listener
+    const peer = socket.remoteAddress ?? ''
+    if (peers?.admits(peer) === false || !this.admit()) {
+      socket.destroy()
+      return
+    }
+    if (peers === null) {
+      this.tls.accept(socket, { listener, client: null }, insideOf(listener))
+      return
+    }
+    const isBelieved = peers.believes(peer)
+    this.waiting.add(socket)
+    new SocketHeaderWait(
+      socket,
+      this.engine.wheel,
+      clock.now + this.engine.settings.timeouts.handshake,
+      (client) => {
+        this.waiting.delete(socket)
+        this.tls.accept(socket, { listener, client: isBelieved ? client : null }, insideOf(listener))
+      },
+      () => {
+        this.waiting.delete(socket)
+        this.closed()
+      },
+    )
   }
 
   /** Counts one more connection. @returns false when there are as many as there may be */
@@ -260,29 +386,64 @@ export class Worker {
     return isAdmitted
   }
 
-  private open(make: SocketMaker, listener: string, tls: ClientTls | null): ClientConnection {
+  private open(
+    wire: Wire,
+    listener: Listener,
+    tls: ClientTls | null,
+    client: ProxiedClient,
+  ): ClientConnection {
     const { engine } = this
-    // The owner needs the wire and the wire an owner: the connection takes its place before anything can arrive.
-    const wire = new Wire(silent, engine.wheel, make)
     const { socket } = wire
     const facts = new ClientFacts(
-      socket.remoteAddress ?? '',
-      socket.remotePort ?? 0,
+      client?.address ?? socket.remoteAddress ?? '',
+      client?.port ?? socket.remotePort ?? 0,
       socket.localAddress ?? '',
       socket.localPort ?? 0,
-      listener,
+      listener.name,
       engine.trusted,
       engine.settings.forwarding,
       tls,
     )
-    const connection = new ClientConnection(wire, facts, engine, (gone) => this.gone(gone))
+    const connection = new ClientConnection(wire, facts, engine, (gone) => this.gone(gone, listener))
     wire.owner = connection
-    this.opened.add(connection)
+    this.enter(connection, listener)
     return connection
   }
 
-  private gone(connection: ClientConnection): void {
+  private openSession(
+    wire: Wire,
+    listener: Listener,
+    tls: TlsInfo | null,
+    proxied: ProxiedClient,
+  ): TcpSession {
+    const { socket } = wire
+    const client = new SessionClient(
+      { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 },
+      { address: socket.localAddress ?? '', port: socket.localPort ?? 0 },
+      listener.name,
+      tls,
+    )
+    const exchange = new StreamSession(client, 'TCP', listener.address)
+    if (proxied !== null) exchange.setClientAddress(proxied.address, proxied.port)
+    const session = new TcpSession(wire, exchange, listener.settings, this.engine, (gone) =>
+      this.gone(gone, listener),
+    )
+    this.enter(session, listener)
+    return session
+  }
+
+  private enter(connection: OpenConnection, listener: Listener): void {
+    this.opened.add(connection)
+    listener.connections.add(connection)
+  }
+
+  private leave(connection: OpenConnection, listener: Listener): void {
     this.opened.delete(connection)
+    listener.connections.delete(connection)
+  }
+
+  private gone(connection: OpenConnection, listener: Listener): void {
+    this.leave(connection, listener)
     this.closed()
   }
 
@@ -326,12 +487,21 @@ function tellFailure(
 
 const silent = { onBytes() {}, onEnd() {}, onDrain() {}, onClose() {}, onDeadline() {} }
 
-function listening(server: net.Server, { host }: ListenerSettings, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ host, port, reusePort: true, backlog: 4096 }, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
+/** Where a connection came in, and who its client is. */
+interface Arrived {
+  readonly listener: Listener
+  readonly client: ProxiedClient
 }
+
+const insideOf = ({ settings }: Listener) => (settings.protocol === 'tls' ? 'bytes' : 'requests')
+
+/** TLS that passes through: nothing is known of it but the name that is asked for. */
+const passedTls = (serverName: string): TlsInfo => ({
+  serverName,
+  protocol: '',
+  cipher: '',
+  alpn: '',
+  isResumed: false,
+  verify: 'NONE',
+  clientCertificate: undefined,
+})

@@ -25,6 +25,7 @@ export const referringKinds = [
   'consumers',
   'global_rules',
   'routes',
+  'stream_routes',
   'ssls',
 ] as const satisfies readonly ResourceKind[]
 

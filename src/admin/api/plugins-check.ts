@@ -5,6 +5,7 @@ import { parseExpression } from '../../config/expression.ts'
 import type { PluginConfig, Plugins } from '../../config/plan.ts'
 import {
   type Catalogue,
+  configSchemaFor,
   identifyingField,
   type PluginsRole,
   type PolicySchema,
@@ -35,7 +36,8 @@ export function pluginsError(
       return `invalid plugin conf ${JSON.stringify(config)} for plugin [${name}]`
     }
     const policy = ground.catalogue.get(name)
-    if (policy === undefined) return `unknown plugin [${name}]`
+    if (policy === undefined || (role === 'stream' && policy.stream === undefined))
+      return `unknown plugin [${name}]`
     const fault = configError(policy, plugins, config as PluginConfig, role, ground)
     if (fault !== undefined) return `failed to check the configuration of plugin ${name} err: ${fault}`
     const read = parseExpression((config as PluginConfig)._meta?.filter ?? [])
@@ -56,8 +58,8 @@ function configError(
   if (metaFault !== undefined) return `property "_meta" validation failed: ${metaFault}`
   // APISIX lets a configuration that is switched off be invalid.
   if (meta?.disable === true) return undefined
-  const credentials = role === 'binding' || role === 'group' ? undefined : policy.credentialSchema
-  const schema = credentials ?? policy.configSchema
+  const credentials = role === 'consumer' || role === 'credential' ? policy.credentialSchema : undefined
+  const schema = credentials ?? configSchemaFor(policy, role)
   // Most plugins of APISIX let fields be that they do not know.
   const problems = checkSchema(schema, own, { references: true })
   const tolerated = problems.filter(({ code, path }) => code === 'unknown-field' && !isClosed(schema, path))

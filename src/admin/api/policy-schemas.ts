@@ -1,7 +1,7 @@
 /** What the Admin API tells about policies and schemas. */
 import { apisixSchema } from '../../config/apisix-schema.ts'
 import type { Catalogue, PolicySchema } from '../../config/policy-check.ts'
-import { configSchemaOf, publishedPolicy, schemasByKind } from '../published-schemas.ts'
+import { configSchemaOf, inStreams, publishedPolicy, schemasByKind } from '../published-schemas.ts'
 import { type Answer, failure } from './answer.ts'
 import { adminKinds } from './kinds.ts'
 import { schemaError } from './wording.ts'
@@ -25,7 +25,7 @@ export class PolicySchemas {
   list(subsystem: string): Answer {
     if (subsystem !== 'http' && subsystem !== 'stream')
       return { status: 400, body: 'invalid subsystem passed' }
-    return { status: 200, body: subsystem === 'http' ? this.#inOrder().map(({ name }) => name) : [] }
+    return { status: 200, body: this.#inOrder(subsystem).map(({ name }) => name) }
   }
 
   /** `GET /plugins/NAME`, and `/plugins?all=true`. */
@@ -33,7 +33,7 @@ export class PolicySchemas {
     const subsystem = query.get('subsystem') ?? 'http'
     if (subsystem !== 'http' && subsystem !== 'stream')
       return failure(400, `unsupported subsystem: ${subsystem}`)
-    const all = subsystem === 'http' ? this.#inOrder() : []
+    const all = this.#inOrder(subsystem)
     if (query.get('all') === 'true') {
       return {
         status: 200,
@@ -72,7 +72,9 @@ export class PolicySchemas {
     return { status: 200, body: openApi(this.#catalogue, this.#version) }
   }
 
-  #inOrder(): PolicySchema[] {
-    return [...this.#catalogue.values()].sort((a, b) => (b.priority ?? 0) - (a.priority ?? 0))
+  #inOrder(subsystem: 'http' | 'stream'): PolicySchema[] {
+    const all = [...this.#catalogue.values()]
+    const those = subsystem === 'http' ? all : all.flatMap((policy) => inStreams(policy) ?? [])
+    return those.sort((a, b) => (b.priority ?? 0) - (a.priority ?? 0))
   }
 }

@@ -43,7 +43,7 @@ export interface Surroundings {
   /** Of the policy of that name. */
   metadata(policy: string): Value | undefined
   certificate(id: string): Inputs['ssls'] | undefined
-  /** A resource that is not part of a plan. */
+  /** A stream route, or a resource that is not part of a plan. */
   kept(kind: string, id: string): object | undefined
   /** What a service says of the costs of GraphQL, by id. */
   decorationsOf(service: string): Iterable<readonly [id: string, decoration: { field_path: string }]>
@@ -57,7 +57,7 @@ export const surroundingsIn = (configuration: Configuration, target: Target): Su
   conflicts: (policy, config) => configuration.conflicts(policy, config, `${target.kind.name}/${target.id}`),
   metadata: (policy) => configuration.get('plugin_metadata', policy),
   certificate: (id) => configuration.get('ssls', id),
-  kept: (kind, id) => configuration.kept(kind, id),
+  kept: (kind, id) => (kind === 'stream_routes' ? configuration.get(kind, id) : configuration.kept(kind, id)),
   decorationsOf: (service) => configuration.decorationsOf(service),
 })
 
@@ -125,7 +125,7 @@ export class ResourceCheck {
           formError(resourceSchemas.services, input) ??
           upstreamError(input.upstream, around) ??
           references(input, ['upstream_id'], around) ??
-          this.#plugins(input)
+          this.#plugins(input, input.type === 'stream' ? 'stream' : 'binding')
         )
       case 'upstreams':
         return upstreamError(input, around)
@@ -179,9 +179,9 @@ export class ResourceCheck {
   }
 
   #streamRouteError({ id }: Target, input: Value, around: Surroundings): string | undefined {
-    const { upstream, protocol, plugins } = input as { upstream?: unknown; protocol?: Value; plugins?: Value }
+    const { upstream, protocol } = input as { upstream?: unknown; protocol?: Value }
     const fault =
-      invalid(schemaError(keptSchemas.stream_routes, input)) ??
+      formError(resourceSchemas.stream_routes, input) ??
       references(input, ['upstream_id', 'service_id'], around)
     if (fault !== undefined) return fault
     const superior = protocol?.superior_id
@@ -189,14 +189,11 @@ export class ResourceCheck {
       if (id !== undefined && String(superior) === id) return 'stream route can not set itself as superior_id'
       const above = around.kept('stream_routes', String(superior)) as { protocol?: Value } | undefined
       if (above === undefined) return `failed to fetch stream routes[${superior}], response code: 404`
-      if (above.protocol !== undefined && above.protocol.name !== protocol!.name) {
+      if (above.protocol !== undefined && above.protocol.name !== protocol?.name) {
         return `protocol mismatch: subordinate protocol [${protocol!.name}] does not match superior protocol [${above.protocol.name}]`
       }
     }
-    for (const name of Object.keys(plugins ?? {})) {
-      if (!streamPlugins.has(name)) return `unknown plugin [${name}]`
-    }
-    return upstreamError(upstream, around)
+    return upstreamError(upstream, around) ?? this.#plugins(input, 'stream')
   }
 
   #routeError(input: Value, around: Surroundings): string | undefined {
@@ -279,16 +276,6 @@ function heldAs({ kind, consumer, service, id }: Target, value: Value, { kept }:
 }
 
 const kindOfPlan = ({ kind, consumer }: Target) => consumer !== undefined || kind.plan !== undefined
-
-/** What APISIX has for TCP and UDP; they are not checked further as long as none of them runs. */
-const streamPlugins = new Set([
-  'ip-restriction',
-  'limit-conn',
-  'mqtt-proxy',
-  'prometheus',
-  'syslog',
-  'traffic-split',
-])
 
 function secretManagerError(input: Value): string | undefined {
   const id = String(input.id)

@@ -6,6 +6,7 @@ import type { PathSegment } from '../problem.ts'
 import { shapedMetrics } from '../prometheus-settings.ts'
 import { below, type Place, type Report } from '../report.ts'
 import { discoveryOfApisix } from './apisix-discovery.ts'
+import { type ApisixStreams, streamKeys, streamsOfApisix } from './apisix-streams.ts'
 
 /** `gateway:` as far as APISIX's keys say something about it. `config` holds APISIX's top-level keys of one document. */
 export function settingsOfApisix(
@@ -15,6 +16,7 @@ export function settingsOfApisix(
 ): Record<string, unknown> {
   const gateway: Record<string, unknown> = {}
   const { discovery, ...others } = withSecureListeners(config)
+  const streams = streamsOfApisix(config)
   if (isMap(discovery)) {
     const registries = discoveryOfApisix(below(root, 'discovery'), discovery, report)
     if (Object.keys(registries).length > 0) gateway.discovery = registries
@@ -23,7 +25,8 @@ export function settingsOfApisix(
     const key = path.join('.')
     const place = below(root, ...path)
     const translation = Object.hasOwn(translations, key) ? translations[key] : undefined
-    const used = translation?.(value, gateway)
+    const isOfStreams = streamKeys.has(key)
+    const used = isOfStreams && !streams.unused.has(key) ? 'listeners' : translation?.(value, gateway)
     if (used === undefined) {
       report.add(place, {
         code: 'ignored-field',
@@ -32,7 +35,7 @@ export function settingsOfApisix(
           : 'warning',
         at: 'key',
         message:
-          translation === undefined
+          translation === undefined && !isOfStreams
             ? "this key of APISIX's configuration has no effect here"
             : "this value of APISIX's configuration has no counterpart here",
         hint: ignoredHints[path[0] as string],
@@ -46,7 +49,14 @@ export function settingsOfApisix(
       })
     }
   }
+  addStreams(streams, gateway)
   return gateway
+}
+
+function addStreams({ http, listeners }: ApisixStreams, gateway: Gateway): void {
+  const others = http ? ((gateway.listeners as object[] | undefined) ?? [{ port: 9080 }]) : []
+  if (listeners.length > 0 || (!http && gateway.listeners !== undefined))
+    gateway.listeners = [...others, ...listeners]
 }
 
 /** APISIX listens on port 9443 where TLS is switched on and no port is named, and on none where it is off. */

@@ -10,9 +10,11 @@ export default definePolicy({
   name: 'ip-restriction',
   summary: 'Lets client addresses pass, or keeps them out.',
   details:
-    'A rejection is `response_code` with `{"message":"..."}`. The address is the client’s behind trusted proxies.',
+    'A rejection is `response_code` with `{"message":"..."}`. The address is the client’s behind trusted proxies. ' +
+    'On streams, the connection is closed.',
   stage: 'authorize',
   priority: 3000,
+  stream: {},
   config: Type.Object(
     {
       message: Type.String({

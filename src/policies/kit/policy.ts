@@ -50,6 +50,11 @@ export interface PolicyDefinition<
    * `limit-count` answers its `group`.
    */
   sharedState?(config: Static<Config>): string | undefined
+  /**
+   * It takes part in TCP and UDP sessions too. Such a session is an exchange without a request: `session` tells of it, and
+   * a verdict, whatever its status, closes it without a byte.
+   */
+  readonly stream?: StreamPart<Static<Config>, PolicyHost<Static<Credential>, Static<Metadata>>>
   /** Where a configuration runs when not at `stage` and `priority`. */
   placement?(config: Static<Config>): { readonly stage: Stage; readonly priority: number }
   /** Policies that this one runs itself, by `host.bind`: they are checked as if they stood there by themselves. */
@@ -68,6 +73,16 @@ export interface PolicyDefinition<
    * `validate` let pass must not make it throw.
    */
   create(config: Static<Config>, host: PolicyHost<Static<Credential>, Static<Metadata>>): PolicyHandlers
+}
+
+/** What a policy does on streams, where that is not what it does for requests. */
+export interface StreamPart<Config, Host> {
+  /** Default: that of requests. */
+  readonly priority?: number
+  /** Of a configuration on a stream route. Default: that of requests, which it has to be a part of. */
+  readonly config?: TObject
+  /** Default: `create` of the policy, of which `request` and `observe` are called. */
+  create?(config: Config, host: Host): Pick<PolicyHandlers, 'request' | 'observe'>
 }
 
 export type Policy<
@@ -94,6 +109,7 @@ export interface AnyPolicy {
   lacks?(config: PluginConfig, metadata: PluginConfig | undefined): string | undefined
   validateCredential?(credential: PluginConfig): string | undefined
   sharedState?(config: PluginConfig): string | undefined
+  readonly stream?: StreamPart<PluginConfig, PolicyHost>
   placement?(config: PluginConfig): { readonly stage: Stage; readonly priority: number }
   nested?(config: PluginConfig): readonly NestedPlugins[]
   publicApi?(exchange: Exchange, host: Omit<PolicyHost, 'bind'>, path: string): Promise<Verdict>

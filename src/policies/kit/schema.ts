@@ -1,7 +1,7 @@
 import type { TObject } from 'typebox'
 import type { ZonePlaces } from '../../config/cache-zones.ts'
 import type { PluginConfig } from '../../config/plan.ts'
-import type { NestedPlugins } from '../../config/policy-check.ts'
+import type { NestedPlugins, StreamSchema } from '../../config/policy-check.ts'
 import type { AnyPolicy } from './policy.ts'
 
 /** The part of a policy that configuration is checked against; it reaches no code that handles traffic. */
@@ -16,6 +16,8 @@ export interface PolicySchema {
   readonly metadataSchema?: TObject
   /** True when the policy establishes who is calling. */
   readonly identify: boolean
+  /** How it takes part in TCP and UDP sessions; absent: it does not. */
+  readonly stream?: StreamSchema
   /** Whether it answers in place of the route's upstream, or chooses another. */
   answers?(config: PluginConfig): boolean
   /** Beyond the schema, for a configuration that fits it: the finding in one sentence. */
@@ -41,6 +43,12 @@ export function policySchema(policy: AnyPolicy): PolicySchema {
     ...(policy.credentialKey && { credentialKey: policy.credentialKey }),
     ...(policy.metadata && { metadataSchema: policy.metadata }),
     identify: policy.stage === 'identify',
+    ...(policy.stream && {
+      stream: {
+        priority: policy.stream.priority ?? policy.priority,
+        configSchema: policy.stream.config ?? policy.config,
+      },
+    }),
     ...(answers && { answers: (config) => answers(config) }),
     ...(validate && { validate: (config, zones) => validate(config, zones) }),
     ...(lacks && { lacks: (config, metadata) => lacks(config, metadata) }),

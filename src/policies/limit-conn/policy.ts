@@ -19,6 +19,32 @@ import {
 const connections = quantity('Requests under way that pass at once.', { exclusiveMinimum: 0 })
 const burst = quantity('Requests under way beyond `conn` that have to wait.', { minimum: 0 })
 
+const countingKey = Type.String({
+  description: 'What requests are counted by. The client address stands in when it has no value.',
+})
+const keyType = Type.Enum(['var', 'var_combination'], {
+  default: 'var',
+  description: 'Whether `key` is one variable or a text with variables.',
+})
+const delay = Type.Number({ exclusiveMinimum: 0, description: 'Seconds that the burst waits.' })
+const onlyDefaultDelay = Type.Boolean({
+  default: false,
+  description: 'Known because APISIX has it; see below.',
+})
+
+/** What APISIX has of it on streams. */
+const streamConfig = Type.Object(
+  {
+    conn: Type.Integer({ exclusiveMinimum: 0, description: 'Sessions that pass at once.' }),
+    burst: Type.Integer({ minimum: 0, description: 'Sessions beyond `conn` that have to wait.' }),
+    default_conn_delay: delay,
+    only_use_default_delay: onlyDefaultDelay,
+    key: countingKey,
+    key_type: keyType,
+  },
+  openInApisix,
+)
+
 /** One limit, as requests use it. */
 interface Rule {
   conn(exchange: Exchange): number
@@ -41,27 +67,20 @@ export default definePolicy({
     'with `allow_degradation`.\n\nLocal counts are exact across all threads of a node, and outlive no thread: what a thread ' +
     'that dies had under way is taken out. As in APISIX 3.18, `only_use_default_delay` makes no difference: waits do ' +
     'not follow the latency of the upstream in either case. A request that waits is let go when its client goes ' +
-    'away; a thread has at most 10000 waiting, and rejects what would be more.',
+    'away; a thread has at most 10000 waiting, and rejects what would be more.\n\nOn streams it counts sessions, of this ' +
+    'node; it takes `conn`, `burst`, `default_conn_delay`, `only_use_default_delay`, `key` and `key_type` there, and ' +
+    'closes what is beyond.',
   stage: 'limit',
   priority: 1003,
+  stream: { config: streamConfig },
   config: Type.Object(
     {
       conn: Type.Optional(connections),
       burst: Type.Optional(burst),
-      default_conn_delay: Type.Number({ exclusiveMinimum: 0, description: 'Seconds that the burst waits.' }),
-      only_use_default_delay: Type.Boolean({
-        default: false,
-        description: 'Known because APISIX has it; see below.',
-      }),
-      key: Type.Optional(
-        Type.String({
-          description: 'What requests are counted by. The client address stands in when it has no value.',
-        }),
-      ),
-      key_type: Type.Enum(['var', 'var_combination'], {
-        default: 'var',
-        description: 'Whether `key` is one variable or a text with variables.',
-      }),
+      default_conn_delay: delay,
+      only_use_default_delay: onlyDefaultDelay,
+      key: Type.Optional(countingKey),
+      key_type: keyType,
       rules: Type.Optional(
         Type.Array(
           Type.Object(

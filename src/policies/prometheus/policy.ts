@@ -10,6 +10,7 @@ import {
 } from './instruments.ts'
 import { countModelCall, modelLabels } from './model-series.ts'
 import { type ResponseSource, Series, SeriesTree } from './series.ts'
+import { countSessions, streamConfig } from './stream-series.ts'
 
 /** Series remembered by one binding; endpoints that come and go would otherwise add up for ever. */
 const seriesKept = 10_000
@@ -28,7 +29,10 @@ export default definePolicy({
     '`upstream`, `apisix` for answers of the gateway and `nginx`, as in APISIX, for its answers in ' +
     'place of an upstream that failed.\n\nOf requests to language models there are `apisix_llm_latency`, ' +
     '`apisix_llm_prompt_tokens`, `apisix_llm_completion_tokens`, their distributions (`_dist`) and, wherever a model is ' +
-    'asked, `apisix_llm_active_connections`.\n\nThe metrics are at `/apisix/prometheus/metrics` and `/metrics` of ' +
+    'asked, `apisix_llm_active_connections`.\n\nOf streams there are `apisix_stream_connection_total`, ' +
+    '`apisix_stream_active_connections`, `apisix_stream_status` and `apisix_stream_bandwidth` (types ingress, egress; ' +
+    'sides downstream, upstream), of the sessions of routes that have this policy. Bytes are counted when a session ' +
+    'is over.\n\nThe metrics are at `/apisix/prometheus/metrics` and `/metrics` of ' +
     '`gateway.metrics`, and on a route with `public-api` for clients of the traffic port. `gateway.prometheus` has ' +
     'their prefix, buckets, further labels and lifetimes; APISIX\u2019s `plugin_attr.prometheus` is understood. A metric ' +
     'has at most 10000 label sets on each thread; what is beyond them counts under the label `_overflow`.',
@@ -36,6 +40,10 @@ export default definePolicy({
   stage: 'transform',
   priority: 500,
   version: 0.2,
+  stream: {
+    config: streamConfig,
+    create: ({ prefer_name: preferName }, host) => countSessions(host.metrics, preferName),
+  },
   config: Type.Object(
     {
       prefer_name: Type.Boolean({

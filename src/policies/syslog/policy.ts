@@ -17,9 +17,11 @@ export default definePolicy({
   summary: 'Sends a line of syslog (RFC 5424) about each exchange to a server, in batches.',
   details:
     'A batch leaves when it is full or old enough: `flush_limit`, `drop_limit` and `pool_size` have no effect, since what ' +
-    'waits is bounded by `max_pending_entries`. Over UDP each line is a datagram. With `tls` the certificate of the server is not verified, as in APISIX.',
+    'waits is bounded by `max_pending_entries`. Over UDP each line is a datagram. With `tls` the certificate of the server is not verified, as in APISIX.\n\nOn streams a line is about a session; without `log_format` it says who it was, ' +
+    'where it went, how it ended, how long it took and how many bytes passed. APISIX has no such entry.',
   stage: 'transform',
   priority: 401,
+  stream: {},
   version: 0.1,
   config: Type.Object(
     {

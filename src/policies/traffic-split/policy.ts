@@ -62,6 +62,7 @@ export default definePolicy({
   // In the second pass, since APISIX runs it when it knows the consumer.
   stage: 'limit',
   priority: 966,
+  stream: {},
   config: Type.Object(
     { rules: Type.Optional(Type.Array(rule, { description: 'Asked one after the other.' })) },
     openInApisix,

@@ -194,7 +194,7 @@ function forwarded(
 ): ExplainedOutcome {
   const upstream = upstreamFor(exchange, binding, engine.runtime)
   const failed = ({ status, code }: GatewayError): ExplainedOutcome => ({ kind: 'failed', status, code })
-  if (upstream === null) return failed(missingUpstream(exchange, binding))
+  if (upstream === null) return failed(missingUpstream(exchange, binding, engine.runtime))
   const path = forwardedTarget(exchange, target, binding.stripPrefix, engine.settings.paths)
   if (path === null) return failed(errors.badTarget)
   const endpoint =

@@ -219,6 +219,12 @@ export class Wire implements Deadline {
     this.socket.end()
   }
 
+  /** Ends once the peer has taken what is queued, whatever else it sends. */
+  closeAfterWrites(): void {
+    this.flush()
+    this.socket.destroySoon()
+  }
+
   /** Ends at once; the peer sees that what it has is not complete when something is missing. */
   destroy(): void {
     this.socket.destroy()

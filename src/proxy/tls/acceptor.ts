@@ -11,15 +11,15 @@ import type { Deadline } from '../timer-wheel.ts'
 import type { Certificates } from './certificates.ts'
 import { readClientHello } from './client-hello.ts'
 import { ClientTls } from './client-tls.ts'
-import type { ServerCertificate } from './server-certificate.ts'
+import type { Inside, ServerCertificate } from './server-certificate.ts'
 import type { TicketKeys } from './ticket-keys.ts'
 
 /** Who goes on with connections. Each one that was begun comes to exactly one of these. */
-export interface TlsOwner {
+export interface TlsOwner<Arrived> {
   /** `plain` is the connection below, which can be reset. */
-  secured(socket: tls.TLSSocket, plain: net.Socket, facts: ClientTls, listener: string): void
+  secured(socket: tls.TLSSocket, plain: net.Socket, facts: ClientTls, arrived: Arrived): void
   /** A client that speaks HTTP without TLS. */
-  unsecured(socket: net.Socket, listener: string): void
+  unsecured(socket: net.Socket, arrived: Arrived): void
   failed(): void
 }
 
@@ -31,11 +31,12 @@ const alert = (description: number) => Buffer.from([21, 3, 1, 0, 2, 2, descripti
 const unrecognizedName = alert(112)
 const internalError = alert(80)
 
-export class TlsAcceptor {
+/** `Arrived` is what the owner knows of a connection beforehand, and gets back. */
+export class TlsAcceptor<Arrived> {
   private readonly engine: Engine
   private readonly certificates: Certificates
   private readonly tickets: TicketKeys
-  private readonly owner: TlsOwner
+  private readonly owner: TlsOwner<Arrived>
   private readonly log: { warn(fields: object, message: string): void }
   /** By both ends of the connection, which tell it from any other that is open. */
   private readonly begun = new Map<string, Handshake>()
@@ -52,7 +53,7 @@ export class TlsAcceptor {
     engine: Engine,
     certificates: Certificates,
     tickets: TicketKeys,
-    owner: TlsOwner,
+    owner: TlsOwner<Arrived>,
     log: { warn(fields: object, message: string): void },
   ) {
     this.engine = engine
@@ -66,14 +67,14 @@ export class TlsAcceptor {
     return this.begun.size
   }
 
-  accept(socket: net.Socket, listener: string): void {
+  accept(socket: net.Socket, arrived: Arrived, inside: Inside = 'requests'): void {
     const ends = endsOf(socket)
-    const handshake = new Handshake(socket, {
+    const handshake = new Handshake(socket, inside, {
       hello: (bytes) => this.read(handshake, bytes),
-      secured: (secure) => this.finish(handshake, secure, listener),
+      secured: (secure) => this.finish(handshake, secure, arrived),
       unsecured: () => {
         this.forget(ends, handshake)
-        this.owner.unsecured(socket, listener)
+        this.owner.unsecured(socket, arrived)
       },
       gone: () => {
         this.forget(ends, handshake)
@@ -121,7 +122,7 @@ export class TlsAcceptor {
     }
     handshake.begin(bytes, serverName, name, certificate)
     try {
-      certificate.handshake(handshake.socket, this.tickets, this.secured)
+      certificate.handshake(handshake.socket, this.tickets, this.secured, handshake.inside)
     } catch (error) {
       handshake.refuse(internalError)
       if (this.refused.has(certificate)) return
@@ -131,7 +132,7 @@ export class TlsAcceptor {
     }
   }
 
-  private finish(handshake: Handshake, socket: tls.TLSSocket, listener: string): void {
+  private finish(handshake: Handshake, socket: tls.TLSSocket, arrived: Arrived): void {
     const { serverName, name, certificate } = handshake
     // The type of Node says less than it does: false when no name was sent.
     const understood = (
@@ -148,7 +149,7 @@ export class TlsAcceptor {
     this.forget(endsOf(socket), handshake)
     handshake.over = true
     this.engine.counts.add(engineCounter.tls_handshakes, 1)
-    this.owner.secured(socket, handshake.socket, facts, listener)
+    this.owner.secured(socket, handshake.socket, facts, arrived)
   }
 }
 
@@ -167,6 +168,7 @@ class Handshake implements Deadline {
   wheelPrevious: Deadline | null = null
 
   readonly socket: net.Socket
+  readonly inside: Inside
   serverName = ''
   name = ''
   certificate: ServerCertificate | null = null
@@ -183,8 +185,9 @@ class Handshake implements Deadline {
     else this.events.hello(this.pending)
   }
 
-  constructor(socket: net.Socket, events: HandshakeEvents) {
+  constructor(socket: net.Socket, inside: Inside, events: HandshakeEvents) {
     this.socket = socket
+    this.inside = inside
     this.events = events
     socket.on('error', () => {})
     // Before its first message is complete there is nothing to wait for.

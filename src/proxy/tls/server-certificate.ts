@@ -6,8 +6,11 @@ import { compilePattern, matchesPattern, type TextPattern } from '../../config/r
 import type { Settings } from '../../config/settings.ts'
 import type { TicketKeys } from './ticket-keys.ts'
 
-/** What is spoken inside; the client's choice among them is in `alpnProtocol`. */
-const protocolsInside = ['http/1.1']
+/** What is spoken inside: requests, or what the gateway does not look at and has no word for. */
+export type Inside = 'requests' | 'bytes'
+
+/** The client's choice among them is in `alpnProtocol`; null: nothing is said of that, whatever a client offers. */
+const protocolsInside: Readonly<Record<Inside, string[] | null>> = { requests: ['http/1.1'], bytes: null }
 
 /** Seconds for which a session may be continued. */
 const sessionTimeout = 86_400
@@ -17,7 +20,7 @@ export class ServerCertificate {
   readonly settings: Settings['tls']
   /** Paths for which a client needs no certificate. */
   private readonly skipped: readonly TextPattern[]
-  private server: tls.Server | null = null
+  private readonly servers: Record<Inside, tls.Server | null> = { requests: null, bytes: null }
   private ticketKeys: Buffer | null = null
   private authorities: readonly X509Certificate[] | null = null
 
@@ -47,12 +50,14 @@ export class ServerCertificate {
     socket: import('node:net').Socket,
     tickets: TicketKeys,
     secured: (socket: tls.TLSSocket) => void,
+    inside: Inside,
   ): void {
     const keys = tickets.at(Date.now(), this.settings.session_ticket_rotation)
-    if (this.server === null) this.server = this.makeServer(keys, secured)
-    else if (keys !== this.ticketKeys) this.server.setTicketKeys(keys)
+    const { servers } = this
+    if (keys !== this.ticketKeys) for (const server of Object.values(servers)) server?.setTicketKeys(keys)
     this.ticketKeys = keys
-    this.server.emit('connection', socket)
+    servers[inside] ??= this.makeServer(keys, secured, inside)
+    servers[inside].emit('connection', socket)
   }
 
   /** Certificates between that of a client and the authority that vouches for it, none of which is counted. */
@@ -70,7 +75,12 @@ export class ServerCertificate {
     }
   }
 
-  private makeServer(ticketKeys: Buffer, secured: (socket: tls.TLSSocket) => void): tls.Server {
+  private makeServer(
+    ticketKeys: Buffer,
+    secured: (socket: tls.TLSSocket) => void,
+    inside: Inside,
+  ): tls.Server {
+    const names = protocolsInside[inside]
     const { createServer } = process.getBuiltinModule('node:tls')
     const { client, protocols = this.settings.protocols } = this.spec
     const pairs = oneOfEachKind(this.spec.pairs)
@@ -94,7 +104,7 @@ export class ServerCertificate {
       sessionIdContext: this.sessionContext(),
       sessionTimeout,
       ticketKeys,
-      ALPNProtocols: protocolsInside,
+      ...(names !== null && { ALPNProtocols: names }),
     })
     server.on('secureConnection', secured)
     // The connection ends by itself, and that is noticed.

@@ -2,11 +2,20 @@
  * TLS towards one upstream. Connections that were opened through different objects of this class are never mixed: whatever
  * makes two connections differ, beside the name that is asked for, makes two objects.
  */
-import { isIP } from 'node:net'
+import net, { isIP } from 'node:net'
 import type tls from 'node:tls'
 import type { SslSpec, UpstreamTlsSpec } from '../../config/plan.ts'
 import type { Settings } from '../../config/settings.ts'
 import type { SocketMaker } from '../http1/wire.ts'
+
+export interface TlsConnectOptions {
+  /** That are offered to be spoken inside; null: nothing is said of that. */
+  protocols: string[] | null
+  /** Goes in front of the handshake; null: nothing does. */
+  preamble: Buffer | null
+}
+
+const requests: TlsConnectOptions = { protocols: ['http/1.1'], preamble: null }
 
 export interface UpstreamTlsOptions {
   verify: boolean
@@ -48,14 +57,18 @@ export class UpstreamTls {
    * A connection that is ready with `secureConnect`. After `prepare` only.
    * @param name of the server, in the handshake and in its certificate; an address is compared and not sent
    */
-  connect(address: string, port: number, name: string): SocketMaker {
+  connect(
+    address: string,
+    port: number,
+    name: string,
+    { protocols, preamble }: TlsConnectOptions = requests,
+  ): SocketMaker {
     const { connect, checkServerIdentity } = builtIn()
     const key = `${address} ${port} ${name}`
     const session = this.sessions.get(key)
     return (onread) => {
       const socket = connect({
-        host: address,
-        port,
+        ...(preamble === null ? { host: address, port } : { socket: begun(address, port, preamble) }),
         secureContext: this.context!,
         // RFC 6066 section 3: addresses are not sent as server names.
         ...(isIP(name) === 0 && { servername: name }),
@@ -63,7 +76,7 @@ export class UpstreamTls {
         rejectUnauthorized: this.options.verify,
         checkServerIdentity: (_: string, certificate: tls.PeerCertificate) =>
           checkServerIdentity(name, certificate),
-        ALPNProtocols: ['http/1.1'],
+        ...(protocols !== null && { ALPNProtocols: protocols }),
         allowHalfOpen: true,
         onread,
       } as unknown as tls.ConnectionOptions)
@@ -78,6 +91,12 @@ export class UpstreamTls {
     if (this.sessions.size >= keptSessions) this.sessions.delete(this.sessions.keys().next().value as string)
     this.sessions.set(key, session)
   }
+}
+
+function begun(host: string, port: number, preamble: Buffer): net.Socket {
+  const socket = net.connect({ host, port, allowHalfOpen: true })
+  socket.write(preamble)
+  return socket
 }
 
 /** Loaded by the first connection over TLS. */

@@ -133,6 +133,12 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
     return { url, host: mode === 'rewrite' ? (rewritten ?? endpoint.host) : endpoint.hostField }
   }
 
+  /** What an endpoint is asked by in TLS by who has nothing else to say. */
+  serverName(endpoint: Endpoint<C>): string {
+    const { pass_host: mode, upstream_host: rewritten } = this.spec
+    return mode === 'rewrite' && rewritten !== undefined ? rewritten : endpoint.host
+  }
+
   /** The endpoint for the next attempt; null when none takes traffic, or all that do are in `tried`. */
   pick(tried: ReadonlySet<Endpoint<C>> | null, exchange: Exchange): Endpoint<C> | null {
     if (this.sole !== null) return this.sole

@@ -5,7 +5,7 @@
  * What a `log_format` names is written as it is, because somebody asked for it.
  */
 import { brotliDecompressSync, constants, gunzipSync, inflateSync } from 'node:zlib'
-import type { Exchange } from '../../../proxy/exchange.ts'
+import type { Exchange, SessionInfo } from '../../../proxy/exchange.ts'
 import type { PolicyHost } from '../host.ts'
 import { textOfBytes } from './text-of-bytes.ts'
 
@@ -34,6 +34,26 @@ const blackedOut = '***'
 /** Names of fields and parameters that hold credentials. */
 const secretName =
   /authorization|cookie|token|secret|api[-_]?key|passw|credential|signature|^key$|^jwt$|^sig$/i
+
+/** The entry about a TCP or UDP session, for which APISIX has none. */
+function sessionEntry(exchange: Exchange, session: SessionInfo): LogEntry {
+  const { client, binding, timings, upstream } = exchange
+  return {
+    protocol: session.protocol,
+    client_ip: client.address,
+    client_port: client.port,
+    server: { address: client.localAddress, port: client.localPort },
+    ...(client.tls !== null && { sni: client.tls.serverName }),
+    route_id: binding?.routeId ?? '',
+    service_id: binding?.serviceId ?? '',
+    upstream: upstream?.addresses ?? '',
+    status: session.status,
+    start_time: timings.startedAt,
+    latency: timings.end - timings.start,
+    bytes_received: session.received,
+    bytes_sent: session.sent,
+  }
+}
 
 /** A body as far as it is logged. */
 class Excerpt {
@@ -132,7 +152,8 @@ export class LogEntries {
       }
       return entry
     }
-    const entry = this.#whole(exchange)
+    const entry =
+      exchange.session === undefined ? this.#whole(exchange) : sessionEntry(exchange, exchange.session)
     if (exchange.logged !== null) Object.assign(entry, exchange.logged)
     if (this.#extra !== null) {
       for (const [name, value] of Object.entries(this.#extra(exchange))) entry[name] ??= value
