@@ -8,6 +8,7 @@ import { type Spread, spread } from './statistics.ts'
 export const notMeasured: { readonly [name in PolicyName]?: string } = {
   ...notRun,
   'batch-requests': 'makes several requests of one, each of which costs what any other does',
+  'exit-transformer': 'has nothing to do for a request that goes well',
   'error-page': 'has nothing to do for a request that goes well',
   mocking: 'answers in place of the upstream, so nothing is added to a forwarded request',
   'public-api': 'answers in place of the upstream, so nothing is added to a forwarded request',

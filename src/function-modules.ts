@@ -16,7 +16,7 @@ import { type Probed, type ProbedModule, probeModules } from './module-probe.ts'
 import { codeFilesBelow, digestOf, versionedUrl } from './own-modules.ts'
 
 /** Policies that run functions of the operator's, in their field `functions`. */
-const withFunctions = ['serverless-pre-function', 'serverless-post-function'] as const
+const withFunctions = ['exit-transformer', 'serverless-pre-function', 'serverless-post-function'] as const
 
 /** What is known of modules from the last time, by absolute path. */
 const probedBefore = new Map<string, ProbedModule & { version: string }>()

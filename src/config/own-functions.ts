@@ -7,7 +7,7 @@ import { dirname, isAbsolute, posix, relative, resolve, sep } from 'node:path'
 import type { SourceDocument } from './load.ts'
 import { portedLua } from './ported-lua.ts'
 
-/** In the schema of texts that name a function. */
+/** In the schema of texts that name a function: true, or what kind of function it is. */
 export const functionAnnotation = 'x-function'
 
 /** A module with functions, as the configuration that is checked may name it. */

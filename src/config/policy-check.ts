@@ -297,9 +297,10 @@ export class PolicyCheck {
 
   /** Puts what a plan says of a function in place of each entry that names one. */
   #findFunctions({ configSchema }: PolicySchema, config: PluginConfig, place: Place): void {
-    for (const { value, path } of [...annotatedValues(configSchema, config, functionAnnotation)]) {
+    for (const { value, path, setting } of [...annotatedValues(configSchema, config, functionAnnotation)]) {
       if (typeof value !== 'string') continue
-      const result = resolveEntry(place.document, value, config.phase as string | undefined)
+      const kind = typeof setting === 'string' ? setting : (config.phase as string | undefined)
+      const result = resolveEntry(place.document, value, kind)
       if ('key' in result) replaceAt(config, path, result.key)
       else this.#report.add(below(place, ...path), result)
     }

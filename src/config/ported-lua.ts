@@ -6,6 +6,7 @@ const shapes: Readonly<Record<string, readonly [type: string, body: string]>> = 
   body_filter: ['BodyFunction', 'return { write: (piece) => piece }'],
   log: ['LogFunction', 'host.log.info({ status: exchange.response.status }, TEXT)'],
 }
+const exitShape = ['ExitFunction', 'return { ...answer, status: STATUS, body: BODY }'] as const
 const requestShape = ['RequestFunction', 'return { status: 403, body: TEXT }'] as const
 
 /** Calls of Lua, and what says the same. The first that begins alike counts. */
@@ -26,10 +27,11 @@ const calls: readonly (readonly [lua: RegExp, here: string])[] = [
 ]
 
 export function portedLua(source: string, phase = 'access'): string {
-  const [type, body] = shapes[phase] ?? requestShape
+  const isExit = phase === 'exit'
+  const [type, body] = isExit ? exitShape : (shapes[phase] ?? requestShape)
   const skeleton =
     `import type { ${type} } from 'sluice-gateway/policy-kit'; ` +
-    `export default ((exchange, host) => { ${body} }) satisfies ${type}`
+    `export default ((${isExit ? 'answer, ' : ''}exchange, host) => { ${body} }) satisfies ${type}`
   const used = calls.filter(([lua]) => lua.test(source)).map(([, here]) => here)
   const instead = used.length === 0 ? '' : ` What it calls is here: ${used.join('; ')}.`
   return `Write a file such as functions/port.ts: \`${skeleton}\`, and name it: functions: [./functions/port.ts].${instead} docs/guides/serverless.md has the phases.`

@@ -111,6 +111,7 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
   'error-log-logger': { config: {}, metadata: { tcp: { host: '127.0.0.1', port: 5170 } } },
   'error-page': { config: {}, metadata: { enable: true, error_404: { body: '<h1>Not here</h1>' } } },
   'example-plugin': { config: { i: 1 }, metadata: { ikey: 1, skey: 'one' } },
+  'exit-transformer': { config: { functions: ['./functions.ts#shape'] }, beside: { 'key-auth': {} } },
   'fault-injection': {
     config: { abort: { http_status: 503, body: 'on purpose', vars: [[['http_x_chaos', '==', 'yes']]] } },
   },

@@ -39,6 +39,7 @@ const names = [
   'error-log-logger',
   'error-page',
   'example-plugin',
+  'exit-transformer',
   'fault-injection',
   'file-logger',
   'forward-auth',

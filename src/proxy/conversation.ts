@@ -21,7 +21,7 @@ import type { ClientFacts } from './http1/client-facts.ts'
 import { Head } from './http1/head.ts'
 import { type BodySource, Http1Exchange } from './http1/http1-exchange.ts'
 import { takeHop } from './http1/max-forwards.ts'
-import { type AnswerContent, errorContent, httpDate, ownAnswer, verdictContent } from './http1/own-answer.ts'
+import { type AnswerContent, errorVerdict, httpDate, ownAnswer, verdictContent } from './http1/own-answer.ts'
 import { RelayedBody, type RelaySink } from './http1/relayed-body.ts'
 import { cleanRequest } from './http1/request-head.ts'
 import { RequestTarget } from './http1/request-target.ts'
@@ -41,6 +41,7 @@ import {
   runRequestBody,
   runRespond,
   runResponseBody,
+  runShape,
   runTaps,
 } from './pipeline.ts'
 import type { Binding } from './runtime.ts'
@@ -299,7 +300,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     }
     exchange.rejectedBy = policy
     if (policy !== '') this.engine.counts.add(engineCounter.rejected_by_policy, 1)
-    this.writeOwn(verdict.status, verdict.headers?.text ?? '', verdictContent(verdict))
+    this.writeOwn(verdict)
   }
 
   fail(error: GatewayError): void {
@@ -309,7 +310,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
       this.stream.cut()
       return
     }
-    this.writeOwn(error.status, '', errorContent(error))
+    this.writeOwn(errorVerdict(error))
   }
 
   unreachable(error: GatewayError): void {
@@ -326,9 +327,13 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     this.fail(error)
   }
 
-  private writeOwn(status: number, lines: string, content: AnswerContent): void {
-    const { exchange } = this
-    exchange.status = status
+  private writeOwn(made: Verdict): void {
+    const { exchange, chain } = this
+    exchange.status = made.status
+    const answer = chain.shape === null ? made : runShape(chain.shape, exchange, made, this.engine)
+    exchange.status = answer.status
+    const lines = answer.headers?.text ?? ''
+    const content = verdictContent(answer)
     // A policy that fails here has nothing to protect any more: the answer is the gateway's own.
     const filters = this.chain.respond === null ? null : runRespond(this.chain.respond, exchange, this.engine)
     this.forwarding = null

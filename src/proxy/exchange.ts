@@ -387,6 +387,11 @@ export interface PolicyHandlers {
    */
   receive?(exchange: Exchange): Verdict | Tap | void
   /**
+   * An answer of the gateway's own - a policy's, or that to an error - before its head is made: what is given back takes its
+   * place. It has no relay. Each policy is shown what the one before it made. A throw is told of, and changes nothing.
+   */
+  shape?(exchange: Exchange, answer: Verdict): Verdict | void
+  /**
    * The response head, before it is written; also of the gateway's own answers. Edits through `exchange.answer`. A filter
    * that it returns sees the body, unless there is none; then the length is not known beforehand and is not announced.
    */

@@ -13,6 +13,7 @@ test('a policy whose filter does not hold runs in no phase', () => {
     send: never,
     requestBody: never,
     receive: never,
+    shape: never,
     respond: never,
     responseBody: never,
     observe: never,
@@ -20,7 +21,7 @@ test('a policy whose filter does not hold runs in no phase', () => {
   const guarded = filtered(all, () => false)
   const one = exchange()
   for (const phase of Object.keys(all) as (keyof PolicyHandlers)[]) {
-    assert.equal(guarded[phase]!(one, Buffer.alloc(0)), undefined)
+    assert.equal(guarded[phase]!(one, Buffer.alloc(0) as never), undefined)
   }
 })
 

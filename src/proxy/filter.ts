@@ -1,5 +1,5 @@
 /** `_meta.filter`: a policy that is skipped for some exchanges. One without a filter does not come by here. */
-import type { Exchange, PolicyHandlers } from './exchange.ts'
+import type { Exchange, PolicyHandlers, Verdict } from './exchange.ts'
 import type { Condition } from './expression.ts'
 
 /** What one filter decided for one exchange. */
@@ -15,12 +15,13 @@ const phases = Object.keys({
   send: true,
   requestBody: true,
   receive: true,
+  shape: true,
   respond: true,
   responseBody: true,
   observe: true,
 } satisfies Record<keyof PolicyHandlers, true>) as (keyof PolicyHandlers)[]
 
-type Handler = (exchange: Exchange, chunk: Buffer) => never
+type Handler = (exchange: Exchange, shown: Buffer & Verdict) => never
 
 /**
  * The handlers of a policy that runs where the condition holds. That is decided once per exchange, in the first phase
@@ -31,8 +32,8 @@ export function filtered(handlers: PolicyHandlers, condition: Condition): Policy
   for (const phase of phases) {
     if (handlers[phase] === undefined) continue
     const handler = handlers[phase].bind(handlers) as Handler
-    guarded[phase] = (exchange, chunk) =>
-      holds(exchange, condition) ? handler(exchange, chunk) : (undefined as never)
+    guarded[phase] = (exchange, shown) =>
+      holds(exchange, condition) ? handler(exchange, shown) : (undefined as never)
   }
   return guarded
 }

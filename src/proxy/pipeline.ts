@@ -64,6 +64,7 @@ export class Chain {
   readonly requestBody: Turns<'requestBody'> | null
   /** In reverse, as are those of `respond`. */
   readonly receive: Turns<'receive'> | null
+  readonly shape: Turns<'shape'> | null
   readonly respond: Turns<'respond'> | null
   readonly responseBody: Turns<'responseBody'> | null
   readonly observe: Turns<'observe'> | null
@@ -102,6 +103,7 @@ export class Chain {
     this.send = turns(all, 'send')
     this.requestBody = turns(all, 'requestBody')
     this.receive = turns(all.toReversed(), 'receive')
+    this.shape = turns(all, 'shape')
     this.respond = turns(all.toReversed(), 'respond')
     this.responseBody = turns(all, 'responseBody')
     this.observe = turns(all, 'observe')
@@ -314,6 +316,27 @@ export function runTaps(taps: readonly PolicyTap[], piece: Buffer | null, events
       tell(held.entry, error, events)
     }
   }
+}
+
+/** Shows an answer of the gateway's own to the policies that may change it. @returns what became of it */
+export function runShape(
+  turns: Turns<'shape'>,
+  exchange: Exchange,
+  made: Verdict,
+  events: PipelineEvents,
+): Verdict {
+  let answer = made
+  for (const { entry, run } of turns) {
+    try {
+      const shaped = run.call(entry.handlers, exchange, answer)
+      if (!shaped) continue
+      if (entry.shadow) events.shadowVerdict(entry.policy, shaped, exchange)
+      else answer = shaped
+    } catch (error) {
+      tell(entry, error, events)
+    }
+  }
+  return answer
 }
 
 /**

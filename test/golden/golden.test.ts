@@ -54,6 +54,7 @@ suite('all golden configurations together', () => {
       'invalid-policy',
       'invalid-function',
       'unknown-function',
+      'too-many-versions',
     ]
     const codes = new Set<string>([...all.map((finding) => finding.code), ...elsewhere])
     t.assert.deepEqual(

@@ -98,6 +98,7 @@ export function exampleResources(
 /** What the examples of the serverless policies run. */
 const functions = `
 export const label = ({ request }) => { request.headers.set('X-Label', 'orders') }
+export const shape = (answer) => ({ ...answer, body: { error: answer.status } })
 export const mark = ({ answer }) => { answer.set('X-Mark', 'orders') }
 `
 
@@ -108,6 +109,7 @@ export function exampleRequest(name: PolicyName, { accessToken }: ExampleService
     case 'acl':
     case 'attach-consumer-label':
     case 'consumer-restriction':
+    case 'exit-transformer':
     case 'key-auth':
     case 'multi-auth':
       return { headers: key }

@@ -67,9 +67,11 @@ export {
 } from './fields.ts'
 export type {
   BodyFunction,
+  ExitFunction,
   FunctionAnswer,
   FunctionResult,
   LogFunction,
+  OwnAnswer,
   RequestFunction,
   ResponseFunction,
 } from './functions/own-function.ts'
@@ -103,6 +105,7 @@ export { isTimely, type TimeClaim } from './jwt/claims.ts'
 export { objectOf, partsOf } from './jwt/compact.ts'
 export { type FoundKey, KeySet, readKeySet } from './jwt/key-set.ts'
 export { readToken, type Token } from './jwt/token.ts'
+export { digestOf, type VerifiedToken, VerifiedTokens } from './jwt/verified-tokens.ts'
 export {
   type Algorithm,
   algorithms,

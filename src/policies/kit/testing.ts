@@ -334,8 +334,10 @@ async function runPhases(handlers: PolicyHandlers, exchange: FakeExchange): Prom
       if (verdict) break
     }
   }
-  if (verdict) exchange.reject(verdict)
-  else exchange.receiveUpstream()
+  if (verdict) {
+    verdict = handlers.shape?.(exchange, verdict) ?? verdict
+    exchange.reject(verdict)
+  } else exchange.receiveUpstream()
   const filter = handlers.respond?.(exchange)
   if (filter) await exchange.filterBody(filter)
   if (exchange.responseBody.length > 0) handlers.responseBody?.(exchange, exchange.responseBody)

@@ -11,8 +11,14 @@ export interface AnswerContent {
 }
 
 export function errorContent(error: GatewayError): AnswerContent {
-  const body = error === errors.plainHttp ? plainHttpPage : statusPage(error.status)
-  return { contentType: 'text/html; charset=utf-8', body }
+  return verdictContent(errorVerdict(error))
+}
+
+/** What the gateway answers for an error; without a body of its own it gets the page for its status. */
+export function errorVerdict(error: GatewayError): Verdict {
+  const { status } = error
+  if (error !== errors.plainHttp) return { status }
+  return { status, body: plainHttpPage, contentType: 'text/html; charset=utf-8' }
 }
 
 export function verdictContent(verdict: Verdict): AnswerContent {

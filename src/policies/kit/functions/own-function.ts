@@ -8,7 +8,7 @@ export interface FunctionAnswer {
   status: number
   /** An object is sent as JSON with a newline after it; a string as it is; absent: the page for that status. */
   body?: string | Record<string, unknown>
-  headers?: HeaderBlock | Readonly<Record<string, string | number>>
+  headers?: HeaderBlock | Readonly<Record<string, string | number | readonly string[]>>
   /** Of the body. Default: text/plain; charset=utf-8 for a string, application/json for an object. */
   contentType?: string
 }
@@ -30,6 +30,23 @@ export type BodyFunction = (exchange: Exchange, host: PolicyHost) => BodyFilter 
 
 /** Of `log`, after the last byte. */
 export type LogFunction = (exchange: Exchange, host: PolicyHost) => void | Promise<void>
+
+/** An answer of the gateway's own, on its way to the client. */
+export interface OwnAnswer {
+  status: number
+  /** Absent: the page for that status. */
+  body?: string | Record<string, unknown>
+  /** Its own fields; not those that policies add to any answer. */
+  headers: Record<string, string | readonly string[]>
+  contentType?: string
+}
+
+/** Of `exit-transformer`: gives back what takes the place of an answer, or nothing. */
+export type ExitFunction = (
+  answer: OwnAnswer,
+  exchange: Exchange,
+  host: PolicyHost,
+) => FunctionAnswer | undefined | void
 
 /** Any of them. */
 export type OwnFunction = (...values: never[]) => unknown

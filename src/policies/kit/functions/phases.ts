@@ -138,7 +138,11 @@ export function fieldValue(value: unknown): string {
 }
 
 /** @throws InvalidHeaderError */
-export function blockOf(headers: HeaderBlock | Readonly<Record<string, string | number>>): HeaderBlock {
-  if (Array.isArray((headers as HeaderBlock).names)) return headers as HeaderBlock
-  return headerBlock(Object.entries(headers).map(([name, value]) => [name, String(value)]))
+export function blockOf(headers: NonNullable<FunctionAnswer['headers']>): HeaderBlock {
+  if (typeof (headers as HeaderBlock).text === 'string' && Array.isArray((headers as HeaderBlock).names))
+    return headers as HeaderBlock
+  const lines = Object.entries(headers).flatMap(([name, values]) =>
+    [values].flat().map((value) => [name, String(value)] as const),
+  )
+  return headerBlock(lines)
 }

@@ -4,8 +4,12 @@ import { openInApisix } from '../fields.ts'
 import { definePolicy } from '../policy.ts'
 import { handlersOf, phases, stageOf } from './phases.ts'
 
-export const ownFunctions = (description: string, more: object = {}) =>
-  Type.Array(Type.String({ minLength: 1, 'x-function': true }), { ...more, description })
+/** @param kind of functions, where the field `phase` does not say it: a key of `shapes` in `config/ported-lua.ts` */
+export const ownFunctions = (description: string, more: object = {}, kind: string | true = true) =>
+  Type.Array(Type.String({ minLength: 1, 'x-function': kind }), { ...more, description })
+
+export const namedModules =
+  'Modules, each with `#NAME` behind it for another export than the default one: paths relative to the configuration file, or absolute; through the Admin API, relative to `gateway.functions.folder`.'
 
 /** @param priority as in APISIX: a high one runs before the other policies of its phase, a low one after */
 export function serverless(name: string, priority: number, summary: string) {
@@ -29,10 +33,7 @@ export function serverless(name: string, priority: number, summary: string) {
         phase: Type.Optional(
           Type.Enum(phases, { default: 'access', description: 'When the functions run.' }),
         ),
-        functions: ownFunctions(
-          'Modules, each with `#NAME` behind it for another export than the default one: paths relative to the configuration file, or absolute; through the Admin API, relative to `gateway.functions.folder`. They run in this order.',
-          { minItems: 1 },
-        ),
+        functions: ownFunctions(`${namedModules} They run in this order.`, { minItems: 1 }),
       },
       openInApisix,
     ),
