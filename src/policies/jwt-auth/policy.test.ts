@@ -45,6 +45,56 @@ test('a good token identifies its consumer, from wherever it comes', async () =>
   assert.equal((await cookie.run()).consumer, 'jack')
 })
 
+suite('a token that was verified before', () => {
+  const withSecret = (secret: string, key = 'user-key') => [
+    {
+      username: 'jack',
+      plugins: { 'jwt-auth': { key, secret, algorithm: 'HS256', lifetime_grace_period: 0 } },
+    },
+  ]
+
+  test('is refused from the moment that the key of its consumer is another, or the consumer gone', async () => {
+    const bound = bindPolicy(policy, { consumers: withSecret('my-secret') })
+    assert.equal((await bound.run(bearer(good))).consumer, 'jack')
+    assert.equal((await bound.run(bearer(good))).consumer, 'jack')
+    bound.setConsumers(withSecret('rotated'))
+    assert.equal((await bound.run(bearer(good))).answer.status, 401)
+    bound.setConsumers(withSecret('my-secret', 'another-key'))
+    assert.equal((await bound.run(bearer(good))).answer.status, 401)
+    bound.setConsumers([])
+    assert.equal((await bound.run(bearer(good))).answer.status, 401)
+    bound.setConsumers(withSecret('my-secret'))
+    assert.equal((await bound.run(bearer(good))).consumer, 'jack')
+  })
+
+  test('is refused when its time is over', async () => {
+    const bound = bindPolicy(policy, { consumers })
+    const soon = Math.floor(Date.UTC(2026, 0, 1) / 1000) + 60
+    const token = hmacToken({ ...payload, exp: soon }, 'my-secret')
+    assert.equal((await bound.run(bearer(token))).consumer, 'jack')
+    bound.advance(59_000)
+    assert.equal((await bound.run(bearer(token))).consumer, 'jack')
+    bound.advance(1000)
+    assert.equal((await bound.run(bearer(token))).consumer, undefined)
+  })
+
+  test('counts elsewhere as far as the settings there say the same', async () => {
+    assert.equal(await messageOf(good), undefined)
+    assert.equal(await messageOf(good, { claims_to_verify: ['exp'] }), 'failed to verify jwt')
+    assert.equal(await messageOf(good, { key_claim_name: 'sub' }), 'missing user key in JWT token')
+    const odd = hmacToken({ ...payload, exp: 99_999_999_999, nbf: 'never' }, 'my-secret')
+    assert.equal(await messageOf(odd, { claims_to_verify: ['exp'] }), undefined)
+    assert.equal(await messageOf(odd), 'failed to verify jwt')
+  })
+
+  test('does not lend its signature to a token that differs in any character', async () => {
+    const bound = bindPolicy(policy, { consumers })
+    assert.equal((await bound.run(bearer(good))).consumer, 'jack')
+    assert.equal((await bound.run(bearer(inAnotherWay(good)))).consumer, undefined)
+    assert.equal((await bound.run(bearer(`${good}A`))).consumer, undefined)
+  })
+})
+
 test('nothing of it goes on where credentials are hidden', async () => {
   const { run } = bindPolicy(policy, { config: { hide_credentials: true }, consumers })
   assert.equal((await run(bearer(good))).upstream?.headers.authorization, undefined)
