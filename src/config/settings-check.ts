@@ -206,20 +206,26 @@ const publishedKeys = new Set(['edd1c9f034335f136f87ad84b625c8f1', '4054f7cf07e3
 const publishedRing = new Set(['qeddd145sfvddff3', 'edd1c9f0985e76a2'])
 
 function checkAdmin(admin: AdminSettings, place: Place | undefined, report: Report): void {
+  const isLocal = admin.host === 'localhost' || admin.host === '::1' || admin.host.startsWith('127.')
   const seen = new Set<string>()
   admin.keys.forEach(({ name, key }, index) => {
-    const fault = publishedKeys.has(key)
-      ? 'it is published in the documentation of APISIX'
-      : key.length < shortestKey
-        ? `it has fewer than ${shortestKey} characters`
-        : seen.has(key)
-          ? 'another name has the same one'
+    const isAmbiguous = seen.has(key)
+    const fault = isAmbiguous
+      ? 'another name has the same one'
+      : publishedKeys.has(key)
+        ? 'it is published in the documentation of APISIX'
+        : key.length < shortestKey
+          ? `it has fewer than ${shortestKey} characters`
           : undefined
     seen.add(key)
     if (fault === undefined) return
+    const isRefused = isAmbiguous || !isLocal
     report.addUnplaced(place, {
       code: 'unsafe-admin-key',
-      message: `the key ${index + 1} of the Admin API (${name}) cannot be used: ${fault}`,
+      severity: isRefused ? 'error' : 'warning',
+      message: isRefused
+        ? `the key ${index + 1} of the Admin API (${name}) cannot be used: ${fault}`
+        : `the key ${index + 1} of the Admin API (${name}) is good for this machine only: ${fault}`,
       hint: 'Make one with `openssl rand -hex 32`.',
     })
   })
@@ -233,11 +239,10 @@ function checkAdmin(admin: AdminSettings, place: Place | undefined, report: Repo
     })
   })
   if (admin.key_required || !admin.enabled) return
-  const open = admin.host === 'localhost' || admin.host === '::1' || admin.host.startsWith('127.')
   report.addUnplaced(place, {
     code: 'admin-without-key',
-    severity: open ? 'warning' : 'error',
-    message: open
+    severity: isLocal ? 'warning' : 'error',
+    message: isLocal
       ? 'whoever can reach the Admin API on this machine may change everything: no key is required'
       : 'the Admin API cannot be open to other machines without a key',
     hint: 'Set key_required to true and give it a key.',
