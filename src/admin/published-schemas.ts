@@ -47,6 +47,7 @@ export interface PublishedPolicy {
   metadata_schema?: JsonSchema
   consumer_schema?: JsonSchema
   type?: 'auth'
+  scope?: 'global'
 }
 
 export function publishedPolicy(policy: PolicySchema): PublishedPolicy {
@@ -58,6 +59,7 @@ export function publishedPolicy(policy: PolicySchema): PublishedPolicy {
     ...(metadataSchema && { metadata_schema: apisixSchema(metadataSchema) }),
     ...(credential && { consumer_schema: apisixSchema(credential) }),
     ...(isAuth(policy) && { type: 'auth' }),
+    ...(isGlobal(policy) && { scope: 'global' }),
   }
 }
 
@@ -66,6 +68,10 @@ export function inStreams(policy: PolicySchema): PolicySchema | undefined {
   const { stream } = policy
   return stream && { ...policy, ...stream }
 }
+
+/** APISIX's word for policies that do nothing on a route of their own. */
+const isGlobal = ({ name }: PolicySchema) =>
+  name === 'batch-requests' || name === 'error-log-logger' || name === 'server-info'
 
 /** What APISIX calls so: policies that find a consumer by a credential of its own, and the one that tries several of them. */
 const isAuth = ({ name, identify, credentialSchema }: PolicySchema) =>

@@ -13,10 +13,14 @@ const policies = new Map([
     'stamp',
     {
       name: 'stamp',
-      configSchema: Type.Object({
-        ink: Type.String({ default: 'blue' }),
-        seal: Type.Optional(Type.String({ 'x-secret': true })),
-      }),
+      configSchema: Type.Object(
+        {
+          ink: Type.String({ default: 'blue' }),
+          seal: Type.Optional(Type.String({ 'x-secret': true })),
+          dry: Type.String({ default: 'soon' }),
+        },
+        { 'x-apisix': { properties: { dry: undefined } } },
+      ),
       metadataSchema: Type.Object({ pad: Type.String() }),
       identify: false,
     },
@@ -36,11 +40,11 @@ routes:
   - id: 1
     uris: [/hello]
     labels: { team: a }
-    plugins: { stamp: { seal: very-secret } }
+    plugins: { stamp: { seal: very-secret, dry: soon } }
     upstream: { type: roundrobin, nodes: { "127.0.0.1:1980": 1, "example.com:80": 2 } }
   - { id: off, uri: /off, status: 0, service_id: s }
 services:
-  - { id: s, plugins: { stamp: { ink: red, _meta: { priority: 3 } } }, upstream_id: 5 }
+  - { id: s, plugins: { stamp: { ink: red, dry: late, _meta: { priority: 3 } } }, upstream_id: 5 }
 upstreams:
   - { id: 5, nodes: [{ host: 127.0.0.1, port: 8001, weight: 1 }] }
   - { id: found, service_name: users, discovery_type: dns }
@@ -58,7 +62,7 @@ async function served(t: TestContext) {
     discoveredNodes: (_kind: string, id: string) =>
       id === 'found' ? [{ host: '10.0.0.1', port: 80, weight: 5 }] : undefined,
   }
-  const server = new AdminServer(resourceEndpoints(source, new SecretFields(policies), new Map()), log)
+  const server = new AdminServer(resourceEndpoints(source, new SecretFields(policies), policies), log)
   const port = await server.listen({ host: '127.0.0.1', port: 0, enabled: true })
   t.after(() => server.close())
   return async (path: string) => {
@@ -126,7 +130,7 @@ suite('the resources at the control port', () => {
     assert.deepEqual(await ids('/v1/upstreams'), ['5', 'found'])
     assert.deepEqual((await ask('/v1/plugin_metadatas')).body, [{ pad: 'wet', id: 'stamp' }])
     assert.deepEqual((await ask('/v1/service/s')).body.value.plugins, {
-      stamp: { ink: 'red', _meta: { priority: 3 } },
+      stamp: { ink: 'red', dry: 'late', _meta: { priority: 3 } },
     })
   })
 

@@ -3,10 +3,12 @@
  * secrets replaced.
  */
 import { isIP } from 'node:net'
+import { apisixSchema } from '../config/apisix-schema.ts'
 import type { Configuration } from '../config/configuration.ts'
 import { equal } from '../config/copy.ts'
 import { nodeEntries } from '../config/normal-form.ts'
 import type { Plugins, ResourceKind } from '../config/plan.ts'
+import type { Catalogue, PolicySchema } from '../config/policy-check.ts'
 import type { SecretFields } from '../config/secret-fields.ts'
 import type { DiscoveredNode } from '../proxy/upstream/discovery/discovered-node.ts'
 import { type AdminRequest, type Endpoint, type Endpoints, emptyAsLua, json } from './server.ts'
@@ -25,14 +27,14 @@ export interface ResourceSource {
   ): readonly DiscoveredNode[] | undefined
 }
 
-/** `priorities`: of policies by name; their metadata are listed in the order in which they run. */
+/** The metadata of policies are listed in the order in which these run. */
 export function resourceEndpoints(
   source: ResourceSource,
   secrets: SecretFields,
-  priorities: ReadonlyMap<string, { readonly priority?: number }>,
+  catalogue: Catalogue,
 ): Endpoints {
-  const view = new ResourceView(source, secrets)
-  const priority = (name: string) => priorities.get(name)?.priority ?? 0
+  const view = new ResourceView(source, secrets, catalogue)
+  const priority = (name: string) => catalogue.get(name)?.priority ?? 0
   const one = (kind: ViewedKind, noun: string) => (request: AdminRequest) => {
     const [id = ''] = request.rest.split('/')
     const item = view.item(kind, id)
@@ -68,10 +70,12 @@ type Fields = Record<string, unknown>
 class ResourceView {
   readonly #source: ResourceSource
   readonly #secrets: SecretFields
+  readonly #catalogue: Catalogue
 
-  constructor(source: ResourceSource, secrets: SecretFields) {
+  constructor(source: ResourceSource, secrets: SecretFields, catalogue: Catalogue) {
     this.#source = source
     this.#secrets = secrets
+    this.#catalogue = catalogue
   }
 
   items(kind: ViewedKind): Fields[] {
@@ -87,7 +91,7 @@ class ResourceView {
       { ...input, ...times(stored?.value), id },
       this.#source.discoveredNodes(kind, id),
     )
-    const value = this.#secrets.redact({ kind, id }, runTimeValue(written))
+    const value = this.#secrets.redact({ kind, id }, runTimeValue(written, this.#catalogue))
     return {
       key: stored === undefined ? `/${kind}/${id}` : `/apisix/${kind}/${id}`,
       value,
@@ -132,16 +136,20 @@ const unfilled: readonly (readonly [field: string, value: unknown])[] = [
   ['panic_threshold', 0],
 ]
 
-function runTimeValue(fields: Fields): Fields {
-  const { upstream, nodes, plugins } = fields
-  const filled = Object.entries(fields).filter(
-    ([name, value]) => !unfilled.some(([field, byDefault]) => field === name && equal(value, byDefault)),
+const without = (fields: Fields, defaults: readonly (readonly [field: string, value: unknown])[]): Fields =>
+  Object.fromEntries(
+    Object.entries(fields).filter(
+      ([name, value]) => !defaults.some(([field, byDefault]) => field === name && equal(value, byDefault)),
+    ),
   )
+
+function runTimeValue(fields: Fields, catalogue: Catalogue): Fields {
+  const { upstream, nodes, plugins } = fields
   return {
-    ...Object.fromEntries(filled),
-    ...(upstream !== undefined && { upstream: runTimeValue(upstream as Fields) }),
+    ...without(fields, unfilled),
+    ...(upstream !== undefined && { upstream: runTimeValue(upstream as Fields, catalogue) }),
     ...(nodes !== undefined && { nodes: nodeList(nodes) }),
-    ...(plugins !== undefined && { plugins: withEnvelopes(plugins as Plugins) }),
+    ...(plugins !== undefined && { plugins: runTimePlugins(plugins as Plugins, catalogue) }),
   }
 }
 
@@ -152,10 +160,31 @@ function nodeList(nodes: unknown): unknown {
 }
 
 /** APISIX's check puts an empty envelope where none is. */
-function withEnvelopes(plugins: Plugins): Fields {
+function runTimePlugins(plugins: Plugins, catalogue: Catalogue): Fields {
   return Object.fromEntries(
-    Object.entries(plugins).map(([name, config]) => [name, { ...config, _meta: config._meta ?? {} }]),
+    Object.entries(plugins).map(([name, config]) => [
+      name,
+      { ...without(config, unfilledIn(catalogue.get(name))), _meta: config._meta ?? {} },
+    ]),
   )
+}
+
+/** Defaults of fields that APISIX's policy of the name does not have. */
+function unfilledIn(policy: PolicySchema | undefined): [field: string, value: unknown][] {
+  if (policy === undefined) return []
+  const known = fieldNames(apisixSchema(policy.configSchema))
+  return Object.entries(policy.configSchema.properties)
+    .filter(([name]) => !known.has(name))
+    .map(([name, schema]) => [name, (schema as { default?: unknown }).default])
+}
+
+/** Also of fields that there are in some cases only. */
+function fieldNames(schema: unknown, names = new Set<string>()): Set<string> {
+  if (typeof schema !== 'object' || schema === null) return names
+  const { properties, ...others } = schema as { properties?: object }
+  for (const name in properties) names.add(name)
+  for (const inner of Object.values(others)) fieldNames(inner, names)
+  return names
 }
 
 function hasDomain({ upstream, nodes }: Fields): boolean {

@@ -138,4 +138,14 @@ test('names of openid-connect that would reach a library unchecked are refused, 
     'property "session" validation failed: additional properties forbidden, found nonsense',
   )
   t.assert.equal((await put({ nonsense: 1 })).status, 201)
+  const provider = { provider: 'openai', auth: { header: { a: 'b' } }, nonsense: 1 }
+  const override = { llm_options: { temperature: 1 } }
+  const model = await admin('PUT', '/routes/2', {
+    uri: '/a',
+    plugins: { 'ai-proxy': { ...provider, override } },
+  })
+  t.assert.match(
+    model.body.error_msg,
+    /property "override" validation failed: property "llm_options" validation failed: additional properties forbidden, found temperature$/,
+  )
 })

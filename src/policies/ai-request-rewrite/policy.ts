@@ -13,6 +13,7 @@ import {
   callFields,
   callOptions,
   callTimeout,
+  closedInApisix,
   definePolicy,
   jsonOf,
   openInApisix,
@@ -36,7 +37,10 @@ export default definePolicy({
     {
       prompt: Type.String({ description: 'What the model is to do with the body.' }),
       provider,
-      auth: Type.Object(simpleAuth, { description: 'What identifies the gateway to the service.' }),
+      auth: Type.Object(simpleAuth, {
+        ...closedInApisix,
+        description: 'What identifies the gateway to the service.',
+      }),
       options,
       override: Type.Optional(
         Type.Object(

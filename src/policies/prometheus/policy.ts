@@ -1,5 +1,12 @@
 import { type ModelCall, modelCall } from '../kit/ai/call.ts'
-import { type BindingInfo, definePolicy, type Exchange, openInApisix, Type } from '../kit/index.ts'
+import {
+  type BindingInfo,
+  closedInApisix,
+  definePolicy,
+  type Exchange,
+  openInApisix,
+  Type,
+} from '../kit/index.ts'
 import { ExtraLabels } from './extra-labels.ts'
 import {
   instrumentsOf,
@@ -63,7 +70,7 @@ export default definePolicy({
             bandwidth: disabledLabels('bandwidth'),
             ...llmLabels,
           },
-          { additionalProperties: false, description: 'Labels to leave empty, by metric.' },
+          { ...closedInApisix, description: 'Labels to leave empty, by metric.' },
         ),
       ),
     },

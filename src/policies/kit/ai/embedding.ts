@@ -1,6 +1,7 @@
 /** Texts as vectors, by the service of a provider. */
 import { type Static, Type } from '../../../config/type.ts'
 import { type CallClient, jsonOf } from '../calls.ts'
+import { closedInApisix } from '../fields.ts'
 import type { PolicyHost } from '../host.ts'
 import { isJson } from './chat.ts'
 import { askService } from './service-call.ts'
@@ -11,7 +12,10 @@ export const embeddings = Type.Object(
     provider: Type.Enum(['openai', 'azure-openai'], { description: 'Whose service it is.' }),
     model: Type.String({ minLength: 1, description: 'Model that makes vectors out of texts.' }),
     endpoint,
-    auth: Type.Object(simpleAuth, { description: 'What identifies the gateway to the service.' }),
+    auth: Type.Object(simpleAuth, {
+      ...closedInApisix,
+      description: 'What identifies the gateway to the service.',
+    }),
     timeout: Type.Integer({ minimum: 1, default: 3000, description: 'Milliseconds for a request.' }),
     ssl_verify: Type.Boolean({ default: true, description: 'Check the certificate of the service.' }),
   },

@@ -1,7 +1,7 @@
 /** Settings that policies share which ask language models. */
 import { type Static, Type } from '../../../config/type.ts'
 import { keepAliveFields } from '../call-fields.ts'
-import { openInApisix } from '../fields.ts'
+import { closedInApisix, openInApisix } from '../fields.ts'
 import { isJson, parsedJson, protocols } from './chat.ts'
 import { type ProviderName, providers } from './providers.ts'
 
@@ -73,7 +73,7 @@ export const auth = Type.Object(
       ),
     ),
   },
-  { description: 'What identifies the gateway to the service.' },
+  { ...closedInApisix, description: 'What identifies the gateway to the service.' },
 )
 
 export const options = Type.Optional(
@@ -112,7 +112,7 @@ export const override = Type.Optional(
             ),
           },
           {
-            additionalProperties: false,
+            ...closedInApisix,
             description: 'Options under the name that each provider has for them.',
           },
         ),
@@ -124,7 +124,7 @@ export const override = Type.Optional(
             ReturnType<typeof patch>
           >,
           {
-            additionalProperties: false,
+            ...closedInApisix,
             description: 'Fields of requests by the format in which they are sent; maps are merged.',
           },
         ),

@@ -1,5 +1,6 @@
 /** Where shared counters are kept, in the fields of APISIX's limits. */
 import { Type } from '../../../config/type.ts'
+import { closedInApisix } from '../fields.ts'
 
 interface CommonTarget {
   readonly username?: string
@@ -62,10 +63,13 @@ export const redisFields = {
 export const sentinelFields = {
   redis_sentinels: Type.Optional(
     Type.Array(
-      Type.Object({
-        host: Type.String({ minLength: 2, description: 'Host of the sentinel.' }),
-        port: Type.Integer({ minimum: 1, maximum: 65535, description: 'Port of the sentinel.' }),
-      }),
+      Type.Object(
+        {
+          host: Type.String({ minLength: 2, description: 'Host of the sentinel.' }),
+          port: Type.Integer({ minimum: 1, maximum: 65535, description: 'Port of the sentinel.' }),
+        },
+        closedInApisix,
+      ),
       { minItems: 1, description: 'Sentinels to ask for the master; needed for `redis-sentinel`.' },
     ),
   ),
