@@ -245,7 +245,15 @@ function upstream(): Difference {
 
 function certificate(): Difference {
   return {
-    properties: { id, ...described, sni: host, snis: { items: { type: 'string', pattern: host.pattern } } },
+    properties: {
+      id,
+      ...described,
+      type: { enum: ['server', 'client'] },
+      sni: host,
+      snis: { items: { type: 'string', pattern: host.pattern } },
+    },
+    // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
+    else: { if: undefined, then: undefined, else: undefined, required: ['key', 'cert'] },
   }
 }
 

@@ -7,9 +7,9 @@ import { isSecretReference } from './secret-reference.ts'
 
 /** What is wrong with a certificate that fits its schema, in the words of APISIX. */
 export function certificateError(resource: SslInput): string | undefined {
-  const { type, cert, key, certs = [], keys = [], client } = resource
+  const { type = 'server', cert, key, certs = [], keys = [], client } = resource
   const fault = pairError(cert, key)
-  if (fault !== undefined || type === 'client') return fault
+  if (fault !== undefined || type !== 'server') return fault
   if (certs.length !== keys.length) return 'mismatched number of certs and keys'
   for (const [index, further] of certs.entries()) {
     const furtherFault = pairError(further, keys[index])
@@ -65,14 +65,14 @@ export function checkCertificate(input: SslInput, place: Place, now: number, rep
   if (client !== undefined) {
     checkPair(client.ca, undefined, below(place, 'client', 'ca'), place, now, report)
   }
-  if (type !== 'client') return
+  if (type !== 'client' && type !== 'authority') return
   for (const field of ['sni', 'snis', 'certs', 'client', 'ssl_protocols'] as const) {
     if (input[field] === undefined) continue
     report.add(below(place, field), {
       code: 'ignored-field',
       severity: 'warning',
       at: 'key',
-      message: `${field} has no effect with type: client`,
+      message: `${field} has no effect with type: ${type}`,
     })
   }
 }
@@ -98,20 +98,24 @@ function checkKinds({ cert, certs = [] }: SslInput, place: Place, report: Report
 
 /** The certificate that an upstream is shown, where it stands in the upstream. */
 export function checkClientCertificate(
-  { tls, scheme }: UpstreamInput,
+  input: UpstreamInput,
   place: Place,
   now: number,
   report: Report,
 ): void {
-  if (tls === undefined) return
-  if (scheme !== 'https') {
-    report.add(below(place, 'tls'), {
-      code: 'ignored-field',
-      severity: 'warning',
-      at: 'key',
-      message: 'tls has no effect without scheme: https',
-    })
+  const { tls } = input
+  if (input.scheme !== 'https') {
+    for (const field of ['tls', 'client_certificate', 'ca_certificates', 'tls_verify'] as const) {
+      if (input[field] === undefined) continue
+      report.add(below(place, field), {
+        code: 'ignored-field',
+        severity: 'warning',
+        at: 'key',
+        message: `${field} has no effect without scheme: https`,
+      })
+    }
   }
+  if (tls === undefined) return
   const { client_cert: cert, client_key: key } = tls
   const at = (field: string) => below(place, 'tls', field)
   for (const [field, text] of [['client_cert', cert] as const, ['client_key', key] as const]) {

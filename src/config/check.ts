@@ -3,6 +3,7 @@
  * broken is left out of the checks that would need it, so that one mistake gives one finding.
  */
 import { defaultZones, type ZonePlaces, zonePlaces } from './cache-zones.ts'
+import { readCertificates } from './certificate-items.ts'
 import { Configuration } from './configuration.ts'
 import { type Declarations, type Declared, readDeclarations } from './declarations.ts'
 import { checkDiscovery } from './discovery-check.ts'
@@ -106,6 +107,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     // Whoever may write resources need not be trusted with the rights of the gateway.
     document === held || document.startsNothing ? false : settings?.commands.includes(command) === true,
   )
+  const kept = readCertificates(sections, report)
   const declarations = readDeclarations(sections, policies, report)
   policies.checkLacks((name) => declarations.plugin_metadata.get(name)?.input)
   checkReferences(declarations, policies, catalogue, report)
@@ -149,7 +151,9 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   const { digests } = loaded
   return {
     plan,
-    ...(options.planOnly !== true && { configuration: new Configuration(declarations, held, catalogue) }),
+    ...(options.planOnly !== true && {
+      configuration: new Configuration(declarations, held, catalogue, kept),
+    }),
     findings,
     secretUses,
     ...(held && { held }),
@@ -209,7 +213,7 @@ export function checkHeld(
 function checkTls(declarations: Declarations, settings: Settings | undefined, report: Report): void {
   if (settings === undefined) return
   const shown = [...declarations.ssls.values()].find(
-    ({ input }) => input !== undefined && input.status !== 0 && input.type !== 'client',
+    ({ input }) => input !== undefined && input.status !== 0 && (input.type ?? 'server') === 'server',
   )
   if (
     shown !== undefined &&
@@ -234,7 +238,8 @@ function checkTls(declarations: Declarations, settings: Settings | undefined, re
   ].filter(
     ({ upstream }) =>
       (upstream?.scheme === 'https' || upstream?.scheme === 'tls') &&
-      (verify === 'never' || upstream.tls?.verify === undefined),
+      (verify === 'never' ||
+        (upstream.tls_verify ?? upstream.tls?.verify ?? upstream.ca_certificates) === undefined),
   )
   const [first] = unverified
   if (first === undefined) return

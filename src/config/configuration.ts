@@ -2,6 +2,7 @@
  * Everything that is configured, as it was written and checked. An Admin API changes it one resource at a time; what
  * that means for the plan is found without looking at the resources that a change does not reach.
  */
+import type { KeptResources } from './certificate-items.ts'
 import { equal } from './copy.ts'
 import { type CredentialOwner, CredentialOwners } from './credential-owners.ts'
 import type { Declarations, Inputs } from './declarations.ts'
@@ -35,6 +36,7 @@ import type { Place } from './report.ts'
 import type { ConsumerInput, CostDecorationInput, CredentialInput, ServiceInput } from './resources.ts'
 import { decorationPath } from './service-decorations.ts'
 import { SharedStates } from './shared-states.ts'
+import { isCertificateKind } from './sni-resources.ts'
 import { allUsesOf, type ResourceName, usesOf } from './uses.ts'
 
 interface Held<Input> {
@@ -59,13 +61,20 @@ export class Configuration {
   readonly #owners: CredentialOwners
   readonly #shared: SharedStates
   readonly #kept = new Map<ResourceName, object>()
+  /** Those that stand in files. */
+  readonly #filed = new Map<string, Record<string, unknown>>()
   readonly #changed = new Set<ResourceName>()
   /** Of stream routes: their places, of which the first that fits counts. */
   readonly #positions = new Map<string, number>()
   #nextPosition = 0
 
-  /** `held`: the document of what does not come from files. */
-  constructor(declarations: Declarations, held: SourceDocument | undefined, catalogue: Catalogue) {
+  /** `held`: the document of what does not come from files; `kept`: what is not part of a plan itself. */
+  constructor(
+    declarations: Declarations,
+    held: SourceDocument | undefined,
+    catalogue: Catalogue,
+    kept: KeptResources,
+  ) {
     this.#catalogue = catalogue
     this.#owners = new CredentialOwners(catalogue)
     this.#shared = new SharedStates(catalogue)
@@ -78,6 +87,11 @@ export class Configuration {
         if (kind === 'stream_routes') this.#positions.set(id, this.#nextPosition++)
         this.#enter(`${kind}/${id}`, input)
       }
+    }
+    for (const [name, { resource, document }] of kept) {
+      this.#kept.set(name, resource)
+      if (document !== held) this.#filed.set(name, resource)
+      this.#enter(name, resource)
     }
     if (held === undefined) return
     this.#detachCredentials(held)
@@ -107,21 +121,33 @@ export class Configuration {
     return { ...input, credentials: [...credentials, ...detached.values()] }
   }
 
-  isFromFile(kind: ResourceKind, id: string): boolean {
+  isFromFile(kind: string, id: string): boolean {
+    if (!isPlanKind(kind)) return this.#filed.has(`${kind}/${id}`)
     return this.#held[kind].get(id)?.place !== undefined
   }
 
   /** What stands in files, as it was written. */
   *fromFiles(kind: ResourceKind): Generator<{ id: string; value: Record<string, unknown> }> {
     for (const [id, { place }] of this.#held[kind]) {
-      if (place !== undefined) yield { id, value: written(place) }
+      if (place !== undefined && !isMade(place)) yield { id, value: written(place) }
     }
   }
 
   /** As it stands in a file; undefined: it stands in none. */
   fromFile(kind: ResourceKind, id: string): Record<string, unknown> | undefined {
     const place = this.#held[kind].get(id)?.place
-    return place && written(place)
+    return place === undefined || isMade(place) ? undefined : written(place)
+  }
+
+  /** The same of what is not part of a plan itself. */
+  *keptFromFiles(kind: string): Generator<{ id: string; value: Record<string, unknown> }> {
+    for (const [name, value] of this.#filed) {
+      if (name.startsWith(`${kind}/`)) yield { id: name.slice(kind.length + 1), value }
+    }
+  }
+
+  keptFromFile(kind: string, id: string): Record<string, unknown> | undefined {
+    return this.#filed.get(`${kind}/${id}`)
   }
 
   *entries<K extends ResourceKind>(kind: K): Generator<[id: string, input: Inputs[K]]> {
@@ -366,6 +392,11 @@ export class Configuration {
     }
   }
 }
+
+const isPlanKind = (kind: string): kind is ResourceKind => (resourceKinds as readonly string[]).includes(kind)
+
+/** An entry of `ssls` that another resource became. */
+const isMade = ({ path }: Place) => isCertificateKind(String(path[0]))
 
 const isConsumer = (name: ResourceName) => name.startsWith('consumers/')
 

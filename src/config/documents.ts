@@ -5,6 +5,7 @@ import type { SourceDocument } from './load.ts'
 import { nearest } from './nearest.ts'
 import { type ResourceKind, resourceKinds } from './plan.ts'
 import { below, type Place, type Report } from './report.ts'
+import { type CertificateKind, certificateKinds, isCertificateKind } from './sni-resources.ts'
 
 /** One item of a top-level list. */
 export interface Item extends Place {
@@ -15,6 +16,8 @@ export interface Item extends Place {
 
 export interface Sections {
   items: Record<ResourceKind, Item[]>
+  /** Certificates as API7 has them; they become entries of `ssls`. */
+  certificates: (Item & { kind: CertificateKind })[]
   /** Every `gateway:`. */
   gateways: (Place & { value: Record<string, unknown> })[]
   /** What APISIX's own configuration file says, as fields of `gateway:`; weaker than those. */
@@ -24,6 +27,7 @@ export interface Sections {
 export function readSections(documents: readonly SourceDocument[], report: Report): Sections {
   const sections: Sections = {
     items: Object.fromEntries(resourceKinds.map((kind) => [kind, []])) as unknown as Sections['items'],
+    certificates: [],
     gateways: [],
     apisix: [],
   }
@@ -78,11 +82,15 @@ export function addSections(document: SourceDocument, sections: Sections, report
     if (key === 'gateway') {
       if (isMap(section)) sections.gateways.push({ ...place, value: section })
       else if (section !== null) report.add(place, { code: 'wrong-type', message: 'must be a map' })
-    } else if (key === 'secret_providers') readList(place, 'secrets', section, sections, report)
-    else if (isKind(key)) readList(place, key, section, sections, report)
-    else if (apisixKeys.has(key)) apisix[key] = section
+    } else if (key === 'secret_providers') readList(place, section, sections.items.secrets, report)
+    else if (isKind(key)) readList(place, section, sections.items[key], report)
+    else if (isCertificateKind(key)) {
+      const items: Item[] = []
+      readList(place, section, items, report)
+      for (const item of items) sections.certificates.push({ ...item, kind: key })
+    } else if (apisixKeys.has(key)) apisix[key] = section
     else if (isDormant(key)) checkDormant(key, place, section, report)
-    else unknownSection(place, key, section, report)
+    else unknownSection(place, key, report)
   }
   if (Object.keys(apisix).length > 0) {
     const settings = settingsOfApisix(root, apisix, report)
@@ -90,7 +98,7 @@ export function addSections(document: SourceDocument, sections: Sections, report
   }
 }
 
-function readList(place: Place, kind: ResourceKind, list: unknown, sections: Sections, report: Report): void {
+function readList(place: Place, list: unknown, items: Item[], report: Report): void {
   if (list === null) return
   if (!Array.isArray(list)) {
     report.add(place, { code: 'wrong-type', message: 'must be a list' })
@@ -99,26 +107,12 @@ function readList(place: Place, kind: ResourceKind, list: unknown, sections: Sec
   list.forEach((value: unknown, index) => {
     const itemPlace = below(place, index)
     if (!isMap(value)) report.add(itemPlace, { code: 'wrong-type', message: 'must be a map' })
-    else {
-      const items = sections.items[kind]
-      items.push({ ...itemPlace, value, fallbackId: `arr_${items.length + 1}` })
-    }
+    else items.push({ ...itemPlace, value, fallbackId: `arr_${items.length + 1}` })
   })
 }
 
-/** Certificates as API7 has them. */
-const onlyInAdminApi: ReadonlySet<string> = new Set(['certificates', 'ca_certificates', 'snis'])
-
-function unknownSection(place: Place, key: string, section: unknown, report: Report): void {
-  if (onlyInAdminApi.has(key)) {
-    if (Array.isArray(section) ? section.length === 0 : section === null) return
-    report.add(place, {
-      code: 'unsupported-resource',
-      at: 'key',
-      message: `${key} are taken by the Admin API, and not read from files`,
-      hint: 'Write certificates with the names that they are for as ssls.',
-    })
-  } else if (key.endsWith('_conf_version')) {
+function unknownSection(place: Place, key: string, report: Report): void {
+  if (key.endsWith('_conf_version')) {
     report.add(place, {
       code: 'ignored-field',
       severity: 'info',
@@ -126,7 +120,7 @@ function unknownSection(place: Place, key: string, section: unknown, report: Rep
       message: 'versions of sections have no effect in files: what changed is found by comparing',
     })
   } else {
-    const near = nearest(key, ['gateway', ...resourceKinds])
+    const near = nearest(key, ['gateway', ...resourceKinds, ...certificateKinds])
     report.add(place, {
       code: 'unknown-field',
       at: 'key',

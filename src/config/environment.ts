@@ -91,7 +91,14 @@ function isResolvedLater(path: readonly PathSegment[]): boolean {
   return path.includes('plugins') || resolvedSections.has(path[0] as string)
 }
 
-const resolvedSections = new Set(['plugin_metadata', 'secrets', 'secret_providers', 'ssls'])
+const resolvedSections = new Set([
+  'plugin_metadata',
+  'secrets',
+  'secret_providers',
+  'ssls',
+  'certificates',
+  'snis',
+])
 
 function expandReference(
   text: string,

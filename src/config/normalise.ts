@@ -31,6 +31,7 @@ import type {
   StreamRouteInput,
   UpstreamInput,
 } from './resources.ts'
+import { sslIdOf } from './sni-resources.ts'
 
 const defaultTimeout = { connect: 60, send: 60, read: 60 }
 const defaultPool = { size: 320, idle_timeout: 60, requests: 1000 }
@@ -52,7 +53,7 @@ export function upstreamSpec(key: string, input: UpstreamInput): UpstreamSpec {
     nodes: nodeSpecs(input.nodes ?? [], standardPorts[scheme]),
     ...(input.service_name !== undefined && { discovery: discoverySpec(input, input.service_name) }),
     scheme,
-    ...(input.tls !== undefined && { tls: upstreamTlsSpec(input.tls) }),
+    ...upstreamTls(input),
     pass_host: input.pass_host ?? 'pass',
     ...(input.upstream_host !== undefined && { upstream_host: input.upstream_host }),
     ...(input.retries !== undefined && { retries: input.retries }),
@@ -70,18 +71,26 @@ export function upstreamSpec(key: string, input: UpstreamInput): UpstreamSpec {
   }
 }
 
-function upstreamTlsSpec(tls: NonNullable<UpstreamInput['tls']>): UpstreamTlsSpec {
-  const { client_cert: cert, client_key: key, client_cert_id: id, verify } = tls
-  return {
-    ...(cert !== undefined && key !== undefined && { client: { cert, key } }),
+/** As APISIX says it, and as API7 does. */
+function upstreamTls(input: UpstreamInput): { tls?: UpstreamTlsSpec } {
+  const { tls, client_certificate: certificate, ca_certificates: authorities } = input
+  const { client_cert: cert, client_key: key, client_cert_id: ssl } = tls ?? {}
+  const id = certificate === undefined ? ssl : sslIdOf('certificates', certificate)
+  const verify = input.tls_verify ?? tls?.verify
+  const spec: UpstreamTlsSpec = {
+    ...(cert !== undefined && key !== undefined && certificate === undefined && { client: { cert, key } }),
     ...(id !== undefined && { client_cert_id: String(id) }),
+    ...(authorities !== undefined &&
+      authorities.length > 0 && { authority_ids: authorities.map((one) => sslIdOf('ca_certificates', one)) }),
     ...(verify !== undefined && { verify }),
   }
+  return tls === undefined && Object.keys(spec).length === 0 ? {} : { tls: spec }
 }
 
 export function sslSpec(id: string, input: SslInput): SslSpec {
   const { type = 'server', cert, key, certs = [], keys = [], client } = input
   const names = input.snis ?? (input.sni === undefined ? [] : [input.sni])
+  if (type === 'authority') return { id, type, snis: [], pairs: [], client: { ca: cert!, depth: 1 } }
   return {
     id,
     type,

@@ -80,6 +80,8 @@ export interface UpstreamTlsSpec {
   client?: { cert: string; key: string }
   /** Of a certificate among `ssls`. */
   client_cert_id?: string
+  /** Of authorities among `ssls`. Absent: as the settings say. */
+  authority_ids?: string[]
   /** Absent: as the settings say. */
   verify?: boolean
 }
@@ -239,12 +241,12 @@ export interface PluginSetSpec {
 /** A certificate: shown to clients that ask for one of its names, or to upstreams. PEM throughout. */
 export interface SslSpec {
   id: string
-  type: 'server' | 'client'
+  type: 'server' | 'client' | 'authority'
   /** Lower case, without a dot at the end; with a leading `*` for what stands in its place. */
   snis: string[]
   /** Of different kinds of key. Without any, a secret is missing that they refer to. */
   pairs: { cert: string; key: string }[]
-  /** What clients have to show; absent: nothing. */
+  /** What clients have to show, and with `authority` nodes of upstreams; absent: nothing. */
   client?: {
     ca: string
     /** Certificates between theirs and one of `ca`. */

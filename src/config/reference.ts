@@ -1,11 +1,13 @@
 /** The reference page of the configuration, made from the schemas: what is checked is what is documented. */
 
 import { dormantResources } from './dormant-resources.ts'
+import { keptSchemas } from './kept-resources.ts'
 import { findingCodes } from './problem.ts'
 import { metaSchema, resourceSchemas } from './resources.ts'
 import { secretManagerSchemas } from './secret-managers.ts'
 import { gatewaySchema } from './settings.ts'
 import { singleSettings } from './single-settings.ts'
+import { certificateKinds } from './sni-resources.ts'
 
 interface Schema {
   type?: string
@@ -58,6 +60,7 @@ export function configurationReference(): string {
     introduction,
     section('gateway', gatewaySchema),
     ...Object.entries(resourceSchemas).map(([kind, schema]) => section(kind, schema)),
+    ...certificateKinds.map((kind) => section(kind, keptSchemas[kind])),
     ...Object.entries(secretManagerSchemas).map(([kind, schema]) => section(`secrets: ${kind}`, schema)),
     section('_meta', metaSchema),
     environment(),

@@ -10,6 +10,7 @@ import type { Catalogue, PolicyCheck } from './policy-check.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
 import type { ContractInput, RouteInput, ServiceInput, StreamRouteInput, UpstreamInput } from './resources.ts'
 import { checkSchema } from './schema.ts'
+import { absentInFiles, type CertificateKind, sslIdOf } from './sni-resources.ts'
 
 export function checkReferences(
   declarations: Declarations,
@@ -67,11 +68,31 @@ function checkUpstream(input: UpstreamInput, place: Place, declarations: Declara
 }
 
 function checkCertificateChoice(
-  { tls }: UpstreamInput,
+  { tls, client_certificate: certificate, ca_certificates: authorities = [] }: UpstreamInput,
   place: Place,
   declarations: Declarations,
   report: Report,
 ): void {
+  const missing = (kind: CertificateKind, id: string | number, at: Place) => {
+    if (declarations.ssls.has(sslIdOf(kind, id))) return
+    report.add(at, { code: 'dangling-reference', message: absentInFiles(kind, id) })
+  }
+  if (certificate !== undefined) {
+    missing('certificates', certificate, below(place, 'client_certificate'))
+    for (const field of ['client_cert', 'client_cert_id'] as const) {
+      if (tls?.[field] === undefined) continue
+      report.add(below(place, 'tls', field), {
+        code: 'conflicting-fields',
+        severity: 'warning',
+        at: 'key',
+        message: `client_certificate is used, and ${field} is not`,
+        hint: 'Leave one of them out.',
+      })
+    }
+  }
+  for (const [index, id] of authorities.entries()) {
+    missing('ca_certificates', id, below(place, 'ca_certificates', index))
+  }
   const id = tls?.client_cert_id
   const at = below(place, 'tls', 'client_cert_id')
   reference('ssls', id, at, declarations, report)
@@ -88,7 +109,7 @@ function checkCertificateChoice(
 function checkNames(ssls: Declarations['ssls'], report: Report): void {
   const seen = new Map<string, Place>()
   for (const { input, place } of ssls.values()) {
-    if (input === undefined || input.type === 'client' || input.status === 0) continue
+    if (input === undefined || (input.type ?? 'server') !== 'server' || input.status === 0) continue
     for (const name of new Set(input.snis ?? (input.sni === undefined ? [] : [input.sni]))) {
       const other = seen.get(name.toLowerCase())
       if (other === undefined) seen.set(name.toLowerCase(), place)

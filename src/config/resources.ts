@@ -246,6 +246,16 @@ export const upstreamSchema = Type.Object(
         },
       ),
     ),
+    client_certificate: id('One of [certificates](#certificates), which is shown to the nodes, as in API7.'),
+    ca_certificates: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, description: 'Its id.' }), {
+        description:
+          'Ids of [ca_certificates](#ca_certificates), as in API7: one of them has signed the certificate of a node, which is verified unless `tls_verify` is false.',
+      }),
+    ),
+    tls_verify: Type.Optional(
+      Type.Boolean({ description: '`tls.verify`, as API7 has it, and in place of it.' }),
+    ),
     pass_host: Type.Optional(
       Type.Enum(['pass', 'node', 'rewrite'], {
         default: 'pass',
@@ -330,9 +340,6 @@ export const upstreamSchema = Type.Object(
     description: 'Where requests go: a set of endpoints and how to talk to them.',
     oneOf: [{ required: ['nodes'] }, { required: ['service_name', 'discovery_type'] }],
     'x-unsupported': {
-      tls_verify: 'TLS towards upstreams',
-      client_certificate: 'TLS towards upstreams',
-      ca_certificates: 'TLS towards upstreams',
       k8s_deployment_info: 'service discovery',
     },
   },
@@ -639,9 +646,10 @@ export const sslSchema = Type.Object(
     desc: desc(),
     labels: labels(),
     type: Type.Optional(
-      Type.Enum(['server', 'client'], {
+      Type.Enum(['server', 'client', 'authority'], {
         default: 'server',
-        description: '`server`: shown to clients; `client`: shown to upstreams that name it.',
+        description:
+          '`server`: shown to clients; `client`: shown to upstreams that name it; `authority`: signs those of nodes, which is what [ca_certificates](#ca_certificates) become.',
       }),
     ),
     cert: Type.Optional(certificate('The certificate, with its chain, in PEM.')),
@@ -704,7 +712,12 @@ export const sslSchema = Type.Object(
     if: { properties: { type: { enum: ['server'] } } },
     // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
     then: { oneOf: [{ required: ['sni', 'key', 'cert'] }, { required: ['snis', 'key', 'cert'] }] },
-    else: { required: ['key', 'cert'] },
+    else: {
+      if: { properties: { type: { enum: ['client'] } } },
+      // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
+      then: { required: ['key', 'cert'] },
+      else: { required: ['cert'] },
+    },
   },
 )
 

@@ -1,6 +1,6 @@
 /**
- * Certificates as API7 has them: a certificate, an authority and a name are resources of their own, and a name says which
- * of the others it uses. What comes of a name is an entry of `ssls`.
+ * Certificates as API7 has them: a certificate, an authority and a name are resources of their own; names say which of the
+ * others clients see, and upstreams which of them they are shown and judged by. What comes of each is an entry of `ssls`.
  */
 
 import { certificateOf, pairError } from './certificate.ts'
@@ -29,7 +29,7 @@ export const caCertificateSchema = Type.Object(
     cert: certificate('Certificates of the authority, in PEM.'),
     ...bookkeeping(),
   },
-  { description: 'Authorities that sign the certificates of clients.' },
+  { description: 'Authorities that sign the certificates of clients and of upstreams.' },
 )
 
 const reference = (description: string) =>
@@ -80,11 +80,27 @@ type Sni = Static<typeof sniSchema>
 /** Finds a resource of these kinds by its id. */
 export type FindKept = (kind: string, id: string) => object | undefined
 
-/** Of the entry of `ssls` that comes of a name. */
-export const sslIdOf = (sniId: string): string => `sni.${sniId}`
+const prefixes = { certificates: 'certificate', ca_certificates: 'authority', snis: 'sni' } as const
 
-/** The entry of `ssls`; undefined: what the name refers to is not there. */
-export function sslOfSni(sni: object, find: FindKept): SslInput | undefined {
+export const certificateKinds = Object.keys(prefixes) as readonly CertificateKind[]
+export type CertificateKind = keyof typeof prefixes
+
+export const isCertificateKind = (kind: string): kind is CertificateKind => Object.hasOwn(prefixes, kind)
+
+/** Of the entry of `ssls` that comes of such a resource. */
+export const sslIdOf = (kind: CertificateKind, id: string | number): string => `${prefixes[kind]}.${id}`
+
+/** The entry of `ssls`; undefined: what a name refers to is not there. */
+export function sslOf(kind: CertificateKind, resource: object, find: FindKept): SslInput | undefined {
+  if (kind === 'snis') return sslOfSni(resource, find)
+  const { id, cert, key } = resource as Certificate
+  const made = sslIdOf(kind, id!)
+  return kind === 'certificates'
+    ? { id: made, type: 'client', cert, key }
+    : { id: made, type: 'authority', cert }
+}
+
+function sslOfSni(sni: object, find: FindKept): SslInput | undefined {
   const { id, domain, certificates, mtls, ssl_protocols: protocols } = sni as Sni
   const pairs = certificates.map((one) =>
     typeof one === 'string' ? (find('certificates', one) as Certificate | undefined) : one,
@@ -94,7 +110,7 @@ export function sslOfSni(sni: object, find: FindKept): SslInput | undefined {
   const [first, ...further] = pairs
   if (first === undefined || further.includes(undefined) || cas.includes(undefined)) return undefined
   return {
-    id: sslIdOf(String(id)),
+    id: sslIdOf('snis', id!),
     snis: [domain],
     cert: first.cert,
     key: first.key,
@@ -107,29 +123,34 @@ export function sslOfSni(sni: object, find: FindKept): SslInput | undefined {
   }
 }
 
-/** What is wrong with a name that fits its schema. */
-export function sniError(sni: object, find: FindKept): string | undefined {
+/** What is wrong with a name that fits its schema. `absent` words what it refers to and is not there. */
+export function sniError(sni: object, find: FindKept, absent = absentInApisix): string | undefined {
   const { certificates, mtls } = sni as Sni
   for (const one of certificates) {
-    const fault =
-      typeof one === 'string'
-        ? missing('certificates', 'certificate', one, find)
-        : pairError(one.cert, one.key)
+    const fault = typeof one === 'string' ? missing('certificates', one) : pairError(one.cert, one.key)
     if (fault !== undefined) return fault
   }
   const { enabled = false, ca_certificates: authorities = [] } = mtls ?? {}
   if (enabled && authorities.length === 0) return 'mtls needs ca_certificates when it is enabled'
   for (const one of authorities) {
-    const fault = missing('ca_certificates', 'ca certificate', one, find)
+    const fault = missing('ca_certificates', one)
     if (fault !== undefined) return fault
   }
   return undefined
+
+  function missing(kind: CertificateKind, id: string): string | undefined {
+    return find(kind, id) === undefined ? absent(kind, id) : undefined
+  }
 }
 
-const missing = (kind: string, noun: string, id: string, find: FindKept) =>
-  find(kind, id) === undefined
-    ? `failed to fetch ${noun} info by ${noun} id [${id}], response code: 404`
-    : undefined
+/** APISIX's words for a reference that leads nowhere. */
+export function absentInApisix(kind: CertificateKind, id: string | number): string {
+  const noun = kind === 'ca_certificates' ? 'ca certificate' : 'certificate'
+  return `failed to fetch ${noun} info by ${noun} id [${id}], response code: 404`
+}
+
+export const absentInFiles = (kind: CertificateKind, id: string | number): string =>
+  `none of the ${kind} has the id ${id}`
 
 /** An authority cannot be kept elsewhere. */
 export function caCertificateError({ cert }: { cert?: string }): string | undefined {

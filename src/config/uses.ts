@@ -12,10 +12,12 @@ interface Referring {
   plugins?: Plugins
   protocol?: { superior_id?: unknown }
   tls?: { client_cert_id?: unknown }
+  client_certificate?: unknown
+  ca_certificates?: unknown
   /** Of a name. */
   certificates?: unknown
   mtls?: { ca_certificates?: unknown }
-  upstream?: { tls?: { client_cert_id?: unknown } }
+  upstream?: Pick<Referring, 'tls' | 'client_certificate' | 'ca_certificates'>
 }
 
 const fields = [
@@ -33,9 +35,8 @@ export function usesOf(resource: object): { direct: ResourceName[]; plugins: Res
     if (isId(referring[field])) direct.push(`${kind}/${referring[field]}`)
   }
   if (isId(referring.protocol?.superior_id)) direct.push(`stream_routes/${referring.protocol.superior_id}`)
-  const { tls, upstream } = referring
-  if (isId(tls?.client_cert_id)) direct.push(`ssls/${tls.client_cert_id}`)
-  if (isId(upstream?.tls?.client_cert_id)) direct.push(`ssls/${upstream.tls.client_cert_id}`)
+  direct.push(...certificatesOf(referring))
+  if (referring.upstream !== undefined) direct.push(...certificatesOf(referring.upstream))
   if (referring.certificates !== undefined) {
     for (const id of ids(referring.certificates)) direct.push(`certificates/${id}`)
     for (const id of ids(referring.mtls?.ca_certificates)) direct.push(`ca_certificates/${id}`)
@@ -57,11 +58,20 @@ function usesOfPlugins(plugins: Plugins): ResourceName[] {
   for (const rule of list(plugins['traffic-split']?.rules)) {
     for (const { upstream_id: id, upstream } of list(rule.weighted_upstreams)) {
       if (isId(id)) uses.push(`upstreams/${id}`)
-      const certificate = (upstream as Referring['upstream'])?.tls?.client_cert_id
-      if (isId(certificate)) uses.push(`ssls/${certificate}`)
+      if (typeof upstream === 'object' && upstream !== null) uses.push(...certificatesOf(upstream))
     }
   }
   return uses
+}
+
+/** Of an upstream. */
+function certificatesOf(upstream: NonNullable<Referring['upstream']>): ResourceName[] {
+  const { tls, client_certificate: certificate, ca_certificates: authorities } = upstream
+  return [
+    ...(isId(tls?.client_cert_id) ? [`ssls/${tls.client_cert_id}` as const] : []),
+    ...(isId(certificate) ? [`certificates/${certificate}` as const] : []),
+    ...ids(authorities).map((id) => `ca_certificates/${id}` as const),
+  ]
 }
 
 const isId = (value: unknown): value is string | number =>

@@ -2,6 +2,8 @@
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import https from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -18,7 +20,7 @@ const jack = authority.issue({ subject: '/CN=jack' })
 const pair = ({ cert, key }: { cert: string; key: string }) => ({ cert, key })
 test.after(() => authority.remove())
 
-async function started(t: TestContext) {
+async function started(t: TestContext, more = '') {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-snis-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const [secure, port] = [await freePort(), await freePort()]
@@ -33,7 +35,7 @@ async function started(t: TestContext) {
   metrics: { enabled: false }
   data_dir: ${folder}
   admin: { port: ${port}, keys: [{ name: tests, key: ${adminKey} }] }
-`,
+${more}`,
     )
   let gateway = await start()
   t.after(() => gateway.stop())
@@ -52,6 +54,7 @@ async function started(t: TestContext) {
   await adminIsUp()
   return {
     admin,
+    traffic: () => `http://127.0.0.1:${gateway.port}`,
     /** The fingerprint of the certificate that is shown, or why there is none. */
     async shown(options: tls.ConnectionOptions = {}): Promise<string> {
       const socket = tls.connect({
@@ -168,4 +171,84 @@ test('a document holds them too', async (t) => {
   t.assert.deepEqual([body.certificates, body.snis], [document.certificates, document.snis])
   t.assert.equal((await admin('PUT', '/configs', {})).status, 202)
   t.assert.match(await shown(), /UNRECOGNIZED_NAME/)
+})
+
+test('upstreams are shown certificates, and judged by authorities, that change under them', async (t) => {
+  const server = https.createServer(
+    { ...pair(authority.issue({ names: ['one.test'] })), requestCert: true, rejectUnauthorized: false },
+    ({ socket }, response) => {
+      const subject = (socket as tls.TLSSocket).getPeerX509Certificate()?.subject
+      response.setHeader('Connection', 'close').end(subject ?? 'nobody')
+    },
+  )
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const { admin, traffic, restart } = await started(t)
+  const ask = async () => {
+    const answer = await fetch(traffic())
+    return answer.status === 200 ? answer.text() : answer.status
+  }
+  const upstream = {
+    scheme: 'https',
+    pass_host: 'rewrite',
+    upstream_host: 'one.test',
+    nodes: { [`127.0.0.1:${(server.address() as AddressInfo).port}`]: 1 },
+    client_certificate: 'c',
+    ca_certificates: ['a'],
+  }
+  const refused = await admin('PUT', '/upstreams/u', upstream)
+  t.assert.equal(
+    refused.body.error_msg,
+    'failed to fetch certificate info by certificate id [c], response code: 404',
+  )
+  await admin('PUT', '/certificates/c', pair(jack))
+  await admin('PUT', '/ca_certificates/a', { cert: authority.cert })
+  const made = await admin('PUT', '/upstreams/u', upstream)
+  t.assert.equal(made.status, 201)
+  t.assert.deepEqual(made.body.value.ca_certificates, ['a'])
+  await admin('PUT', '/routes/r', { uri: '/*', upstream_id: 'u' })
+  t.assert.equal(await ask(), 'CN=jack')
+  t.assert.match(
+    (await admin('DELETE', '/certificates/c')).body.error_msg,
+    /upstream \[u\] is still using it/,
+  )
+  await admin('PUT', '/certificates/c', pair(authority.issue({ subject: '/CN=jill' })))
+  t.assert.equal(await ask(), 'CN=jill')
+  await admin('PUT', '/ca_certificates/a', { cert: first.cert })
+  t.assert.equal(await ask(), 502)
+  await restart()
+  t.assert.equal(await ask(), 502)
+  await admin('PUT', '/ca_certificates/a', { cert: authority.cert })
+  t.assert.equal(await ask(), 'CN=jill')
+})
+
+test('names, certificates and authorities of files are served, shown, and only changed there', async (t) => {
+  const indented = (pem: string) => pem.trim().replaceAll('\n', '\n      ')
+  const { admin, shown, restart } = await started(
+    t,
+    `snis: [{ id: n, name: n, domain: one.test, certificates: [c] }]
+certificates:
+  - id: c
+    name: c
+    cert: |
+      ${indented(first.cert)}
+    key: |
+      ${indented(first.key)}
+`,
+  )
+  t.assert.equal(await shown(), fingerprint(first))
+  const one = (await admin('GET', '/certificates/c')).body.value
+  t.assert.deepEqual([one.id, one.key], ['c', undefined])
+  t.assert.equal((await admin('GET', '/snis')).body.total, 1)
+  t.assert.equal((await admin('GET', '/ssls')).body.total, 0)
+  t.assert.equal((await admin('PUT', '/certificates/c', pair(jack))).status, 409)
+  t.assert.equal((await admin('DELETE', '/snis/n')).status, 409)
+  const other = { domain: 'two.test', certificates: ['c'] }
+  t.assert.equal((await admin('PUT', '/snis/other', other)).status, 201)
+  const second = { servername: 'two.test', checkServerIdentity: () => undefined }
+  t.assert.equal(await shown(second), fingerprint(first))
+  await restart()
+  t.assert.equal(await shown(second), fingerprint(first))
+  t.assert.equal((await admin('GET', '/snis')).body.total, 2)
 })

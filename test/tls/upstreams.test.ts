@@ -150,6 +150,54 @@ suite('an upstream with scheme https', () => {
   })
 })
 
+suite('certificates as API7 has them, in files', () => {
+  const indented = (pem: string) => pem.trim().replaceAll('\n', '\n      ')
+  const resources = `
+certificates:
+  - id: ours
+    name: ours
+    cert: |
+      ${indented(client.cert)}
+    key: |
+      ${indented(client.key)}
+ca_certificates:
+  - id: authority
+    name: authority
+    cert: |
+      ${indented(authority.cert)}
+  - id: strangers
+    name: strangers
+    cert: |
+      ${indented(strangers.cert)}
+`
+  const configure = (listen: number, more: string) =>
+    settings(listen, more).replace(/ {2}upstream_tls.*/, '  upstream_tls: { verify: false }') + resources
+
+  test('are shown to nodes, and say who signs theirs', async (t) => {
+    const { port, seen } = await startServer(t, {
+      requestCert: true,
+      ca: [authority.cert],
+      rejectUnauthorized: true,
+    })
+    const nodes = `nodes: { "127.0.0.1:${port}": 1 }`
+    const asked = async (fields: string) =>
+      (await (await start(t, `${nodes}, ${fields}`, configure)).ask()).status
+    assert.equal(await asked('client_certificate: ours, ca_certificates: [strangers, authority]'), 200)
+    assert.deepEqual(
+      seen.map(({ client: shown }) => shown),
+      ['gateway'],
+    )
+    assert.equal(await asked('client_certificate: ours, ca_certificates: [strangers]'), 502)
+    assert.equal(
+      await asked('client_certificate: ours, ca_certificates: [strangers], tls_verify: false'),
+      200,
+    )
+    assert.equal(await asked('client_certificate: ours, tls_verify: true'), 502)
+    assert.equal(await asked('ca_certificates: [authority]'), 502)
+    assert.equal(seen.length, 2)
+  })
+})
+
 suite('the certificate of a node', () => {
   test('has to be valid for the name, from a known authority: else 502, with the reason in the log', async (t) => {
     const { port, seen } = await startServer(t)

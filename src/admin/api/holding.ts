@@ -3,7 +3,7 @@ import type { Configuration, Undo } from '../../config/configuration.ts'
 import type { Inputs } from '../../config/declarations.ts'
 import type { ResourceKind } from '../../config/plan.ts'
 import type { CostDecorationInput, CredentialInput } from '../../config/resources.ts'
-import { sslIdOf, sslOfSni } from '../../config/sni-resources.ts'
+import { type CertificateKind, isCertificateKind, sslIdOf, sslOf } from '../../config/sni-resources.ts'
 import type { Transaction } from '../live-configuration.ts'
 import type { StoredResource } from './disk.ts'
 import { folderOf } from './lists.ts'
@@ -58,17 +58,16 @@ export function remove(target: Target, transaction: Transaction): void {
 
 /** Names show other certificates when one of theirs has changed, or they themselves. */
 function followCertificates({ kind, id }: Target, { configuration, writes }: Transaction): void {
-  if (kind.name === 'snis') follow(id!)
-  else if (kind.name === 'certificates' || kind.name === 'ca_certificates') {
-    for (const user of [...configuration.usersOf(`${kind.name}/${id}`)]) {
-      if (user.startsWith('snis/')) follow(user.slice('snis/'.length))
-    }
+  if (!isCertificateKind(kind.name)) return
+  follow(kind.name, id!)
+  for (const user of [...configuration.usersOf(`${kind.name}/${id}`)]) {
+    if (user.startsWith('snis/')) follow('snis', user.slice('snis/'.length))
   }
 
-  function follow(name: string): void {
-    const sni = configuration.kept('snis', name)
-    const ssl = sni && sslOfSni(sni, (kind, id) => configuration.kept(kind, id))
-    writes(configuration.set('ssls', sslIdOf(name), ssl))
+  function follow(kind: CertificateKind, id: string): void {
+    const resource = configuration.kept(kind, id)
+    const ssl = resource && sslOf(kind, resource, (kind, id) => configuration.kept(kind, id))
+    writes(configuration.set('ssls', sslIdOf(kind, id), ssl))
   }
 }
 

@@ -18,13 +18,12 @@ export function folderOf({ kind, consumer, service }: Target): string {
 export const keyOf = (key: string): string => `/apisix/${key}`
 
 export function listResources(target: Target, query: URLSearchParams, transaction: Transaction): Answer {
-  const { store, configuration } = transaction
+  const { store } = transaction
   const { kind, consumer } = target
   const folder = folderOf(target)
   const wanted = readListQuery(kind.name, query)
   if ('problem' in wanted) return { status: 400, body: wanted.problem }
-  const files =
-    kind.plan === undefined || target.service !== undefined ? [] : [...configuration.fromFiles(kind.plan)]
+  const files = target.service !== undefined || consumer !== undefined ? [] : fromFiles(kind, transaction)
   if (files.length === 0 && wanted.accepts === undefined && wanted.page !== undefined) {
     return list(store.page(folder, wanted.page).map(resourceText), store.count(folder))
   }
@@ -48,6 +47,17 @@ export function listResources(target: Target, query: URLSearchParams, transactio
     wanted,
   )
 }
+
+/** What stands in files, of a plan or kept beside it. */
+function fromFiles(
+  { name, plan }: AdminKind,
+  { configuration }: Transaction,
+): { id: string; value: Value }[] {
+  return [...(plan === undefined ? configuration.keptFromFiles(name) : configuration.fromFiles(plan))]
+}
+
+export const fromFile = ({ name, plan }: AdminKind, id: string, { configuration }: Transaction) =>
+  plan === undefined ? configuration.keptFromFile(name, id) : configuration.fromFile(plan, id)
 
 interface Listed {
   created: number
@@ -78,7 +88,7 @@ const list = (texts: readonly string[], total: number): Answer => ({
 /** Without indexes of its own, because no store counts its changes. */
 export const fileResource = (kind: AdminKind, id: string, value: Value) => ({
   key: keyOf(`${kind.name}/${id}`),
-  value: { id, ...value },
+  value: { id, ...(holdsPrivateKeys(kind.name) ? withoutPrivateKeys(value) : value) },
   createdIndex: 0,
   modifiedIndex: 0,
 })

@@ -19,7 +19,7 @@ import {
 } from '../../config/resources.ts'
 import { checkSchema } from '../../config/schema.ts'
 import { secretManagerKind, secretManagerSchemas } from '../../config/secret-managers.ts'
-import { caCertificateError, sniError, sslOfSni } from '../../config/sni-resources.ts'
+import { caCertificateError, isCertificateKind, sniError, sslOf } from '../../config/sni-resources.ts'
 import type { TSchema } from '../../config/type.ts'
 import { duplicateCredential, type PolicyGround, pluginsError } from './plugins-check.ts'
 import type { Target } from './target.ts'
@@ -269,7 +269,7 @@ function heldAs({ kind, consumer, service, id }: Target, value: Value, { kept }:
   if (kind.name === 'graphql_cost_decorations') {
     return { section: 'services', item: { ...value, id: `${service}/${kind.name}/${id}` } } as const
   }
-  const ssl = kind.name === 'snis' ? sslOfSni(value, kept) : undefined
+  const ssl = isCertificateKind(kind.name) ? sslOf(kind.name, value, kept) : undefined
   return ssl === undefined
     ? { section: kind.plan, item: value }
     : ({ section: 'ssls', item: { ...ssl } } as const)

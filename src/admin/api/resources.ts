@@ -1,14 +1,14 @@
 /** GET, PUT, POST, PATCH and DELETE of resources, with the answers of APISIX. */
 import type { Configuration } from '../../config/configuration.ts'
 import { applyJsonPatch, PatchProblem } from '../../config/json-patch.ts'
-import { sslIdOf } from '../../config/sni-resources.ts'
+import { isCertificateKind, sslIdOf } from '../../config/sni-resources.ts'
 import type { LiveConfiguration, Transaction } from '../live-configuration.ts'
 import { type Answer, failure, JsonText, keyNotFound } from './answer.ts'
 import type { StoredResource } from './disk.ts'
 import type { Expiry } from './expiry.ts'
 import { hold, remove } from './holding.ts'
 import type { Verb } from './kinds.ts'
-import { fileResource, folderOf, keyOf, listResources, maskedKeys, resourceText } from './lists.ts'
+import { fileResource, folderOf, fromFile, keyOf, listResources, maskedKeys, resourceText } from './lists.ts'
 import { mergePatch, setAtPath } from './patch.ts'
 import { type ResourceCheck, surroundingsIn } from './resource-check.ts'
 import { readTarget, type Target } from './target.ts'
@@ -56,8 +56,7 @@ export class ResourceHandler {
     if (target.id === undefined) return listResources(target, query, transaction)
     const found = transaction.store.get(folderOf(target), target.id)
     if (found !== undefined) return { status: 200, body: new JsonText(resourceText(found)) }
-    const { plan } = target.kind
-    const value = plan && transaction.configuration.fromFile(plan, target.id)
+    const value = fromFile(target.kind, target.id, transaction)
     if (value === undefined) return keyNotFound
     return { status: 200, body: fileResource(target.kind, target.id, value) }
   }
@@ -161,8 +160,7 @@ export class ResourceHandler {
 
   /** What stands in a file is changed there. */
   #fileConflict({ kind, id }: Target, configuration: Configuration): Answer | undefined {
-    if (kind.plan === undefined || id === undefined || !configuration.isFromFile(kind.plan, id))
-      return undefined
+    if (id === undefined || !configuration.isFromFile(kind.plan ?? kind.name, id)) return undefined
     return failure(409, `${kind.noun} [${id}] is in a configuration file, and can only be changed there`)
   }
 }
@@ -180,10 +178,12 @@ function removeRoutes(service: string, transaction: Transaction): void {
   }
 }
 
-/** An upstream belongs to one service, or to none; and an entry of `ssls` may come of a name. */
+/** An upstream belongs to one service, or to none; and an entry of `ssls` may come of another resource. */
 function ownerConflict(target: Target, { store, configuration }: Transaction): Answer | undefined {
   const { kind, id, service } = target
-  const [plan, made] = kind.name === 'snis' ? (['ssls', sslIdOf(id!)] as const) : [kind.plan, id!]
+  const [plan, made] = isCertificateKind(kind.name)
+    ? (['ssls', sslIdOf(kind.name, id!)] as const)
+    : [kind.plan, id!]
   if (plan === undefined || !configuration.has(plan, made)) {
     if (service === undefined || configuration.has('services', service)) return undefined
     return failure(404, 'service not found')

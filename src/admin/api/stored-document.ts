@@ -1,6 +1,6 @@
 /** What the store holds, as a document that is checked like the files. */
 import type { SourceDocument } from '../../config/load.ts'
-import { sslIdOf, sslOfSni } from '../../config/sni-resources.ts'
+import { isCertificateKind } from '../../config/sni-resources.ts'
 import { adminKinds } from './kinds.ts'
 import type { Store } from './store.ts'
 
@@ -18,23 +18,15 @@ export function storedDocument(store: Store): SourceDocument {
           ? 'services'
           : ofService
             ? 'upstreams'
-            : adminKinds.get(kind)?.plan
+            : isCertificateKind(kind)
+              ? kind
+              : adminKinds.get(kind)?.plan
     if (section === undefined) continue
     const resource = JSON.parse(text) as Record<string, unknown>
     if (username !== undefined) resource.id = `${username}/credentials/${id}`
     if (decorated !== undefined) resource.id = `${decorated}/graphql_cost_decorations/${id}`
     value[section] ??= []
     value[section].push(resource)
-  }
-  const kept = (kind: string, id: string) => {
-    const found = store.get(kind, id)
-    return found && (JSON.parse(found.value) as object)
-  }
-  for (const { id, value: text } of store.list('snis')) {
-    const ssl = sslOfSni(JSON.parse(text) as object, kept)
-    if (ssl === undefined || store.get('ssls', sslIdOf(id)) !== undefined) continue
-    value.ssls ??= []
-    value.ssls.push(ssl as Record<string, unknown>)
   }
   return { file: 'the Admin API', value, locate: (wanted) => wanted.map(() => undefined) }
 }

@@ -5,6 +5,7 @@ import { apisixError } from '../../config/apisix-wording.ts'
 import { pairError } from '../../config/certificate.ts'
 import type { Inputs } from '../../config/declarations.ts'
 import { upstreamSchema } from '../../config/resources.ts'
+import { absentInApisix } from '../../config/sni-resources.ts'
 import type { Surroundings } from './resource-check.ts'
 import { schemaError } from './wording.ts'
 
@@ -20,7 +21,7 @@ export function upstreamError(upstream: unknown, around: Surroundings): string |
       if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) return `invalid port ${port}`
     }
   }
-  const certificateFault = certificateError(upstream as { tls?: unknown }, around)
+  const certificateFault = certificateError(upstream as Inputs['upstreams'], around)
   if (certificateFault !== undefined) return certificateFault
   if (passHost === 'rewrite' && (host === undefined || host === '')) {
     return "`upstream_host` can't be empty when `pass_host` is `rewrite`"
@@ -31,12 +32,17 @@ export function upstreamError(upstream: unknown, around: Surroundings): string |
   return type === 'chash' ? hashKeyError(upstream as Inputs['upstreams']) : undefined
 }
 
-/** The certificate that is shown to the nodes is one for clients. */
+/** The certificate that is shown to the nodes is one for clients; what API7 refers to is there. */
 function certificateError(
-  { tls }: { tls?: unknown },
-  { certificate: find }: Surroundings,
+  { tls, client_certificate: shown, ca_certificates: authorities = [] }: Inputs['upstreams'],
+  { certificate: find, kept }: Surroundings,
 ): string | undefined {
-  const id = (tls as { client_cert_id?: string | number } | undefined)?.client_cert_id
+  if (shown !== undefined && kept('certificates', String(shown)) === undefined) {
+    return absentInApisix('certificates', shown)
+  }
+  const absent = authorities.find((id) => kept('ca_certificates', id) === undefined)
+  if (absent !== undefined) return absentInApisix('ca_certificates', absent)
+  const id = tls?.client_cert_id
   if (id === undefined) return undefined
   const certificate = find(String(id))
   if (certificate === undefined) return `failed to fetch ssl info by ssl id [${id}], response code: 404`

@@ -9,6 +9,13 @@ interface Wording {
   users: readonly (readonly [kind: string, name: string])[]
 }
 
+const usersOfCertificates = [
+  ['snis', 'sni'],
+  ['upstreams', 'upstream'],
+  ['services', 'service'],
+  ['routes', 'route'],
+] as const
+
 const wordings: Readonly<Record<string, Wording>> = {
   upstreams: {
     what: 'upstream',
@@ -31,8 +38,8 @@ const wordings: Readonly<Record<string, Wording>> = {
   },
   plugin_configs: { what: 'plugin config', users: [['routes', 'route']] },
   consumer_groups: { what: 'consumer group', users: [['consumers', 'consumer']] },
-  certificates: { what: 'certificate', users: [['snis', 'sni']] },
-  ca_certificates: { what: 'ca certificate', users: [['snis', 'sni']] },
+  certificates: { what: 'certificate', users: usersOfCertificates },
+  ca_certificates: { what: 'ca certificate', users: usersOfCertificates },
   protos: {
     what: 'proto',
     users: [

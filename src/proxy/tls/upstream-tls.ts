@@ -110,8 +110,16 @@ export function upstreamTlsOptions(
   { verify, ca }: Settings['upstream_tls'],
   ssls: ReadonlyMap<string, SslSpec>,
 ): UpstreamTlsOptions {
-  const verified = verify === 'never' ? false : (spec?.verify ?? verify)
-  const options = { verify: verified, ca, client: spec?.client ?? null, problem: '' }
+  const own = spec?.authority_ids
+  const verified = verify === 'never' ? false : (spec?.verify ?? (own !== undefined || verify))
+  const authorities = own === undefined ? ca : own.flatMap((id) => ssls.get(id)?.client?.ca ?? [])
+  const options = { verify: verified, ca: authorities, client: spec?.client ?? null, problem: '' }
+  if (own !== undefined && authorities.length < own.length) {
+    return {
+      ...options,
+      problem: `an authority is not there: ${own.filter((id) => !ssls.has(id)).join(', ')}`,
+    }
+  }
   const id = spec?.client_cert_id
   if (id === undefined) return options
   const ssl = ssls.get(id)
