@@ -96,6 +96,8 @@ function checkKinds({ cert, certs = [] }: SslInput, place: Place, report: Report
   }
 }
 
+const overTls: ReadonlySet<string> = new Set(['https', 'grpcs', 'tls'])
+
 /** The certificate that an upstream is shown, where it stands in the upstream. */
 export function checkClientCertificate(
   input: UpstreamInput,
@@ -104,14 +106,14 @@ export function checkClientCertificate(
   report: Report,
 ): void {
   const { tls } = input
-  if (input.scheme !== 'https') {
+  if (!overTls.has(input.scheme ?? 'http')) {
     for (const field of ['tls', 'client_certificate', 'ca_certificates', 'tls_verify'] as const) {
       if (input[field] === undefined) continue
       report.add(below(place, field), {
         code: 'ignored-field',
         severity: 'warning',
         at: 'key',
-        message: `${field} has no effect without scheme: https`,
+        message: `${field} has no effect without TLS, which is a matter of the scheme`,
       })
     }
   }

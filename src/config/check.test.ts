@@ -268,10 +268,6 @@ suite('resources that nothing asks for yet', () => {
     t.assert.deepEqual(codes('protos: { a: 1 }'), ['wrong-type protos'])
     t.assert.deepEqual(codes('protos: []'), [])
   })
-
-  test('or belong to the Admin API, are told what to write instead', (t) => {
-    t.assert.deepEqual(codes('snis: [{ domain: a.test }]'), ['unsupported-resource snis'])
-  })
 })
 
 test('a node of a list may have its port behind its host, as APISIX takes it', (t) => {
