@@ -3,7 +3,6 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Settings } from '../config/settings.ts'
 
 const startOnly = [
-  'listeners',
   'workers',
   'router',
   'control',

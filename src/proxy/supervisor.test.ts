@@ -378,13 +378,13 @@ test('a plan that kills a thread is taken back, and the thread is replaced with 
 
 test('settings that can change while running do; the others wait for a restart and say so', async (t) => {
   const { supervisor, lines } = await startedSupervisor(t)
-  const { listeners } = supervisor.plan.settings
+  const { data_dir: folder } = supervisor.plan.settings
   const wanted = plan(['a'], '  limits: { body: 1MiB }')
-  wanted.settings.listeners = [{ name: 'other', host: '127.0.0.1', port: 1, protocol: 'http' }]
+  wanted.settings.data_dir = '/elsewhere'
   wanted.settings.workers = 5
   await supervisor.apply(wanted)
   for (const state of await askBoth(supervisor)) assert.equal(state.bodyLimit, 1024 * 1024)
-  assert.deepEqual(supervisor.plan.settings.listeners, listeners)
+  assert.equal(supervisor.plan.settings.data_dir, folder)
   assert.deepEqual(
     // A busy machine may add what the watchdog says.
     lines

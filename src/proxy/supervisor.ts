@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
+import { equal } from '../config/copy.ts'
 import { applyInPlace, diffPlans, invertDelta, isEmptyDelta } from '../config/diff.ts'
 import {
   type Plan,
@@ -20,7 +21,7 @@ import { type Announcement, createMetricMemory } from '../telemetry/metrics.ts'
 import { createThreadGaugeMemory } from '../telemetry/thread-gauges.ts'
 import { ModuleVersions } from './module-versions.ts'
 import { changedUpstreams, planUpstreams } from './plan-upstreams.ts'
-import { assertPortsFree } from './port-check.ts'
+import { assertPortsFree, listenersOnNewPorts } from './port-check.ts'
 import { liveSettings } from './restart-settings.ts'
 import { type ClearedState, RunTimeState, type StateCounts, sharedState, total } from './run-time-state.ts'
 import { CacheZones, createCacheZones, releaseCacheZones } from './shared/cache-zones.ts'
@@ -395,15 +396,21 @@ export class Supervisor {
     const next: Plan = { ...wanted, settings, version: current.version + 1 }
     const delta = diffPlans(current, next)
     if (isEmptyDelta(delta)) return { outcome: 'unchanged', version: current.version }
+    const listenersChange = !equal(current.settings.listeners, settings.listeners)
+    const taken = listenersChange ? await this.#takenPort(settings) : undefined
+    if (taken !== undefined) return { outcome: 'refused', reason: taken }
 
     const { health } = this.#options
     const { added, gone } = changedUpstreams(current, delta)
     this.#whereabouts.use(next)
     await this.#whereabouts.add(added)
     health.prepare(added)
-    const reason = await this.#applyEverywhere(await this.#bind(delta))
+    const reason =
+      (await this.#applyEverywhere(await this.#bind(delta))) ??
+      (listenersChange ? await this.#listenAnew() : undefined)
     if (reason !== undefined) {
       await this.#goBack(await this.#bind(invertDelta(current, delta)))
+      if (listenersChange) await this.#listenAnew()
       health.follow(gone, added)
       this.#whereabouts.use(current)
       await this.#whereabouts.remove(added)
@@ -511,6 +518,30 @@ export class Supervisor {
         }
       }),
     )
+  }
+
+  /** Why listeners of these settings cannot be opened beside those that are open; undefined: nothing is known against it. */
+  async #takenPort({ listeners }: Settings): Promise<string | undefined> {
+    try {
+      await assertPortsFree(listenersOnNewPorts(this.#plan.settings.listeners, listeners))
+      return undefined
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+
+  /**
+   * Has the threads that listen open and close listeners, as the settings that they have now say.
+   * @returns why one of them cannot
+   */
+  async #listenAnew(): Promise<string | undefined> {
+    const listening = this.#slots.filter((slot) => slot.listening && slot.handle !== undefined)
+    try {
+      await inTime(this.#listenAll(listening))
+      return undefined
+    } catch (error) {
+      return (error as Error).message
+    }
   }
 
   async #listenAll(slots: readonly Slot[]): Promise<void> {
@@ -646,7 +677,8 @@ export class Supervisor {
     if (handle === undefined) return
     try {
       await inTime(handle.started)
-      await inTime(this.#listen(slot))
+      // Not while a plan is put to work, which may bring other listeners.
+      await this.#exclusive(() => inTime(this.#listen(slot)))
       this.#log.info({ thread: slot.threadId }, 'data thread was replaced')
       slot.restarting?.resolve()
       slot.restarting = undefined
