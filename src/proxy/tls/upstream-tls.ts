@@ -6,7 +6,7 @@ import net, { isIP } from 'node:net'
 import type tls from 'node:tls'
 import type { SslSpec, UpstreamTlsSpec } from '../../config/plan.ts'
 import type { Settings } from '../../config/settings.ts'
-import type { SocketMaker } from '../http1/wire.ts'
+import { readByEvents, type SocketMaker } from '../http1/wire.ts'
 
 export interface TlsConnectOptions {
   /** That are offered to be spoken inside; null: nothing is said of that. */
@@ -78,11 +78,12 @@ export class UpstreamTls {
           checkServerIdentity(name, certificate),
         ...(protocols !== null && { ALPNProtocols: protocols }),
         allowHalfOpen: true,
-        onread,
+        // Over a socket that is there already, Node does not read into a buffer of ours.
+        ...(preamble === null && { onread }),
       } as unknown as tls.ConnectionOptions)
       socket.setNoDelay(true)
       socket.on('session', (fresh) => this.keepSession(key, fresh))
-      return socket
+      return preamble === null ? socket : readByEvents(socket, onread)
     }
   }
 
