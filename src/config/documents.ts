@@ -1,5 +1,7 @@
 /** Documents -> settings and lists of resources, each item still as it was written. */
 import { settingsOfApisix } from './dialects/apisix.ts'
+import { isFlexResource } from './dialects/flex/names.ts'
+import { translateFlex } from './dialects/flex.ts'
 import { checkDormant, isDormant } from './dormant-resources.ts'
 import type { SourceDocument } from './load.ts'
 import { nearest } from './nearest.ts'
@@ -31,7 +33,9 @@ export function readSections(documents: readonly SourceDocument[], report: Repor
     gateways: [],
     apisix: [],
   }
-  for (const document of documents) addSections(document, sections, report)
+  const translated = translateFlex(documents.filter(isFlexResource), report)
+  for (const document of documents) if (!isFlexResource(document)) addSections(document, sections, report)
+  if (translated !== undefined) addSections(translated, sections, report)
   return sections
 }
 
@@ -69,10 +73,8 @@ export function addSections(document: SourceDocument, sections: Sections, report
   if (typeof value.apiVersion === 'string') {
     report.add(below(root, 'apiVersion'), {
       code: 'unsupported-dialect',
-      message: value.apiVersion.startsWith('gateway.mulesoft.com/')
-        ? 'Flex Gateway resources are read by a later version, not by this one'
-        : 'resources with an apiVersion are not read by this version',
-      hint: 'Write it as services, routes and upstreams, or leave the document out.',
+      message: 'resources with this apiVersion are not read',
+      hint: 'Write it as services, routes and upstreams, or leave the document out. Resources of Flex Gateway begin with apiVersion: gateway.mulesoft.com/v1alpha1.',
     })
     return
   }

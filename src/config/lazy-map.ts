@@ -24,7 +24,13 @@ abstract class NamedValues<V> implements ReadonlyMap<string, V> {
   }
 }
 
-/** Of fixed names, beside which others may stand that come and go. */
+/** What stands several times has a label behind its name: `cors#2` is another `cors`. */
+function withoutLabel(name: string): string {
+  const at = name.indexOf('#')
+  return at > 0 ? name.slice(0, at) : name
+}
+
+/** Of fixed names, beside which others may stand that come and go. Names may have labels. */
 export class LazyMap<V> extends NamedValues<V> {
   readonly #names: ReadonlySet<string>
   readonly #make: (name: string) => V
@@ -55,11 +61,13 @@ export class LazyMap<V> extends NamedValues<V> {
     return this.#names.has(name)
   }
 
-  has(name: string): boolean {
+  has(given: string): boolean {
+    const name = withoutLabel(given)
     return this.#names.has(name) || this.#others.has(name)
   }
 
-  get(name: string): V | undefined {
+  get(given: string): V | undefined {
+    const name = withoutLabel(given)
     const known = this.#made.get(name)
     if (known !== undefined) return known
     if (!this.#names.has(name)) return this.#others.get(name)

@@ -6,10 +6,11 @@ import { hash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { readAdminKey } from './admin-key.ts'
+import { expandNames, isFlexResource } from './dialects/flex/names.ts'
 import { type Environment, expandVariables, mayReferToVariables } from './environment.ts'
 import { scanJson } from './json-text.ts'
 import { locatePlainYaml, readPlainYaml } from './plain-yaml.ts'
-import { LineIndex, type Position, type Wanted, wantedTree } from './position.ts'
+import { LineIndex, type LocatedPosition, type Position, type Wanted, wantedTree } from './position.ts'
 import { type Finding, formatPath, type PathSegment } from './problem.ts'
 import { mayReferToSecrets } from './secret-reference.ts'
 import type { FunctionModule, PolicyModule } from './settings.ts'
@@ -28,7 +29,7 @@ export interface SourceDocument {
   /** It came from elsewhere, and its policies may start no programs. */
   startsNothing?: boolean
   /** Where wanted places stand, in their order. Reads the text a second time, so it is asked once, for findings. */
-  locate(wanted: readonly Wanted[]): (Position | undefined)[]
+  locate(wanted: readonly Wanted[]): (LocatedPosition | undefined)[]
 }
 
 export interface Loaded {
@@ -235,26 +236,32 @@ function addDocument(document: SourceDocument, text: string, env: Environment, l
   }
   if (mayReferToVariables(text)) {
     document.value = expandVariables(document.value, env, ({ path, name, problem }) => {
-      problems.push({
-        path,
-        finding: {
-          code: 'missing-variable',
-          severity: 'error',
-          file,
-          message: `the environment variable ${name} is ${problem}`,
-          hint: 'Set it for the process, or write `$${` where no reference is meant.',
-        },
-      })
+      problems.push({ path, finding: missingVariable(file, name, problem) })
+    })
+  }
+  if (isFlexResource(document)) {
+    document.value = expandNames(document.value, env, (path, name) => {
+      problems.push({ path, finding: missingVariable(file, name, 'not set') })
     })
   }
   if (problems.length > 0) {
     const positions = document.locate(problems.map(({ path }) => ({ path, at: 'value' })))
     problems.forEach(({ path, finding }, index) => {
-      loaded.findings.push({ ...finding, ...positions[index], path: formatPath(path) })
+      loaded.findings.push({ ...finding, path: formatPath(path), ...positions[index] })
     })
   }
   document.holdsReferences = mayReferToSecrets(text)
   loaded.documents.push(document)
+}
+
+function missingVariable(file: string, name: string, problem: string): Omit<Finding, 'path'> {
+  return {
+    code: 'missing-variable',
+    severity: 'error',
+    file,
+    message: `the environment variable ${name} is ${problem}`,
+    hint: 'Set it for the process, or write `$${` where no reference is meant.',
+  }
 }
 
 /** A key that would reach into the prototype of whatever copies the object. */

@@ -16,6 +16,8 @@ export interface PluginMeta {
   /** A condition on variables, as `vars` of a route. */
   filter?: unknown[]
   priority?: number
+  /** Comes after everything that has none; lower first. */
+  order?: number
   error_response?: string | Record<string, unknown>
   mode?: 'enforce' | 'shadow'
   on_error?: 'fail' | 'continue'

@@ -160,11 +160,11 @@ export class PolicyCheck {
   /** Checks in place: defaults are filled in. `owner` is the consumer whose credentials these are, if any. */
   check(plugins: Plugins, place: Place, role: PluginsRole, owner = ''): void {
     if (role === 'credential') this.#checkCount(plugins, place)
-    for (const [name, config] of Object.entries(plugins)) {
+    for (const name of Object.keys(plugins)) {
       const at = below(place, name)
       const policy = this.#catalogue.get(name)
       if (policy === undefined) this.#unknown(name, at)
-      else this.#checkOne(policy, plugins, config, at, role, owner)
+      else this.#checkOne(name, policy, plugins, at, role, owner)
     }
   }
 
@@ -200,13 +200,14 @@ export class PolicyCheck {
   }
 
   #checkOne(
+    name: string,
     policy: PolicySchema,
     plugins: Plugins,
-    config: PluginConfig,
     place: Place,
     role: PluginsRole,
     owner: string,
   ): void {
+    const config = plugins[name] as PluginConfig
     const { _meta: meta, ...own } = config
     const soundMeta = meta === undefined || this.#checkMeta(meta, below(place, '_meta'))
     // APISIX lets a configuration that is switched off be invalid.
@@ -244,7 +245,7 @@ export class PolicyCheck {
       if (message !== undefined) this.#report.add(place, { code: 'invalid-value', message })
     }
     // `_meta` goes last, so that a configuration reads the same whether it has one or not.
-    plugins[policy.name] = meta === undefined ? own : { ...own, _meta: meta }
+    plugins[name] = meta === undefined ? own : { ...own, _meta: meta }
   }
 
   /** True: it is sound. */

@@ -6,6 +6,13 @@ export interface Position {
   column: number
 }
 
+/** Where something stands, as far as its document cannot be asked: in a document that was made of others. */
+export interface LocatedPosition extends Partial<Position> {
+  file?: string
+  /** In that file. */
+  path?: string
+}
+
 /** A place that a finding wants: a value, or the key that it stands under. */
 export interface Wanted {
   path: readonly PathSegment[]

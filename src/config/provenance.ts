@@ -53,7 +53,7 @@ export class Provenance {
     for (const [document, parts] of Map.groupBy(written, ({ place }) => place.document)) {
       const found = document.locate(parts.map(({ place }) => ({ path: place.path, at: 'key' })))
       parts.forEach(({ index, place }, n) => {
-        positions[index] = { file: document.file, ...found[n], path: formatPath(place.path) }
+        positions[index] = { file: document.file, path: formatPath(place.path), ...found[n] }
       })
     }
     return positions

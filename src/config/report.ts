@@ -84,8 +84,8 @@ export class Report {
           code: entry.code,
           severity: this.#severity(document, entry),
           file: document.file,
-          ...positions[index],
           path: formatPath(place.path),
+          ...positions[index],
           message: entry.message,
           ...(entry.hint !== undefined && { hint: entry.hint }),
         })

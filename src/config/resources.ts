@@ -773,6 +773,12 @@ export const metaSchema = Type.Object(
       }),
     ),
     priority: Type.Optional(Type.Integer({ description: 'Its place in the chain; higher runs earlier.' })),
+    order: Type.Optional(
+      Type.Integer({
+        description:
+          'Its place among policies that have an order: lower runs earlier, whatever they do. All of them run after those that have none. Not in APISIX; bindings of Flex Gateway have it.',
+      }),
+    ),
     error_response: Type.Optional(
       Type.Union([Type.String(), Type.Unsafe<Record<string, unknown>>({ type: 'object' })], {
         description: 'Body of every answer of this policy with a status from 400 on.',

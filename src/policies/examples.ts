@@ -129,11 +129,21 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
     config: { cache_strategy: 'memory', cache_zone: 'memory_cache', cache_ttl: 60 },
   },
   gzip: { config: { types: ['application/json'], comp_level: 1 } },
+  'header-injection-flex': {
+    config: {
+      inboundHeaders: [{ key: 'X-Caller', value: "#[attributes.headers['user-agent'] default 'nobody']" }],
+      outboundHeaders: [{ key: 'X-Outcome', value: "#['status ' ++ attributes.statusCode]" }],
+    },
+  },
+  'header-removal-flex': { config: { inboundHeaders: ['X-Debug'], outboundHeaders: ['x-powered-.*'] } },
   'hmac-auth': {
     config: { signed_headers: ['date'], clock_skew: 300 },
     credential: { key_id: 'alice-key', secret_key: 'down-the-rabbit-hole' },
   },
+  'http-basic-authentication-flex': { config: { username: 'ada', password: 'of-the-example' } },
   'http-logger': { config: { uri: `${service}/logs` } },
+  'ip-allowlist-flex': { config: { ips: ['127.0.0.1', '10.0.0.0/8', '192.168'] } },
+  'ip-blocklist-flex': { config: { ips: ['203.0.113.0/24'] } },
   'ip-restriction': { config: { whitelist: ['127.0.0.0/8', '10.0.0.0/8', '2001:db8::/32'] } },
   'json-threat-protection': { config: { max_container_depth: 10, max_string_value_length: 10_000 } },
   'jwe-decrypt': {
@@ -226,6 +236,12 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
     },
   },
   'public-api': { config: { uri: '/apisix/batch-requests' }, beside: { 'batch-requests': {} } },
+  'rate-limiting-flex': {
+    config: {
+      rateLimits: [{ maximumRequests: 100_000_000, timePeriodInMilliseconds: 60_000 }],
+      keySelector: "#[attributes.headers['x-api-key']]",
+    },
+  },
   'real-ip': { config: { source: 'http_x_forwarded_for', trusted_addresses: ['127.0.0.0/8'] } },
   redirect: { config: { regex_uri: ['^/old/(.*)', '/new/$1'], ret_code: 301 } },
   'referer-restriction': { config: { whitelist: ['*.example.com'], bypass_missing: true } },
@@ -244,6 +260,7 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
   'serverless-post-function': { config: { phase: 'header_filter', functions: ['./functions.ts#mark'] } },
   'serverless-pre-function': { config: { phase: 'rewrite', functions: ['./functions.ts#label'] } },
   'skywalking-logger': { config: { endpoint_addr: service } },
+  'route-weighted': { config: { base: '/', routes: [{ destinationPath: '/v1' }] } },
   'sla-rate-limiting': {
     config: {
       tiers: [{ name: 'gold', limits: [{ maximumRequests: 100_000_000, timePeriodInMilliseconds: 60_000 }] }],

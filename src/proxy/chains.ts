@@ -10,7 +10,7 @@ import type {
   StreamRouteSpec,
 } from '../config/plan.ts'
 import { errors, type GatewayError } from './errors.ts'
-import type { Consumer, PolicyBindingContext, PolicyFactory, PolicyHandlers } from './exchange.ts'
+import type { Consumer, PolicyBindingContext, PolicyFactory, PolicyHandlers, Stage } from './exchange.ts'
 import { compileExpression } from './expression.ts'
 import { filtered } from './filter.ts'
 import { bodyLimitOf } from './held-body.ts'
@@ -205,11 +205,11 @@ export class PolicyChains {
     const handlers = 'fault' in created ? denying(created.fault) : created.handlers
     const expression = meta?.filter === undefined ? null : expressionOf(meta.filter)
     const filter = expression === null ? null : compileExpression(expression)
-    const { stage, priority } = factory.placement?.(config) ?? factory
+    const { stage, priority } = placementOf(factory, config)
     return {
       policy: name,
       stage,
-      priority: meta?.priority ?? priority,
+      priority,
       handlers: filter === null ? handlers : filtered(handlers, filter),
       unavailable: 'fault' in created,
       confidential: meta?.secrets !== undefined,
@@ -240,6 +240,17 @@ export class PolicyChains {
     }
   }
 }
+
+/** Policies with an order run in one pass, the second, so that nothing but their order counts. */
+function placementOf(factory: PolicyFactory, config: PluginConfig): { stage: Stage; priority: number } {
+  const meta = config._meta
+  if (meta?.order !== undefined) return { stage: 'limit', priority: afterAllOthers - meta.order }
+  const { stage, priority } = factory.placement?.(config) ?? factory
+  return { stage, priority: meta?.priority ?? priority }
+}
+
+/** Below any priority that a policy has by itself. */
+const afterAllOthers = -1_000_000_000
 
 /** Null, which is everywhere, for one that the check would have refused: a policy is not left out for a mistake. */
 function expressionOf(filter: unknown): Expression | null {
