@@ -13,14 +13,6 @@ const insteadOf: Readonly<Record<string, string>> = {
 
 const fields = Object.entries(insteadOf)
 
-/** Policies of APISIX that run functions in Lua, with where such a function goes here. */
-export const luaPolicies: ReadonlyMap<string, string> = new Map([
-  [
-    'exit-transformer',
-    'Its functions are Lua, which does not run here. Pages for errors are those of error-page; response-rewrite with vars on $status changes other answers.',
-  ],
-])
-
 /** The first such field of a resource, with what to write instead. */
 export function luaFieldOf(value: Record<string, unknown>): { name: string; instead: string } | undefined {
   for (const [name, instead] of fields) if (Object.hasOwn(value, name)) return { name, instead }

@@ -5,7 +5,6 @@ import type { ZonePlaces } from './cache-zones.ts'
 import { equal } from './copy.ts'
 import { checkExpression } from './expression-check.ts'
 import type { SourceDocument } from './load.ts'
-import { luaPolicies } from './lua.ts'
 import { nearest } from './nearest.ts'
 import { functionAnnotation, resolveEntry } from './own-functions.ts'
 import type { PluginConfig, PluginMeta, Plugins, ResourceKind } from './plan.ts'
@@ -399,10 +398,9 @@ export class PolicyCheck {
       at: 'key',
       message: `there is no policy ${name}`,
       hint:
-        luaPolicies.get(name) ??
-        (near === undefined
+        near === undefined
           ? `The catalogue has ${[...this.#catalogue.keys()].join(', ')}.`
-          : `Did you mean ${near}?`),
+          : `Did you mean ${near}?`,
     })
   }
 }

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import allow from '../../ip-allowlist-flex/policy.ts'
-import block from '../../ip-blocklist-flex/policy.ts'
-import { bindPolicy } from '../testing.ts'
+import { bindPolicy } from '../kit/testing.ts'
+import allow from './policy.ts'
 
 const ips = ['203.0.113.7', '10.0.0.0/8', '192.168', '172.16.5.', '2001:db8::/32']
 
@@ -20,12 +19,10 @@ suite('lists of addresses', () => {
   ] as const) {
     test(`${address} is ${isListed ? '' : 'not '}on the list`, async () => {
       const allowed = await bindPolicy(allow, { config: { ips } }).run({ address })
-      const blocked = await bindPolicy(block, { config: { ips } }).run({ address })
       assert.equal(allowed.answer.status, isListed ? 200 : 403)
-      assert.equal(blocked.answer.status, isListed ? 403 : 200)
-      const refused = isListed ? blocked : allowed
-      assert.equal(refused.upstream, undefined)
-      assert.equal(refused.answer.body, '{"error":"The client address is not allowed"}')
+      if (isListed) return
+      assert.equal(allowed.upstream, undefined)
+      assert.equal(allowed.answer.body, '{"error":"The client address is not allowed"}')
     })
   }
 
@@ -57,7 +54,6 @@ suite('lists of addresses', () => {
       { ips, other: 1 },
     ]) {
       assert.throws(() => bindPolicy(allow, { config: config as never }), JSON.stringify(config))
-      assert.throws(() => bindPolicy(block, { config: config as never }), JSON.stringify(config))
     }
   })
 })
