@@ -179,6 +179,23 @@ routes:
     )
   })
 
+  test('speaks HTTP/2 on every listener unless APISIX says otherwise', (t) => {
+    const http2 = (...documents: string[]) =>
+      plan(...documents).settings.listeners.map(({ http2 }) => http2 === true)
+    t.assert.deepEqual(http2('apisix: { node_listen: [9000, { port: 9001 }] }'), [true, true])
+    t.assert.deepEqual(http2('apisix: { enable_http2: false }'), [false])
+    t.assert.deepEqual(
+      http2(
+        'apisix: { enable_http2: false, node_listen: [9000], ssl: { enable: true, listen: [{ port: 9443 }] } }',
+      ),
+      [false, false],
+    )
+    t.assert.deepEqual(http2('apisix: { node_listen: [{ port: 9000, enable_http2: false }, 9001] }'), [
+      false,
+      true,
+    ])
+  })
+
   test('survives a structured clone', (t) => {
     const whole = plan('routes: [{ uri: /a, upstream: { nodes: { a: 1 } }, plugins: { key: {} } }]')
     t.assert.deepEqual(structuredClone(whole), whole)

@@ -209,6 +209,8 @@ export interface ListenerSettings {
   host: string
   port: number
   protocol: ListenerProtocol
+  /** With `http` and `https`: HTTP/2 is spoken with clients that want it. */
+  http2?: true
   /** With `tls`: TLS passes as it is, and is only looked at for the name that is asked for. */
   passthrough?: true
   /** Every connection begins with a header of the PROXY protocol; absent: none does. */
@@ -350,6 +352,13 @@ export const gatewaySchema = Type.Object(
               Type.Enum(proxyProtocolVersions, {
                 description:
                   'Of `tcp` and `tls`: tell upstreams that do not say it themselves who the client is, in a header of this version.',
+              }),
+            ),
+            http2: Type.Optional(
+              Type.Boolean({
+                default: true,
+                description:
+                  'With `http` and `https`: HTTP/2 too, on the same port: with TLS for clients that choose it (ALPN `h2`), without for those that begin with it (prior knowledge).',
               }),
             ),
           },
@@ -899,6 +908,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
       host: listener.host,
       port: listener.port ?? standardListenerPorts[listener.protocol] ?? 0,
       protocol: listener.protocol,
+      ...(listener.http2 && ['http', 'https'].includes(listener.protocol) && { http2: true as const }),
       ...(listener.passthrough && { passthrough: true as const }),
       ...(listener.proxy_protocol !== undefined && { proxy_protocol: listener.proxy_protocol }),
       ...(listener.proxy_protocol_to_upstream !== undefined && {

@@ -23,6 +23,7 @@ import { ClientConnection } from './http1/client-connection.ts'
 import { ClientFacts } from './http1/client-facts.ts'
 import { sendSubrequest } from './http1/subrequest.ts'
 import { acceptConnections, readByEvents, type SocketMaker, Wire } from './http1/wire.ts'
+import { ClientSession } from './http2/client-session.ts'
 import { Listener, listenTcp, type OpenConnection } from './listener.ts'
 import { isOff, mergePolicies, routeContributions } from './merging.ts'
 import { Unavailable } from './pipeline.ts'
@@ -37,6 +38,7 @@ import { TimerWheel } from './timer-wheel.ts'
 import { TlsAcceptor, type TlsOwner } from './tls/acceptor.ts'
 import { Certificates } from './tls/certificates.ts'
 import type { ClientTls } from './tls/client-tls.ts'
+import type { Inside } from './tls/server-certificate.ts'
 import { TicketKeys } from './tls/ticket-keys.ts'
 import { TrustedAddresses } from './trust.ts'
 import { UdpListener } from './udp/udp-listener.ts'
@@ -276,6 +278,10 @@ export class Worker {
   private tlsOwner(): TlsOwner<Arrived> {
     return {
       secured: (socket, plain, facts, { listener, client }) => {
+        if (facts.alpn === 'h2') {
+          this.openHttp2(socket, plain, listener, this.factsOf(socket, listener, facts, client))
+          return
+        }
         const wire = new Wire(silent, this.engine.wheel, (onread) => readByEvents(socket, onread))
         wire.plain = plain
         if (listener.settings.protocol === 'tls') {
@@ -392,22 +398,46 @@ export class Worker {
     tls: ClientTls | null,
     client: ProxiedClient,
   ): ClientConnection {
-    const { engine } = this
-    const { socket } = wire
-    const facts = new ClientFacts(
+    const facts = this.factsOf(wire.socket, listener, tls, client)
+    const connection = new ClientConnection(wire, facts, this.engine, {
+      gone: (gone) => this.gone(gone, listener),
+      takeOver: tls === null && listener.settings.http2 === true ? (read) => takeOver(read) : null,
+    })
+    const takeOver = (read: Buffer) => {
+      clock.tick()
+      this.leave(connection, listener)
+      const socket = wire.release()
+      socket.unshift(read)
+      this.openHttp2(socket, socket, listener, facts)
+    }
+    wire.owner = connection
+    this.enter(connection, listener)
+    return connection
+  }
+
+  private openHttp2(socket: net.Socket, plain: net.Socket, listener: Listener, facts: ClientFacts): void {
+    const session = new ClientSession(socket, plain, facts, this.engine, (gone) => this.gone(gone, listener))
+    this.enter(session, listener)
+    if (this.engine.draining) session.drain()
+  }
+
+  private factsOf(
+    socket: net.Socket,
+    listener: Listener,
+    tls: ClientTls | null,
+    client: ProxiedClient,
+  ): ClientFacts {
+    const { trusted, settings } = this.engine
+    return new ClientFacts(
       client?.address ?? socket.remoteAddress ?? '',
       client?.port ?? socket.remotePort ?? 0,
       socket.localAddress ?? '',
       socket.localPort ?? 0,
       listener.name,
-      engine.trusted,
-      engine.settings.forwarding,
+      trusted,
+      settings.forwarding,
       tls,
     )
-    const connection = new ClientConnection(wire, facts, engine, (gone) => this.gone(gone, listener))
-    wire.owner = connection
-    this.enter(connection, listener)
-    return connection
   }
 
   private openSession(
@@ -493,7 +523,8 @@ interface Arrived {
   readonly client: ProxiedClient
 }
 
-const insideOf = ({ settings }: Listener) => (settings.protocol === 'tls' ? 'bytes' : 'requests')
+const insideOf = ({ settings }: Listener): Inside =>
+  settings.protocol === 'tls' ? 'bytes' : settings.http2 === true ? 'http2' : 'http1'
 
 /** TLS that passes through: nothing is known of it but the name that is asked for. */
 const passedTls = (serverName: string): TlsInfo => ({

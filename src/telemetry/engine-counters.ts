@@ -30,6 +30,15 @@ export const engineCounter = {
   tls_handshakes: 17,
   /** Connections to a listener with TLS that ended before their handshake did. */
   tls_handshake_failures: 18,
+  http2_connections: 19,
+  /** Streams of HTTP/2 that either side ended before their exchange was over. */
+  http2_early_ends: 20,
+  /** Connections of HTTP/2 that were ended for too many of those. */
+  http2_excess_resets: 21,
+  /** Connections of HTTP/2 that were ended for frames that are no part of a request. */
+  http2_floods: 22,
+  /** Connections of HTTP/2 that broke the protocol, or a limit of it. */
+  http2_session_errors: 23,
 } as const
 
 export type EngineCounterName = keyof typeof engineCounter
@@ -54,6 +63,11 @@ export const engineCounterHelp: Record<EngineCounterName, string> = {
   rejected_by_policy: 'Requests answered by a policy.',
   tls_handshakes: 'TLS handshakes with clients that were completed.',
   tls_handshake_failures: 'Connections that ended before their TLS handshake did.',
+  http2_connections: 'Client connections that speak HTTP/2.',
+  http2_early_ends: 'HTTP/2 streams that either side ended before their exchange was over.',
+  http2_excess_resets: 'HTTP/2 connections ended for streams that ended too early too often.',
+  http2_floods: 'HTTP/2 connections ended for frames that are no part of a request.',
+  http2_session_errors: 'HTTP/2 connections that broke the protocol or a limit of it.',
 }
 
 const size = Object.keys(engineCounter).length

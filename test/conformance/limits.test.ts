@@ -118,6 +118,7 @@ const cases: WireCase[] = [
   },
   {
     id: 'requests-per-connection',
+    onlyHttp1: true,
     rule: 'limits',
     title: 'the third answer announces the close, the fourth request is not read',
     methods: ['GET', 'GET', 'GET'],

@@ -1059,7 +1059,7 @@ const early: WireCase[] = [
       forwarded({
         count: 2,
         check: (_r, answer, run) => {
-          if (answer.version !== '1.1') return `version ${answer.version} was passed on`
+          if (answer.version === '1.0') return `version ${answer.version} was passed on`
           return completeRequests(run).every((request) => request.earlierOnConnection === 0)
             ? null
             : 'used again'

@@ -76,13 +76,6 @@ const methods: WireCase[] = [
     }),
   ),
   {
-    id: 'http2-preface',
-    rule: 'RFC 9113 3.4',
-    title: 'the HTTP/2 preface is not a request',
-    steps: () => 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
-    accept: [refused()],
-  },
-  {
     id: 'tls-hello',
     rule: 'robustness',
     title: 'a TLS hello is not a request',

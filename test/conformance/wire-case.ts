@@ -29,6 +29,8 @@ export interface WireCase {
   targets?: RegExp
   /** More answers than `methods` are no surprise. */
   maxAnswers?: number
+  /** It is about what only HTTP/1 has, though HTTP/2 could say its requests. */
+  onlyHttp1?: boolean
   /** Checks of `invariants` that this case breaks on purpose. */
   except?: string[]
   within?: number
@@ -53,6 +55,11 @@ export interface Run {
 export interface Outcome {
   label: string
   judge(run: Run): string | null
+}
+
+export function placeOf({ id }: WireCase): Place {
+  const path = `/case-${id}`
+  return { path, hidden: get(`${path}/hidden`) }
 }
 
 /** Joins lines and ends the head. */

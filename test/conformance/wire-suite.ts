@@ -1,15 +1,17 @@
 /**
  * Runs cases against the gateway, one after the other over the same upstream pool, as node:test tests.
+ * Whatever HTTP/2 can say too is asked in both protocols.
  * SLUICE_WIRE_PROXY=HOST:PORT with SLUICE_WIRE_UPSTREAM_PORT runs them against another proxy, for calibration.
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startGateway } from '../harness/gateway.ts'
-import { converse } from '../harness/raw-client.ts'
+import { converseOverHttp2, requestsIn } from '../harness/http2-client.ts'
+import { type Conversation, converse } from '../harness/raw-client.ts'
 import { probePath, ScriptedUpstream } from '../harness/scripted-upstream.ts'
 import { brokenInvariants, describeRun } from './invariants.ts'
-import { get, host, type Run, type WireCase } from './wire-case.ts'
+import { get, host, placeOf, type Run, type WireCase } from './wire-case.ts'
 import { type WireConfig, wireConfig } from './wire-config.ts'
 
 interface Proxy {
@@ -33,7 +35,10 @@ export function wireSuite(name: string, cases: WireCase[], config: WireConfig = 
     })
     assert.equal(new Set(cases.map(({ id }) => id)).size, cases.length, 'two cases have the same id')
     for (const wireCase of cases) {
-      test(`${wireCase.id}: ${wireCase.title} [${wireCase.rule}]`, () => runCase(wireCase, proxy, upstream))
+      const title = `${wireCase.id}: ${wireCase.title} [${wireCase.rule}]`
+      test(title, () => runCase(wireCase, proxy, upstream, overHttp1))
+      if (process.env.SLUICE_WIRE_PROXY === undefined && config.tls === undefined && isForHttp2(wireCase))
+        test(`${title} over HTTP/2`, () => runCase(wireCase, proxy, upstream, overHttp2))
     }
   })
 }
@@ -51,23 +56,46 @@ async function startProxy(upstream: ScriptedUpstream, config: WireConfig): Promi
   return { host: '127.0.0.1', port: gateway.port, tls: serverName, stop: () => gateway.stop() }
 }
 
-async function runCase(wireCase: WireCase, proxy: Proxy, upstream: ScriptedUpstream): Promise<void> {
-  const path = `/case-${wireCase.id}`
-  const script = typeof wireCase.upstream === 'function' ? wireCase.upstream() : wireCase.upstream
-  await upstream.reset(script)
-  const steps = [wireCase.steps({ path, hidden: get(`${path}/hidden`) })].flat()
-  const { methods, within, closeWithin, settle } = { within: 1500, closeWithin: 900, settle: 25, ...wireCase }
-  const { host, port, tls } = proxy
-  const client = await converse({
+const isForHttp2 = (wireCase: WireCase): boolean =>
+  wireCase.onlyHttp1 !== true && requestsIn(stepsOf(wireCase)) !== null
+
+const stepsOf = (wireCase: WireCase) => [wireCase.steps(placeOf(wireCase))].flat()
+
+type Ask = (wireCase: WireCase, proxy: Proxy) => Promise<Conversation>
+
+const overHttp1: Ask = (wireCase, { host, port, tls }) =>
+  converse({
+    within: 1500,
+    closeWithin: 900,
+    settle: 25,
+    ...wireCase,
     host,
     port,
     tls,
-    steps,
-    methods: methods ?? ['GET'],
-    within,
-    closeWithin,
-    settle,
+    steps: stepsOf(wireCase),
   })
+
+const longestWait = (wireCase: WireCase): number =>
+  Math.max(
+    wireCase.within ?? 1500,
+    ...stepsOf(wireCase).map((step) =>
+      typeof step === 'object' && 'within' in step ? (step.within ?? 0) : 0,
+    ),
+  )
+
+const overHttp2: Ask = (wireCase, { host, port }) =>
+  converseOverHttp2({ host, port, requests: requestsIn(stepsOf(wireCase))!, within: longestWait(wireCase) })
+
+async function runCase(
+  wireCase: WireCase,
+  proxy: Proxy,
+  upstream: ScriptedUpstream,
+  ask: Ask,
+): Promise<void> {
+  const { path } = placeOf(wireCase)
+  const script = typeof wireCase.upstream === 'function' ? wireCase.upstream() : wireCase.upstream
+  await upstream.reset(script)
+  const client = await ask(wireCase, proxy)
   await sleep(wireCase.after ?? 15)
   upstream.use({})
   const poisoned = await probe(proxy)

@@ -13,6 +13,8 @@ export interface EngineOptions {
   /** Settings beside the listener, as YAML below `gateway:`. */
   settings?: string
   upstreamPort: number
+  /** Of the listener; default true. */
+  http2?: boolean
   /** Run for every request, in this order. */
   policies: readonly (PolicyHandlers & { stage?: Stage })[]
 }
@@ -21,6 +23,8 @@ export interface RunningEngine {
   port: number
   /** What policies failed with. */
   readonly failures: string[]
+  readonly counts: EngineCounters
+  drain(): Promise<void>
   close(): void
 }
 
@@ -28,14 +32,15 @@ export interface RunningEngine {
 export async function startEngine({
   settings = '',
   upstreamPort,
+  http2 = true,
   policies,
 }: EngineOptions): Promise<RunningEngine> {
   const plan = planOf(`
 gateway:
-  listeners: [{ name: http, host: 127.0.0.1, port: 0 }]
+  listeners: [{ name: http, host: 127.0.0.1, port: 0, http2: ${http2} }]
   ${settings}
 upstreams: [{ id: u, nodes: { "127.0.0.1:${upstreamPort}": 1 } }]
-routes: [{ id: r, uri: /*, upstream_id: u }]
+routes: [{ id: r, uri: /*, upstream_id: u, enable_websocket: true }]
 `)
   const failures: string[] = []
   const factories = new Map<string, PolicyFactory>()
@@ -46,16 +51,17 @@ routes: [{ id: r, uri: /*, upstream_id: u }]
     plugins[name] = {}
   }
   Object.assign(plan.routes.get('r')!, { plugins })
+  const counts = new EngineCounters(createEngineCounterMemory())
   const worker = new Worker({
     settings: plan.settings,
     policies: factories,
     connections: new ConnectionCounts(createConnectionTable(1), 1),
     loads: new LoadTable(createLoadTable(1), 1),
     health: new HealthRegister(createHealthTable(16)),
-    counts: new EngineCounters(createEngineCounterMemory()),
+    counts,
     log: { warn() {}, error: (fields) => failures.push(JSON.stringify(fields)) },
   })
   worker.apply(diffPlans(null, plan))
   const [opened] = await worker.listen()
-  return { port: opened!.port, failures, close: () => worker.close() }
+  return { port: opened!.port, failures, counts, drain: () => worker.drain(), close: () => worker.close() }
 }

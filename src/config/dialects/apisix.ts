@@ -49,6 +49,7 @@ export function settingsOfApisix(
       })
     }
   }
+  withHttp2(gateway, config)
   addStreams(streams, gateway)
   return gateway
 }
@@ -101,9 +102,10 @@ const translations: Readonly<Record<string, Translation>> = {
       ({ protocol }) => protocol === 'https',
     )
     gateway.listeners = [...listeners, ...secure]
-    const http2 = [value].flat().some((entry) => (entry as { enable_http2?: unknown }).enable_http2 === true)
-    return http2 ? 'listeners, for HTTP/1.1 only: HTTP/2 is not supported by this version yet' : 'listeners'
+    return 'listeners'
   },
+  // Taken together with the listeners, once all of them are known.
+  'apisix.enable_http2': (value) => (isBoolean(value) ? 'listeners[].http2' : undefined),
   'apisix.ssl.enable': (value) => (isBoolean(value) ? 'listeners' : undefined),
   'apisix.ssl.listen': (value, gateway) => {
     const listeners = [value].flat().map(listenerOf)
@@ -302,10 +304,17 @@ function listenerOf(entry: unknown): Record<string, unknown> | undefined {
   if (typeof entry === 'number') return { port: entry }
   if (typeof entry !== 'object' || entry === null) return undefined
   const { port, ip, ...rest } = entry as Record<string, unknown>
-  const { enable_http2: _, enable_http3: quic, ...unknown } = rest
+  const { enable_http2: http2, enable_http3: quic, ...unknown } = rest
   if (quic === true) return undefined
   if (typeof port !== 'number' || Object.keys(unknown).length > 0) return undefined
-  return typeof ip === 'string' ? { port, host: ip } : { port }
+  return { port, ...(typeof ip === 'string' && { host: ip }), ...(isBoolean(http2) && { http2 }) }
+}
+
+/** What APISIX says of HTTP/2 for all listeners; the default of both is that it is spoken. */
+function withHttp2(gateway: Gateway, { apisix }: Record<string, unknown>): void {
+  if (!isMap(apisix) || apisix.enable_http2 !== false) return
+  const listeners = (gateway.listeners as object[] | undefined) ?? [{ port: 9080 }]
+  gateway.listeners = listeners.map((listener) => ({ ...listener, http2: false }))
 }
 
 /** Every value that is not a map, or that a translation takes as a whole. */

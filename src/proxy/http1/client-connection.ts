@@ -32,18 +32,29 @@ const maxEmptyBytes = 64
 /** Bytes of further requests held while one is in work. */
 const pipelineSize = 64 * 1024
 
+const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 const closeLine = 'Connection: close\r\n'
 const CR = 0x0d
 const LF = 0x0a
 
+/** Whoever accepted a connection. */
+export interface ConnectionOwner {
+  gone(connection: ClientConnection): void
+  /**
+   * The client begins with the preface of HTTP/2, or with what can become it: null where that is not spoken. All that was
+   * read goes along, and the connection is no longer one of HTTP/1.
+   */
+  readonly takeOver: ((read: Buffer) => void) | null
+}
+
 export class ClientConnection implements WireOwner, ClientStream {
   readonly wire: Wire
   private readonly engine: Engine
-  private readonly onGone: (connection: ClientConnection) => void
+  private readonly owner: ConnectionOwner
   private readonly conversation: Conversation
 
-  /** head: between requests or inside a head. exchange: a request is in work. tunnel: raw bytes. linger: reading to the end. */
-  private state: 'head' | 'exchange' | 'tunnel' | 'linger' | 'over' = 'head'
+  /** head: between requests or inside a head. exchange: a request is in work. tunnel: raw bytes. linger: reading to the end. preface: of HTTP/2. */
+  private state: 'head' | 'exchange' | 'tunnel' | 'linger' | 'preface' | 'over' = 'head'
   private readonly parsed: Head
   private readonly body: BodyReader
   /** Bytes that were read and not yet used: an unfinished head, or pipelined requests. */
@@ -59,15 +70,10 @@ export class ClientConnection implements WireOwner, ClientStream {
   /** Of the answer that is being written. */
   private answerFraming: ClientFraming = 'none'
 
-  constructor(
-    wire: Wire,
-    facts: ClientFacts,
-    engine: Engine,
-    onGone: (connection: ClientConnection) => void,
-  ) {
+  constructor(wire: Wire, facts: ClientFacts, engine: Engine, owner: ConnectionOwner) {
     this.wire = wire
     this.engine = engine
-    this.onGone = onGone
+    this.owner = owner
     this.parsed = new Head(engine.settings.limits.headers)
     this.body = new BodyReader(engine.settings.limits)
     this.body.beginNone()
@@ -111,6 +117,9 @@ export class ClientConnection implements WireOwner, ClientStream {
         this.lingered += length
         if (this.lingered > lingerSize) this.wire.destroy()
         break
+      case 'preface':
+        this.hold(bytes, 0, length)
+        break
       default:
     }
   }
@@ -136,7 +145,7 @@ export class ClientConnection implements WireOwner, ClientStream {
   onClose(): void {
     this.state = 'over'
     this.conversation.gone()
-    this.onGone(this)
+    this.owner.gone(this)
   }
 
   onDeadline(now: number): void {
@@ -210,8 +219,29 @@ export class ClientConnection implements WireOwner, ClientStream {
     const next = this.parsed.parseRequest(bytes, start, end, this.engine.settings.limits)
     if (next === Parse.incomplete) return at
     if (next > 0) return this.begin(bytes, next, end)
+    if (next === Parse.badVersion && this.isPreface(bytes, start, end)) {
+      this.leave(bytes, start, end)
+      return end
+    }
     this.refuse(parseError(next))
     return end
+  }
+
+  /** What HTTP/2 begins with (RFC 9113 3.4), or the beginning of it; nghttp2 reads the rest. */
+  private isPreface(bytes: Buffer, start: number, end: number): boolean {
+    if (this.served > 0 || this.emptyBytes > 0 || this.owner.takeOver === null) return false
+    const length = Math.min(end - start, preface.length)
+    return bytes.compare(preface, 0, length, start, start + length) === 0
+  }
+
+  /** Leaves the connection to HTTP/2, once the event that this read belongs to is over. */
+  private leave(bytes: Buffer, start: number, end: number): void {
+    this.state = 'preface'
+    this.wire.clearDeadline()
+    this.pending = Buffer.from(bytes.subarray(start, end))
+    process.nextTick(() => {
+      if (this.is('preface')) this.owner.takeOver?.(this.pending as Buffer)
+    })
   }
 
   /** Begins an exchange with the head that was just parsed. @returns the offset after what its body used */

@@ -4,8 +4,8 @@ import { type Head, ID_SHIFT } from './head.ts'
 import type { HeaderEdits } from './header-edits.ts'
 import { Field } from './known-fields.ts'
 
-/** How the body of an answer travels to the client. */
-export type ClientFraming = 'none' | 'length' | 'chunked' | 'close'
+/** How the body of an answer travels to the client. `frames`: the protocol has its own marks. */
+export type ClientFraming = 'none' | 'length' | 'chunked' | 'close' | 'frames'
 
 /** Drops what an upstream says to its neighbour only (RFC 9110 7.6.1). @returns whether the answer is dated */
 export function cleanResponse(head: Head, keepContentLength: boolean): boolean {

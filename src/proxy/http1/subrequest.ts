@@ -73,7 +73,7 @@ class Subrequest implements Deadline {
       readByEvents(socket as unknown as net.Socket, onread),
     )
     const facts = ClientFacts.ofSubrequest(outer, engine.settings.forwarding)
-    wire.owner = new ClientConnection(wire, facts, engine, () => {})
+    wire.owner = new ClientConnection(wire, facts, engine, nobody)
     engine.wheel.set(this, clock.now + request.timeout)
     socket.push(bytesOf(request))
   }
@@ -203,6 +203,7 @@ class LoopSocket extends Duplex {
   }
 }
 
+const nobody = { gone() {}, takeOver: null }
 const silent = { onBytes() {}, onEnd() {}, onDrain() {}, onClose() {}, onDeadline() {} }
 
 function bytesOf({ method, target, version, lines, body }: SubrequestHead): Buffer {

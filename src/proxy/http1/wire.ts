@@ -225,6 +225,15 @@ export class Wire implements Deadline {
     this.socket.destroySoon()
   }
 
+  /** Gives the connection away: nothing of it comes to the owner any more. */
+  release(): net.Socket {
+    const { socket } = this
+    this.wheel.clear(this)
+    this.closed = true
+    for (const event of ['end', 'drain', 'close', 'data']) socket.removeAllListeners(event)
+    return socket
+  }
+
   /** Ends at once; the peer sees that what it has is not complete when something is missing. */
   destroy(): void {
     this.socket.destroy()

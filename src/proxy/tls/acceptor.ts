@@ -67,7 +67,7 @@ export class TlsAcceptor<Arrived> {
     return this.begun.size
   }
 
-  accept(socket: net.Socket, arrived: Arrived, inside: Inside = 'requests'): void {
+  accept(socket: net.Socket, arrived: Arrived, inside: Inside): void {
     const ends = endsOf(socket)
     const handshake = new Handshake(socket, inside, {
       hello: (bytes) => this.read(handshake, bytes),

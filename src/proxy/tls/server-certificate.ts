@@ -6,11 +6,18 @@ import { compilePattern, matchesPattern, type TextPattern } from '../../config/r
 import type { Settings } from '../../config/settings.ts'
 import type { TicketKeys } from './ticket-keys.ts'
 
-/** What is spoken inside: requests, or what the gateway does not look at and has no word for. */
-export type Inside = 'requests' | 'bytes'
+/** What is spoken inside: HTTP/1.1, HTTP/2 too, or what the gateway does not look at and has no word for. */
+export type Inside = 'http1' | 'http2' | 'bytes'
 
-/** The client's choice among them is in `alpnProtocol`; null: nothing is said of that, whatever a client offers. */
-const protocolsInside: Readonly<Record<Inside, string[] | null>> = { requests: ['http/1.1'], bytes: null }
+/**
+ * The preferred one first; the client's choice among them is in `alpnProtocol`. Null: nothing is said of that, whatever a
+ * client offers.
+ */
+const protocolsInside: Readonly<Record<Inside, string[] | null>> = {
+  http1: ['http/1.1'],
+  http2: ['h2', 'http/1.1'],
+  bytes: null,
+}
 
 /** Seconds for which a session may be continued. */
 const sessionTimeout = 86_400
@@ -20,7 +27,7 @@ export class ServerCertificate {
   readonly settings: Settings['tls']
   /** Paths for which a client needs no certificate. */
   private readonly skipped: readonly TextPattern[]
-  private readonly servers: Record<Inside, tls.Server | null> = { requests: null, bytes: null }
+  private readonly servers: Record<Inside, tls.Server | null> = { http1: null, http2: null, bytes: null }
   private ticketKeys: Buffer | null = null
   private authorities: readonly X509Certificate[] | null = null
 
