@@ -29,8 +29,8 @@ async function served(t: TestContext) {
   )
   const port = await server.listen({ host: '127.0.0.1', port: 0, enabled: true })
   t.after(() => server.close())
-  const ask = async (method: string, path: string) => {
-    const response = await fetch(`http://127.0.0.1:${port}${path}`, { method })
+  const ask = async (method: string, path: string, body?: string) => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { method, ...(body && { body }) })
     return { status: response.status, body: JSON.parse(await response.text()) }
   }
   return { ask, cleared, clears: () => clears }
@@ -47,6 +47,15 @@ test('tells how much state there is, by kind', async (t) => {
     what: 'rate limit windows that are open',
     cleared_at: null,
   })
+})
+
+test('what is named in a body is not taken for everything', async (t) => {
+  const { ask, cleared } = await served(t)
+  const answer = await ask('POST', '/v1/state/clear', '{"kind":"limits"}')
+  assert.equal(answer.status, 400)
+  assert.match(answer.body.error_msg, /stands in the query/)
+  assert.deepEqual(cleared, [])
+  assert.equal((await ask('POST', '/v1/state/clear', '{}')).status, 200)
 })
 
 test('clears everything, or what is named', async (t) => {

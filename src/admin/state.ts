@@ -21,8 +21,10 @@ export interface StateSource {
 /** `onClear` is called after each time. */
 export function stateEndpoints(source: StateSource, log: Log, onClear: () => void): Endpoints {
   const clearedAt = new Map<StateKind, string>()
-  const clear = async ({ query }: AdminRequest): Promise<Answer> => {
-    const wanted = wantedState(query, source.plan)
+  const clear = async ({ query, body }: AdminRequest): Promise<Answer> => {
+    // Whoever names a part in a body does not mean all of it.
+    const hasNoBody = body.trim() === '' || body.trim() === '{}'
+    const wanted = hasNoBody ? wantedState(query, source.plan) : bad(namedInBody)
     if ('problem' in wanted) return json(wanted.status, { error_msg: wanted.problem })
     const cleared = await source.clearState(wanted)
     for (const kind of wanted.kinds) clearedAt.set(kind, new Date().toISOString())
@@ -50,6 +52,8 @@ export function stateEndpoints(source: StateSource, log: Log, onClear: () => voi
     'POST /v1/state/clear': clear,
   }
 }
+
+const namedInBody = 'nothing is read from a body: what is meant stands in the query, as kind and resource'
 
 function wantedState(query: URLSearchParams, plan: Plan): ClearedState | { status: number; problem: string } {
   for (const name of query.keys()) {

@@ -287,6 +287,18 @@ suite('resources that nothing asks for yet', () => {
   })
 })
 
+test('an IPv6 address without brackets is taken as a whole, with a warning', (t) => {
+  const { plan, findings } = run('upstreams: [{ id: 1, nodes: { "::1:1980": 1 } }]')
+  t.assert.deepEqual(
+    plan?.upstreams.get('1')?.nodes.map(({ host, port }) => [host, port]),
+    [['::1:1980', 80]],
+  )
+  t.assert.deepEqual(
+    findings.map(({ severity, message }) => `${severity} ${message}`),
+    ['warning all of it is read as an IPv6 address; with a port it is [address]:port'],
+  )
+})
+
 test('a node of a list may have its port behind its host, as APISIX takes it', (t) => {
   const nodes = [
     { host: '127.0.0.1:1980', weight: 1 },

@@ -1,4 +1,5 @@
 /** Resources as they were written, checked and with defaults -> what a plan holds. */
+import { isIPv6 } from 'node:net'
 import { registryOf } from './discovery.ts'
 import { checksSpec, outlierEjectionSpec } from './health-checks.ts'
 import {
@@ -146,13 +147,13 @@ function nodeSpecs(nodes: NonNullable<UpstreamInput['nodes']>, defaultPort: numb
 
 const addressPattern = /^(\[[0-9a-fA-F:.]+\]|[0-9a-zA-Z-._]+)(?::(\d{1,5}))?$/
 
-/** `host:port`, `host` or `[address]:port`; undefined when it is none of them. */
+/** `host:port`, `host`, `[address]:port` or an IPv6 address as a whole; undefined when it is none of them. */
 export function parseAddress(
   address: string,
   defaultPort: number = standardPorts.http,
 ): { host: string; port: number } | undefined {
   const match = addressPattern.exec(address)
-  if (match === null) return undefined
+  if (match === null) return isIPv6(address) ? { host: address, port: defaultPort } : undefined
   const port = match[2] === undefined ? defaultPort : Number(match[2])
   return port >= 1 && port <= 65_535 ? { host: withoutBrackets(match[1]!), port } : undefined
 }

@@ -1,4 +1,5 @@
 /** What one resource says about another, and what only several fields together can say. */
+import { isIPv6 } from 'node:net'
 import { checkCertificate, checkClientCertificate } from './certificate.ts'
 import type { Declarations, Declared } from './declarations.ts'
 import { checkExpression } from './expression-check.ts'
@@ -58,11 +59,15 @@ function checkUpstream(input: UpstreamInput, place: Place, declarations: Declara
   const { nodes = [] } = input
   if (Array.isArray(nodes)) return
   for (const address of Object.keys(nodes)) {
-    if (parseAddress(address) !== undefined) continue
+    const isWhole = isIPv6(address)
+    if (!isWhole && parseAddress(address) !== undefined) continue
     report.add(below(place, 'nodes', address), {
       code: 'invalid-value',
+      severity: isWhole ? 'warning' : 'error',
       at: 'key',
-      message: 'must be host:port, or [address]:port for IPv6',
+      message: isWhole
+        ? 'all of it is read as an IPv6 address; with a port it is [address]:port'
+        : 'must be host:port, or [address]:port for IPv6',
     })
   }
 }
