@@ -5,43 +5,24 @@
 import { defaultZones, type ZonePlaces, zonePlaces } from './cache-zones.ts'
 import { readCertificates } from './certificate-items.ts'
 import { Configuration } from './configuration.ts'
-import { type Declarations, type Declared, readDeclarations } from './declarations.ts'
+import { type Declarations, type Declared, type Inputs, readDeclarations } from './declarations.ts'
 import { checkDiscovery } from './discovery-check.ts'
 import { addSections, readSections } from './documents.ts'
 import type { Loaded, SourceDocument } from './load.ts'
-import {
-  consumerSpec,
-  contractSpec,
-  metadataSpec,
-  pluginSetSpec,
-  routeSpec,
-  secretManagerSpec,
-  serviceRegistrySpec,
-  serviceSpec,
-  sslSpec,
-  streamRouteSpec,
-  upstreamSpec,
-} from './normalise.ts'
-import type {
-  ContractSpec,
-  Plan,
-  PluginConfig,
-  ResourceKind,
-  RouteSpec,
-  ServiceSpec,
-  StreamRouteSpec,
-} from './plan.ts'
+import { type Plan, type PluginConfig, type ResourceKind, resourceKinds } from './plan.ts'
 import { type Catalogue, PolicyCheck, type SecretUse } from './policy-check.ts'
 import { addPolicyUpstreams } from './policy-upstreams.ts'
 import { type Finding, type FindingCode, hasErrors } from './problem.ts'
 import { checkReachability } from './reachability.ts'
 import { checkReferences } from './references.ts'
 import { below, Report } from './report.ts'
-import type { RouteInput } from './resources.ts'
+import { type InputSource, specOf } from './resource-spec.ts'
 import { checkSecrets } from './secret-check.ts'
 import { secretReferencesIn } from './secret-reference.ts'
 import type { Settings } from './settings.ts'
 import { readSettings, type SettingsSources } from './settings-check.ts'
+
+type Specs = Pick<Plan, ResourceKind>
 
 export type { Catalogue, PolicySchema } from './policy-check.ts'
 
@@ -120,7 +101,11 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     report,
   )
   checkTls(declarations, settings, report)
-  const routes = activeRoutes(declarations)
+  const specs = specsOf(declarations)
+  const routes = Array.from(specs.routes, ([id, route]) => ({
+    route,
+    declared: declarations.routes.get(id)!,
+  }))
   checkReachability(routes, settings?.router, report)
 
   const findings = report.finish()
@@ -128,24 +113,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   const plan: Plan = {
     version: options.planVersion ?? 1,
     settings,
-    routes: new Map(routes.map(({ route }) => [route.id, route])),
-    stream_routes: activeStreamRoutes(declarations),
-    services: activeServices(declarations),
-    upstreams: convert(declarations.upstreams, (id, input) =>
-      upstreamSpec(`upstream:${id}`, { ...input, id }),
-    ),
-    consumer_groups: convert(declarations.consumer_groups, pluginSetSpec),
-    consumers: convert(declarations.consumers, (_, input) => consumerSpec(input)),
-    contracts: convert<Parameters<typeof contractSpec>[1], ContractSpec>(
-      declarations.contracts,
-      contractSpec,
-    ),
-    plugin_configs: convert(declarations.plugin_configs, pluginSetSpec),
-    global_rules: convert(declarations.global_rules, pluginSetSpec),
-    plugin_metadata: convert(declarations.plugin_metadata, metadataSpec),
-    service_registries: convert(declarations.service_registries, serviceRegistrySpec),
-    ssls: convert(declarations.ssls, (id, input) => (input.status === 0 ? undefined : sslSpec(id, input))),
-    secrets: convert(declarations.secrets, secretManagerSpec),
+    ...specs,
   }
   addPolicyUpstreams(plan, catalogue)
   const { digests } = loaded
@@ -264,47 +232,20 @@ function certificateSecrets({ ssls }: Declarations): SecretUse[] {
   })
 }
 
-/** Routes that are in use: neither they nor their service are switched off. */
-function activeRoutes({ routes, services }: Declarations) {
-  const active: { route: RouteSpec; declared: Declared<RouteInput> }[] = []
-  for (const declared of routes.values()) {
-    const { id, input } = declared
-    if (input === undefined || input.status === 0) continue
-    const service = input.service_id === undefined ? undefined : services.get(String(input.service_id))?.input
-    if (service?.status === 0) continue
-    active.push({ route: routeSpec(id, input, service), declared })
+/** Everything that is declared, and is in use. */
+function specsOf(declarations: Declarations): Specs {
+  const positions = new Map([...declarations.stream_routes.keys()].map((id, position) => [id, position]))
+  const source: InputSource = {
+    whole: (kind, id) => (declarations[kind] as Map<string, Declared<Inputs[typeof kind]>>).get(id)?.input,
+    position: (id) => positions.get(id) ?? 0,
   }
-  return active
-}
-
-/** Those that are in use, with their places among all. */
-function activeStreamRoutes({ stream_routes: routes, services }: Declarations): Map<string, StreamRouteSpec> {
-  const active = new Map<string, StreamRouteSpec>()
-  for (const [position, { id, input }] of [...routes.values()].entries()) {
-    const service =
-      input?.service_id === undefined ? undefined : services.get(String(input.service_id))?.input
-    const spec = input && service?.status !== 0 ? streamRouteSpec(id, input, position) : undefined
-    if (spec !== undefined) active.set(id, spec)
-  }
-  return active
-}
-
-function activeServices({ services }: Declarations): Map<string, ServiceSpec> {
-  const active = new Map<string, ServiceSpec>()
-  for (const { id, input } of services.values()) {
-    if (input !== undefined && input.status !== 0) active.set(id, serviceSpec(id, input))
-  }
-  return active
-}
-
-function convert<Input, Spec>(
-  declared: ReadonlyMap<string, Declared<Input>>,
-  specOf: (id: string, input: Input) => Spec | undefined,
-): Map<string, Spec> {
-  const specs = new Map<string, Spec>()
-  for (const { id, input } of declared.values()) {
-    const spec = input && specOf(id, input)
-    if (spec !== undefined) specs.set(id, spec)
-  }
-  return specs
+  const kinds = resourceKinds.map((kind) => {
+    const specs = new Map<string, object>()
+    for (const id of declarations[kind].keys()) {
+      const spec = specOf(kind, id, source)
+      if (spec !== undefined) specs.set(id, spec)
+    }
+    return [kind, specs]
+  })
+  return Object.fromEntries(kinds) as Specs
 }

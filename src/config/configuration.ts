@@ -8,31 +8,18 @@ import { type CredentialOwner, CredentialOwners } from './credential-owners.ts'
 import type { Declarations, Inputs } from './declarations.ts'
 import type { SourceDocument } from './load.ts'
 import {
-  consumerSpec,
-  contractSpec,
-  metadataSpec,
-  pluginSetSpec,
-  routeSpec,
-  secretManagerSpec,
-  serviceRegistrySpec,
-  serviceSpec,
-  sslSpec,
-  streamRouteSpec,
-  upstreamSpec,
-} from './normalise.ts'
-import {
   type Plan,
   type PlanChanges,
   type PluginConfig,
   type Plugins,
   type ResourceKind,
-  type Resources,
   resourceKinds,
 } from './plan.ts'
 import type { Catalogue } from './policy-check.ts'
 import { withPolicyUpstreams } from './policy-upstreams.ts'
 import type { PathSegment } from './problem.ts'
 import type { Place } from './report.ts'
+import { type InputSource, specOf } from './resource-spec.ts'
 import type { ConsumerInput, CostDecorationInput, CredentialInput, ServiceInput } from './resources.ts'
 import { decorationPath } from './service-decorations.ts'
 import { SharedStates } from './shared-states.ts'
@@ -50,7 +37,7 @@ type AllHeld = { [K in ResourceKind]: Map<string, Held<Inputs[K]>> }
 /** Takes back one change. Changes are taken back in the reverse of their order. */
 export type Undo = () => void
 
-export class Configuration {
+export class Configuration implements InputSource {
   readonly #held: AllHeld
   /** Credentials that are resources of their own, by consumer and id. */
   readonly #credentials = new Map<string, Map<string, CredentialInput>>()
@@ -119,6 +106,11 @@ export class Configuration {
     if (input === undefined || detached === undefined) return input
     const { credentials = [] } = input as ConsumerInput
     return { ...input, credentials: [...credentials, ...detached.values()] }
+  }
+
+  /** Of a route for streams, among all of them. */
+  position(id: string): number {
+    return this.#positions.get(id) ?? 0
   }
 
   isFromFile(kind: string, id: string): boolean {
@@ -240,7 +232,7 @@ export class Configuration {
       const kind = name.slice(0, slash) as ResourceKind
       const id = name.slice(slash + 1)
       const before = plan[kind].get(id)
-      const own = this.#spec(kind, id)
+      const own = specOf(kind, id, this)
       const spec = own && withPolicyUpstreams(kind, id, own, this.#catalogue)
       if (spec !== undefined && !equal(before, spec)) {
         const list: unknown[] = changes.put[kind] ?? []
@@ -304,62 +296,6 @@ export class Configuration {
       const users = this.#users.get(used)
       users?.delete(name)
       if (users?.size === 0) this.#users.delete(used)
-    }
-  }
-
-  /** What goes into the plan; undefined: nothing, because it is switched off or does not exist. */
-  #spec(kind: ResourceKind, id: string): Resources[ResourceKind] | undefined {
-    switch (kind) {
-      case 'routes': {
-        const input = this.get(kind, id)
-        const service =
-          input?.service_id === undefined ? undefined : this.get('services', String(input.service_id))
-        if (input === undefined || input.status === 0 || service?.status === 0) return undefined
-        return routeSpec(id, input, service)
-      }
-      case 'stream_routes': {
-        const input = this.get(kind, id)
-        const service =
-          input?.service_id === undefined ? undefined : this.get('services', String(input.service_id))
-        if (input === undefined || service?.status === 0) return undefined
-        return streamRouteSpec(id, input, this.#positions.get(id) ?? 0)
-      }
-      case 'services': {
-        const input = this.whole(kind, id)
-        return input === undefined || input.status === 0 ? undefined : serviceSpec(id, input)
-      }
-      case 'upstreams': {
-        const input = this.get(kind, id)
-        return input && upstreamSpec(`upstream:${id}`, { ...input, id })
-      }
-      case 'consumers': {
-        const input = this.whole(kind, id)
-        return input && consumerSpec(input)
-      }
-      case 'contracts': {
-        const input = this.get(kind, id)
-        return input && contractSpec(id, input)
-      }
-      case 'plugin_metadata': {
-        const input = this.get(kind, id)
-        return input && metadataSpec(id, input)
-      }
-      case 'service_registries': {
-        const input = this.get(kind, id)
-        return input && serviceRegistrySpec(id, input)
-      }
-      case 'ssls': {
-        const input = this.get(kind, id)
-        return input === undefined || input.status === 0 ? undefined : sslSpec(id, input)
-      }
-      case 'secrets': {
-        const input = this.get(kind, id)
-        return input && secretManagerSpec(id, input)
-      }
-      default: {
-        const input = this.get(kind, id)
-        return input && pluginSetSpec(id, input)
-      }
     }
   }
 

@@ -174,7 +174,11 @@ export class Discovery implements NodeBook {
     const name = parseServiceName(spec.type, spec.service_name, isRegistry)
     followed.running = name && this.#registries.get(`${spec.type} ${name.registry}`)
     if (name === undefined || followed.running === undefined) {
-      // The check of the configuration has said so.
+      // The check of files has said so, and refused it; the Admin API takes it, as APISIX does.
+      if (followed.nodes === undefined) {
+        const { type: registry, service_name: service } = spec
+        this.#options.log.warn({ registry, service }, 'a service has no nodes: its registry is not set up')
+      }
       this.#update(followed, [])
       followed.settled.resolve()
       return
