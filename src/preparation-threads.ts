@@ -7,6 +7,8 @@ import type { FromPreparationThread, ToPreparationThread } from './preparation-t
 const threadFile = new URL(`./preparation-thread${extname(import.meta.url)}`, import.meta.url)
 /** Milliseconds that an answer may take before the thread is given up. */
 const longestAnswer = 120_000
+/** What a check leaves behind is not worth keeping room for. */
+const maxYoungGenerationSizeMb = 4
 
 interface Waiting extends PromiseWithResolvers<unknown> {
   timer: NodeJS.Timeout
@@ -37,7 +39,10 @@ export class PreparationThread implements Preparation {
 
   #running(): Worker {
     if (this.#worker !== undefined) return this.#worker
-    const worker = new Worker(threadFile, { name: 'preparation' })
+    const worker = new Worker(threadFile, {
+      name: 'preparation',
+      resourceLimits: { maxYoungGenerationSizeMb },
+    })
     let reason = 'it ended'
     worker.on('message', (message: FromPreparationThread) => {
       const waiting = this.#take(message.number)

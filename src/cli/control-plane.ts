@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { setFlagsFromString } from 'node:v8'
 import { type CliIo, type Command, CommandError, exitCode, UsageError } from './command.ts'
 
 export const command: Command = {
@@ -44,6 +45,8 @@ export const command: Command = {
     if (values['rotate-keys']) {
       return rotate(io, data, passphrase, { revoke: values['revoke-key'], root: values['root-key'] })
     }
+    // It has little to compute and connections in thousands: memory is what they need.
+    setFlagsFromString('--optimize-for-size')
     const { serveControlPlane } = await import('./serve-control-plane.ts')
     return serveControlPlane(io, {
       data,

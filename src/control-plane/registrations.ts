@@ -59,6 +59,9 @@ const certificateLife = 365 * 24 * 3600
 /** Clocks of gateways may be behind. */
 const backdated = 3600
 
+/** What tells a certificate from all others. */
+export type ShownCertificate = Pick<IssuedCertificate, 'serial' | 'fingerprint'>
+
 export interface RegistrationsOptions {
   database: Database
   authority: Authority
@@ -154,9 +157,9 @@ export class Registrations {
   }
 
   /** Whose certificate it is; undefined: we did not issue it, or it does not count any more. */
-  holderOf(certificate: X509Certificate): Registration | undefined {
-    const found = this.certificates.get(serialOf(certificate))
-    if (found === undefined || found.fingerprint !== certificate.fingerprint256) return undefined
+  holderOf({ serial, fingerprint }: ShownCertificate): Registration | undefined {
+    const found = this.certificates.get(serial)
+    if (found === undefined || found.fingerprint !== fingerprint) return undefined
     if (found.revoked !== undefined || found.expires <= this.#options.now()) return undefined
     return this.registrations.get(found.registration)
   }

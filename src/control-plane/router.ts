@@ -11,12 +11,12 @@ import { checkSchema } from '../config/schema.ts'
 import type { TSchema } from '../config/type.ts'
 import type { Principal } from './accounts.ts'
 import { Attempts } from './attempts.ts'
+import { holderOn } from './client-certificate.ts'
 import { type ControlPlane, defaultGroup } from './control-plane.ts'
 import { as } from './group-configuration.ts'
 import type { Call, Operation } from './operation.ts'
 import { operations } from './operations/index.ts'
 import { Problem } from './problem.ts'
-import type { Registration } from './registrations.ts'
 
 /** Which port a request came to: gateways with certificates, or everybody else. */
 export type Port = 'sync' | 'platform'
@@ -65,7 +65,8 @@ export class Router {
     const { operation, params } = found
     const { access } = operation
     if (port === 'sync' && access !== 'gateway' && access !== 'public') throw notFound()
-    const registration = port === 'sync' ? this.#holder(incoming) : undefined
+    const registration =
+      port === 'sync' ? holderOn(incoming.socket as TLSSocket, this.#plane.registrations) : undefined
     // What an operation for anybody makes of a token is up to it; one for registration is none of ours.
     const principal = access === 'gateway' ? undefined : this.#principal(head, access === 'public', seen)
     if (access === 'gateway' && registration === undefined) {
@@ -163,13 +164,6 @@ export class Router {
     throw new Problem(401, 'the key or access token is wrong, or its time is over', {
       headers: { 'WWW-Authenticate': 'Bearer' },
     })
-  }
-
-  #holder({ socket }: IncomingMessage): Registration | undefined {
-    const connection = socket as TLSSocket
-    if (!connection.authorized) return undefined
-    const certificate = connection.getPeerX509Certificate()
-    return certificate && this.#plane.registrations.holderOf(certificate)
   }
 
   /** Everything that would change something; not what gateways do all day. */

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { pipeline } from 'node:stream/promises'
 import { type Answer, bodyText } from '../admin/api/answer.ts'
 import { issueCertificate } from '../config-sync/protocol/index.ts'
 import type { ControlPlane } from './control-plane.ts'
@@ -19,6 +20,10 @@ const limits = {
   keepAliveTimeout: 75_000,
   maxHeaderSize: 16 * 1024,
 }
+/** Bytes of an answer that wait for one reader; a thousand may ask for the whole configuration at once. */
+const pieceBytes = 16 * 1024
+/** Milliseconds in which a reader takes none of it. */
+const longestSilence = 30_000
 const mostConnections = { sync: 10_000, platform: 512 }
 const day = 24 * 3600
 const certificateLife = 397 * day
@@ -92,16 +97,13 @@ export class ControlPlaneServer {
     try {
       const answer = await this.#router.answer(incoming, port)
       if (response.destroyed) return
-      send(answer, incoming, response)
+      await send(answer, incoming, response)
     } catch (err) {
       if (incoming.destroyed && !incoming.complete) return
       this.#options.plane.log.error({ err, path: incoming.url?.split('?')[0] }, 'the control plane failed')
       if (!response.headersSent) {
-        send(
-          { status: 500, body: { status: 500, message: 'this failed; the log says why' } },
-          incoming,
-          response,
-        )
+        const body = { status: 500, message: 'this failed; the log says why' }
+        await send({ status: 500, body }, incoming, response)
       }
     }
   }
@@ -114,7 +116,7 @@ export class ControlPlaneServer {
   }
 }
 
-function send(answer: Answer, incoming: IncomingMessage, response: ServerResponse): void {
+async function send(answer: Answer, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
   const { status, headers = {} } = answer
   const body = Buffer.isBuffer(answer.body) ? answer.body : Buffer.from(bodyText(answer))
   const type = typeof answer.body === 'string' ? 'text/plain' : 'application/json'
@@ -127,7 +129,17 @@ function send(answer: Answer, incoming: IncomingMessage, response: ServerRespons
     ...(!incoming.complete && { Connection: 'close' }),
     ...headers,
   })
-  response.end(incoming.method === 'HEAD' ? undefined : body)
+  if (incoming.method === 'HEAD') response.end()
+  else if (body.length <= pieceBytes) response.end(body)
+  else {
+    response.setTimeout(longestSilence)
+    // Who goes away in the middle of it has no complaint.
+    await pipeline(piecesOf(body), response).catch(() => {})
+  }
+}
+
+function* piecesOf(body: Buffer): Iterable<Buffer> {
+  for (let at = 0; at < body.length; at += pieceBytes) yield body.subarray(at, at + pieceBytes)
 }
 
 /** The certificate that is shown; a new one where there is none for these names, or it ends soon. */

@@ -9,6 +9,7 @@ import {
   registrationRequestSchema,
   renewalRequestSchema,
 } from '../../config-sync/protocol/index.ts'
+import { holderOn } from '../client-certificate.ts'
 import { type Call, operation } from '../operation.ts'
 import { Problem } from '../problem.ts'
 import type { Held } from '../publisher.ts'
@@ -205,10 +206,9 @@ async function configuration({ plane, registration, incoming, query }: Call<Conf
   const { version = 0, sha256, issued = 0, wait = 0, whole = 0 } = query
   const held: Held | undefined = sha256 === undefined ? undefined : { version, sha256, issued }
   if (whole === 0 && !publisher.isNewTo(held) && wait > 0) {
-    const shown = (incoming.socket as TLSSocket).getPeerX509Certificate()
     await news(publisher, wait * 1000, incoming, plane.closing)
     // Meanwhile it may have been revoked.
-    if (shown === undefined || plane.registrations.holderOf(shown) === undefined) {
+    if (holderOn(incoming.socket as TLSSocket, plane.registrations) === undefined) {
       throw new Problem(403, 'no valid certificate of a registration was shown')
     }
   }
