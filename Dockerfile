@@ -17,7 +17,7 @@ WORKDIR /opt/sluice
 COPY package.json package-lock.json .npmrc LICENSE ./
 RUN npm ci --omit=dev --ignore-scripts && rm package-lock.json .npmrc
 COPY --from=build /build/dist dist
-RUN ln -s /opt/sluice/dist/main.js /usr/local/bin/sluice && chmod 0555 dist/main.js
+RUN ln -s /opt/sluice/dist/main.js /usr/local/bin/sluice && chmod 0555 dist/main.js && mkdir /var/lib/sluice
 
 # 3. The official image without its package managers and headers: the gateway needs neither.
 FROM ${NODE_IMAGE} AS base
@@ -29,6 +29,8 @@ FROM scratch
 COPY --from=base / /
 COPY --from=app /opt/sluice /opt/sluice
 COPY --from=app /usr/local/bin/sluice /usr/local/bin/sluice
+# For gateway.data_dir: a volume that is mounted here belongs to the user below.
+COPY --from=app --chown=10001:10001 /var/lib/sluice /var/lib/sluice
 
 ARG VERSION=0.1.0
 ARG REVISION=unknown

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { after, before, suite, test } from 'node:test'
 import { parse } from 'yaml'
 import {
@@ -126,8 +127,22 @@ suite('the fleet', () => {
       '-c',
       `kubectl() { cat > /dev/null; }; helm() { printf '%s\\n' "$@"; }\n${helm.text}`,
     ]).toString()
-    assert.match(values, /^apisix\.replicaCount=2$/m)
-    assert.match(values, /^etcd\.auth\.tls\.existingSecret=edge-tls$/m)
+    assert.match(values, /^replicaCount=2$/m)
+    assert.match(values, /^controlPlane\.existingSecret=edge-tls$/m)
+    // The chart stands in the repository, and has every value that is set.
+    const lines = values.split('\n')
+    assert.ok(lines.includes('./deploy/helm/sluice'))
+    const known = parse(
+      readFileSync(new URL('../../deploy/helm/sluice/values.yaml', import.meta.url), 'utf8'),
+    )
+    for (const [index, line] of lines.entries()) {
+      if (lines[index - 1] !== '--set') continue
+      const [path] = line.split('=')
+      const found = path!
+        .split(/[.[]/)
+        .reduce((object, name) => (/^\d+\]$/.test(name) ? object : object?.[name]), known)
+      assert.notEqual(found, undefined, line)
+    }
     const hostile = await plane.ask('GET', '/api/gateway_groups/default/deployment/helm?name=a;b&namespace=x')
     assert.equal(hostile.status, 400)
   })

@@ -52,6 +52,9 @@ const helmQuery = Type.Object({
   ...common,
   name: label('Of the release.'),
   namespace: label('Of Kubernetes.'),
+  chart: Type.Optional(
+    word('Folder, archive or address of the chart. Default: its folder in a checkout of Sluice.'),
+  ),
   service_account: Type.Optional(label('Of Kubernetes.')),
   replicas: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 1 })),
   workers: Type.Optional(Type.Integer({ minimum: 1, maximum: 1024, description: 'Data threads.' })),
@@ -103,6 +106,7 @@ export const installOperations = [
         ...(name === undefined ? [] : [`--hostname ${name}`]),
         `-p ${http}:9080`,
         `-p ${https}:9443`,
+        `-v ${name ?? 'sluice-gateway'}-data:${dataFolder}`,
         ...more.map(quoted),
         from,
       ]
@@ -134,6 +138,10 @@ export const installOperations = [
           `      - "${https}:9443"`,
           '    environment:',
           ...variables.flatMap(([variable, value]) => yamlLines(variable, value)),
+          '    volumes:',
+          `      - data:${dataFolder}`,
+          'volumes:',
+          '  data: {}',
           '',
         ].join('\n'),
       }
@@ -200,34 +208,43 @@ function environment(
     ['API7_CONTROL_PLANE_CA', ca],
     ['API7_CONTROL_PLANE_SNI', serverNameOf(call.plane.urls.sync[0]!)],
     ['SLUICE_CONFIGURATION_ROOTS', roots],
+    ['SLUICE_LISTENERS', JSON.stringify(listeners)],
+    ['SLUICE_DATA_DIR', dataFolder],
   ]
 }
 
+/** Behind the ports that the snippets publish. */
+const listeners = [
+  { name: 'http', host: '0.0.0.0', port: 9080 },
+  { name: 'https', host: '0.0.0.0', port: 9443, protocol: 'https' },
+]
+
+/** In the image, of its user: what was in force last is kept there, for starts without the control plane. */
+const dataFolder = '/var/lib/sluice'
+
 function helm(call: Call<HelmQuery, unknown>): string {
-  const { name, namespace, service_account: account, replicas = 1, workers } = call.query
+  const { name, namespace, service_account: account, replicas = 1, workers, chart = ownChart } = call.query
   const { cpu_limit: cpu, memory_limit: memory, extra_values: more = [] } = call.query
   const { certificate, key, ca, roots } = issue(call, call.query.validity_period ?? 3650)
   const secret = `${name}-tls`
+  // Commas and braces mean something to --set.
+  const plain = (text: string) => text.replace(/[,{}[\]]/g, '\\$&')
   const values = [
-    ['etcd.auth.tls.enabled', 'true'],
-    ['etcd.auth.tls.existingSecret', secret],
-    ['etcd.auth.tls.certFilename', 'tls.crt'],
-    ['etcd.auth.tls.certKeyFilename', 'tls.key'],
-    ['etcd.auth.tls.sni', serverNameOf(call.plane.urls.sync[0]!)],
-    ['etcd.auth.tls.verify', 'true'],
-    ['gateway.tls.existingCASecret', secret],
-    ['gateway.tls.certCAFilename', 'ca.crt'],
-    ['apisix.extraEnvVars[0].name', 'API7_GATEWAY_GROUP_SHORT_ID'],
-    ['apisix.extraEnvVars[0].value', call.params.group!],
-    ['apisix.extraEnvVars[1].name', 'SLUICE_CONFIGURATION_ROOTS'],
-    // Commas and braces mean something to --set.
-    ['apisix.extraEnvVars[1].value', roots.replace(/[,{}[\]]/g, '\\$&')],
-    ['etcd.host[0]', endpointOf(call)],
-    ['apisix.replicaCount', String(replicas)],
-    ...(workers === undefined ? [] : [['apisix.nginx.workerProcesses', String(workers)]]),
-    ...(cpu === undefined ? [] : [['apisix.resources.limits.cpu', cpu]]),
-    ...(memory === undefined ? [] : [['apisix.resources.limits.memory', memory]]),
-    ...(account === undefined ? [] : [['serviceAccount.name', account]]),
+    ['controlPlane.endpoints[0]', endpointOf(call)],
+    ['controlPlane.group', call.params.group!],
+    ['controlPlane.serverName', serverNameOf(call.plane.urls.sync[0]!)],
+    ['controlPlane.roots', plain(roots)],
+    ['controlPlane.existingSecret', secret],
+    ['replicaCount', String(replicas)],
+    ...(workers === undefined ? [] : [['workers', String(workers)]]),
+    ...(cpu === undefined ? [] : [['resources.limits.cpu', cpu]]),
+    ...(memory === undefined ? [] : [['resources.limits.memory', memory]]),
+    ...(account === undefined
+      ? []
+      : [
+          ['serviceAccount.name', account],
+          ['serviceAccount.create', 'false'],
+        ]),
     ...more.map(pairIn),
   ]
   const heredoc = (file: string, text: string) => `cat > "$folder/${file}" <<'EOF'\n${text.trimEnd()}\nEOF`
@@ -240,14 +257,18 @@ function helm(call: Call<HelmQuery, unknown>): string {
     `kubectl create secret generic -n ${namespace} ${secret} --from-file=tls.crt="$folder/tls.crt" --from-file=tls.key="$folder/tls.key" --from-file=ca.crt="$folder/ca.crt"`,
     'rm -r "$folder"',
     [
-      `helm upgrade --install -n ${namespace} --create-namespace ${name} sluice/gateway`,
+      `helm upgrade --install -n ${namespace} --create-namespace ${name} ${chart}`,
       ...values.map(([path, value]) => `--set ${quoted(`${path}=${value}`)}`),
     ].join(' \\\n  '),
     '',
   ].join('\n')
 }
 
+/** In a checkout, where the commands are pasted. */
+const ownChart = './deploy/helm/sluice'
+
 interface HelmQuery extends CommonQuery {
+  chart?: string
   name: string
   namespace: string
   service_account?: string
