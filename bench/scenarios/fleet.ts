@@ -101,7 +101,6 @@ async function watchAgents(bench: Bench, plane: BenchControlPlane, rounds: numbe
         if (form === 'patch') patches.push(bytes)
       }
       resident = Math.max(resident, residentBytes(plane.pid) / mebibyte)
-      process.stderr.write()
       await sleep(500)
     }
     waits.sort((a, b) => a - b)
