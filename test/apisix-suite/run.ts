@@ -31,6 +31,8 @@ gateway:
     - { host: "::1", port: 1984 }
     - { host: 127.0.0.1, port: 9443, protocol: https }
     - { host: 127.0.0.1, port: 1994, protocol: https }
+    - { host: 127.0.0.1, port: 1985, protocol: tcp }
+    - { host: 127.0.0.1, port: 2005, protocol: tls }
   server: APISIX/3.18.0
   forwarding: { replace_server: true }
   # What its upstreams show is not looked at there, whatever tls.verify says.
@@ -76,6 +78,8 @@ async function replay(checkout: string, extra: readonly string[]): Promise<numbe
     ['--key', key],
     ['--control', 'http://127.0.0.1:9090'],
     ['--tls', 'https://127.0.0.1:9443'],
+    ['--stream', '127.0.0.1:1985'],
+    ['--stream-tls', '127.0.0.1:2005'],
     // The gateway runs in the same folder.
     ['--files', process.cwd()],
   ].flat()
