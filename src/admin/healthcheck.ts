@@ -12,7 +12,12 @@ export interface HealthSource {
 }
 
 /** Kinds of resources that have an upstream, in APISIX's order, with what their keys begin with. */
-const owners = { routes: 'route', services: 'service', upstreams: 'upstream' } as const
+const owners = {
+  routes: 'route',
+  services: 'service',
+  upstreams: 'upstream',
+  stream_routes: 'stream_route',
+} as const
 type OwnerKind = keyof typeof owners
 const ownerKinds = Object.keys(owners) as OwnerKind[]
 

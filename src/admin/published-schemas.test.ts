@@ -86,6 +86,7 @@ suite('published schemas', () => {
     assert.deepEqual(Object.keys(streams), [
       'ip-restriction',
       'limit-conn',
+      'mqtt-proxy',
       'prometheus',
       'syslog',
       'traffic-split',

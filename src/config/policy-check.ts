@@ -52,6 +52,8 @@ export interface PolicySchema {
 export interface StreamSchema {
   readonly priority: number
   readonly configSchema: TObject
+  /** It does nothing for requests. */
+  readonly only: boolean
 }
 
 /** Policies that another one runs, in its configuration. */
@@ -226,6 +228,7 @@ export class PolicyCheck {
       this.#notOnStreams(policy.name, place)
       return
     }
+    if (role !== 'stream' && policy.stream?.only === true) this.#onlyOnStreams(policy.name, place)
     const schema = isCredential ? policy.credentialSchema! : configSchemaFor(policy, role)
     if (!this.#problems(schema, own, place)) return
     if (!soundMeta) return
@@ -379,6 +382,16 @@ export class PolicyCheck {
         hint: `The other one is ${describePlace(other.place)}. A credential may belong to one consumer only.`,
       })
     }
+  }
+
+  #onlyOnStreams(name: string, place: Place): void {
+    this.#report.add(place, {
+      code: 'wrong-protocol',
+      severity: 'warning',
+      at: 'key',
+      message: `${name} is for streams, and has no effect on requests`,
+      hint: 'Give it to a stream route.',
+    })
   }
 
   #notOnStreams(name: string, place: Place): void {

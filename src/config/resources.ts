@@ -481,6 +481,14 @@ export const routeSchema = Type.Object(
   },
 )
 
+export const serverName = (description: string) =>
+  Type.String({
+    pattern: '^(\\*|\\*?[0-9a-zA-Z-._\\[\\]:]+)$',
+    maxLength: 255,
+    description,
+    'x-form': 'a host name, or one with a leading wildcard such as `*.example.com`',
+  })
+
 export const streamRouteSchema = Type.Object(
   {
     id: ownId('route'),
@@ -499,7 +507,7 @@ export const streamRouteSchema = Type.Object(
       }),
     ),
     sni: Type.Optional(
-      host(
+      serverName(
         'The name that it asked for in TLS, with a leading wildcard if need be. Routes with a name come before those without.',
       ),
     ),
@@ -631,14 +639,6 @@ export const pluginMetadataSchema = Type.Object(
     description: 'What one policy shares among all its uses. Its other fields are those of that policy.',
   },
 )
-
-export const serverName = (description: string) =>
-  Type.String({
-    pattern: '^(\\*|\\*?[0-9a-zA-Z-._\\[\\]:]+)$',
-    maxLength: 255,
-    description,
-    'x-form': 'a host name, or one with a leading wildcard such as `*.example.com`',
-  })
 
 export const sslSchema = Type.Object(
   {

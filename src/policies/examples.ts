@@ -172,6 +172,7 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
     config: { sink: { type: 'file', path: 'access.log' }, fields: { agent: '$http_user_agent' } },
   },
   mocking: { config: { response_example: '{"id":"$request_id"}', content_type: 'application/json' } },
+  'mqtt-proxy': { config: { protocol_level: 4 } },
   'multi-auth': {
     config: { auth_plugins: [{ 'basic-auth': {} }, { 'key-auth': { header: 'apikey' } }] },
   },

@@ -68,6 +68,7 @@ const names = [
   'mcp-bridge',
   'message-logging',
   'mocking',
+  'mqtt-proxy',
   'multi-auth',
   'oas-validator',
   'oauth2-introspection',

@@ -232,6 +232,11 @@ export interface SessionInfo {
   readonly sent: number
   readonly upstreamReceived: number
   readonly upstreamSent: number
+  /**
+   * What the client sends first, without taking it away; for `request` handlers. Asks with everything that has arrived
+   * whether that is enough. Null: it is not, and more will not come in time, or than `most` bytes.
+   */
+  peek(most: number, isEnough: (arrived: Buffer) => boolean): Promise<Buffer | null>
 }
 
 export interface Exchange {

@@ -11,7 +11,7 @@ suite('policies on streams', () => {
   let echo: Awaited<ReturnType<typeof tcpServer>>
   let other: Awaited<ReturnType<typeof tcpServer>>
   let lines: Awaited<ReturnType<typeof tcpServer>>
-  const names = ['open', 'refused', 'limited', 'split', 'service', 'metrics', 'slow'] as const
+  const names = ['open', 'refused', 'limited', 'split', 'service', 'metrics', 'slow', 'mqtt'] as const
   const ports = {} as Record<(typeof names)[number], number>
   let logged = ''
 
@@ -77,6 +77,14 @@ stream_routes:
         rules:
           - match: [{ vars: [[server_port, "==", "${ports.split}"]] }]
             weighted_upstreams: [{ upstream_id: other, weight: 1 }]
+  - id: mqtt
+    server_port: ${ports.mqtt}
+    plugins:
+      mqtt-proxy: { protocol_level: 4 }
+    upstream:
+      type: chash
+      key: mqtt_client_id
+      nodes: { "127.0.0.1:${echo.port}": 1, "127.0.0.1:${other.port}": 1 }
   - { id: service, server_port: ${ports.service}, service_id: refusing }
 `,
     )
@@ -126,6 +134,35 @@ stream_routes:
     while (answer === '' && performance.now() < deadline) answer = await talk(ports.slow, 'x')
     assert.equal(answer, 'x')
     first.destroy()
+  })
+
+  test('mqtt-proxy reads who connects, and closes what does not speak as it should', async () => {
+    const packet = (level: number, id: string) =>
+      Buffer.concat([
+        Buffer.of(0x10, 12 + id.length, 0, 4),
+        Buffer.from('MQTT'),
+        Buffer.of(level, 2, 0, 60, 0, id.length),
+        Buffer.from(id),
+      ])
+    const places = new Set<string>()
+    for (const id of Array.from({ length: 40 }, (_, n) => `client ${n}`)) {
+      const [once, twice] = [await talk(ports.mqtt, packet(4, id)), await talk(ports.mqtt, packet(4, id))]
+      assert.equal(once, twice, 'the same client goes to the same place')
+      assert.ok(once.endsWith(packet(4, id).toString('latin1')))
+      places.add(once.startsWith('other:') ? 'other' : 'echo')
+    }
+    assert.equal(places.size, 2, 'and not all to one')
+    assert.equal(await talk(ports.mqtt, packet(5, 'foo')), '')
+    assert.equal(await talk(ports.mqtt, packet(4, 'foo').subarray(0, -1)), '')
+    assert.equal(await talk(ports.mqtt, 'GET / HTTP/1.1\r\n\r\n'), '')
+    const slow = net.connect({ port: ports.mqtt, host: '127.0.0.1', noDelay: true })
+    await once(slow, 'connect')
+    for (const byte of packet(4, 'slow')) {
+      slow.write(Buffer.of(byte))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await once(slow, 'data')
+    slow.destroy()
   })
 
   test('traffic-split sends a session elsewhere', async () => {

@@ -36,7 +36,10 @@ export function pluginsError(
       return `invalid plugin conf ${JSON.stringify(config)} for plugin [${name}]`
     }
     const policy = ground.catalogue.get(name)
-    if (policy === undefined || (role === 'stream' && policy.stream === undefined))
+    if (
+      policy === undefined ||
+      (role === 'stream' ? policy.stream === undefined : policy.stream?.only === true)
+    )
       return `unknown plugin [${name}]`
     const fault = configError(policy, plugins, config as PluginConfig, role, ground)
     if (fault !== undefined) return `failed to check the configuration of plugin ${name} err: ${fault}`

@@ -74,7 +74,10 @@ export class PolicySchemas {
 
   #inOrder(subsystem: 'http' | 'stream'): PolicySchema[] {
     const all = [...this.#catalogue.values()]
-    const those = subsystem === 'http' ? all : all.flatMap((policy) => inStreams(policy) ?? [])
+    const those =
+      subsystem === 'http'
+        ? all.filter(({ stream }) => stream?.only !== true)
+        : all.flatMap((policy) => inStreams(policy) ?? [])
     return those.sort((a, b) => (b.priority ?? 0) - (a.priority ?? 0))
   }
 }

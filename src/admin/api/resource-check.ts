@@ -1,5 +1,6 @@
 /** One resource, as a client of the Admin API wrote it -> what the configuration holds, or APISIX's words for why not. */
 
+import { addressProblem } from '../../config/addresses.ts'
 import { certificateError, pairError } from '../../config/certificate.ts'
 import { checkHeld } from '../../config/check.ts'
 import type { Configuration } from '../../config/configuration.ts'
@@ -193,7 +194,7 @@ export class ResourceCheck {
         return `protocol mismatch: subordinate protocol [${protocol!.name}] does not match superior protocol [${above.protocol.name}]`
       }
     }
-    return upstreamError(upstream, around) ?? this.#plugins(input, 'stream')
+    return upstreamError(upstream, around) ?? this.#plugins(input, 'stream') ?? addressError(input)
   }
 
   #routeError(input: Value, around: Surroundings): string | undefined {
@@ -298,6 +299,16 @@ function decorationError(
   for (const [other, { field_path: path }] of decorationsOf(service!)) {
     if (path !== input.field_path || other === id) continue
     return `field_path ${path} is already decorated on this service by [${other}]`
+  }
+  return undefined
+}
+
+/** Forms that APISIX's schema takes, and what comes of them not. */
+function addressError(input: Value): string | undefined {
+  for (const field of ['remote_addr', 'server_addr']) {
+    const address = input[field]
+    if (typeof address === 'string' && addressProblem(address) !== undefined)
+      return `invalid ${field}: ${address}`
   }
   return undefined
 }

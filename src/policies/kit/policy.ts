@@ -79,6 +79,8 @@ export interface PolicyDefinition<
 export interface StreamPart<Config, Host> {
   /** Default: that of requests. */
   readonly priority?: number
+  /** It does nothing for requests. */
+  readonly only?: true
   /** Of a configuration on a stream route. Default: that of requests, which it has to be a part of. */
   readonly config?: TObject
   /** Default: `create` of the policy, of which `request` and `observe` are called. */

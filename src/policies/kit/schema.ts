@@ -47,6 +47,7 @@ export function policySchema(policy: AnyPolicy): PolicySchema {
       stream: {
         priority: policy.stream.priority ?? policy.priority,
         configSchema: policy.stream.config ?? policy.config,
+        only: policy.stream.only === true,
       },
     }),
     ...(answers && { answers: (config) => answers(config) }),

@@ -127,10 +127,16 @@ class SessionCounts implements SessionInfo {
   sent = 0
   upstreamReceived = 0
   upstreamSent = 0
+  /** Set by who reads from the client; null: there is no more than what has come. */
+  reader: SessionInfo['peek'] | null = null
 
   constructor(protocol: SessionInfo['protocol'], listenAddress: string) {
     this.protocol = protocol
     this.listenAddress = listenAddress
+  }
+
+  async peek(most: number, isEnough: (arrived: Buffer) => boolean): Promise<Buffer | null> {
+    return this.reader === null ? null : this.reader(most, isEnough)
   }
 }
 

@@ -37,6 +37,8 @@ export class TcpSession implements WireOwner, Applicant {
   private activeAt = clock.now
   /** The client sends nothing more. */
   private clientEnded = false
+  /** Somebody waits for what the client sends first. */
+  private peeking: Peek | null = null
 
   /** The wire has to be paused, or nothing may be read from it before `start`. */
   constructor(
@@ -52,6 +54,7 @@ export class TcpSession implements WireOwner, Applicant {
     this.engine = engine
     this.closed = closed
     wire.owner = this
+    session.session.reader = (most, isEnough) => this.peek(most, isEnough)
   }
 
   /** @param early what was read of the client already */
@@ -95,8 +98,8 @@ export class TcpSession implements WireOwner, Applicant {
   onBytes(bytes: Buffer, length: number): void {
     const { leg } = this
     if (leg === null || !leg.isOpen) {
-      // A read that was under way when the wire was paused.
       this.hold(bytes, length)
+      this.look()
       return
     }
     this.activeAt = clock.now
@@ -110,6 +113,7 @@ export class TcpSession implements WireOwner, Applicant {
 
   onEnd(): void {
     this.clientEnded = true
+    this.endPeek(null)
     const { leg } = this
     if (leg?.isOpen) leg.wire.end()
   }
@@ -121,6 +125,7 @@ export class TcpSession implements WireOwner, Applicant {
 
   onClose(error: Error | null): void {
     this.isOpen = false
+    this.endPeek(null)
     const { leg, session } = this
     if (leg !== null && !leg.wire.isClosed) {
       // Half a message must not pass for a whole one.
@@ -133,6 +138,10 @@ export class TcpSession implements WireOwner, Applicant {
   }
 
   onDeadline(now: number): void {
+    if (this.peeking !== null) {
+      this.endPeek(null)
+      return
+    }
     if (isTaking(this.wire) || (this.leg !== null && isTaking(this.leg.wire))) this.activeAt = now
     const due = this.activeAt + this.idleTimeout
     if (now < due) this.wire.setDeadline(due)
@@ -221,10 +230,42 @@ export class TcpSession implements WireOwner, Applicant {
     return version === undefined ? null : proxyHeader(version, this.session.client)
   }
 
+  private peek(most: number, isEnough: (arrived: Buffer) => boolean): Promise<Buffer | null> {
+    const { promise, resolve } = Promise.withResolvers<Buffer | null>()
+    this.peeking = { most, isEnough, resolve, reads: 0 }
+    this.wire.setDeadline(clock.now + this.engine.settings.timeouts.handshake)
+    this.look()
+    return promise
+  }
+
+  private look(): void {
+    const { peeking, early } = this
+    if (peeking === null) return
+    if (early !== null && peeking.isEnough(early)) this.endPeek(early)
+    else if (
+      !this.isOpen ||
+      this.clientEnded ||
+      (early?.length ?? 0) >= peeking.most ||
+      ++peeking.reads > mostReads
+    )
+      this.endPeek(null)
+    else this.wire.resume()
+  }
+
+  private endPeek(found: Buffer | null): void {
+    const { peeking } = this
+    if (peeking === null) return
+    this.peeking = null
+    this.wire.clearDeadline()
+    this.wire.pause()
+    peeking.resolve(found)
+  }
+
   private hold(bytes: Buffer, length: number): void {
     const piece = Buffer.from(bytes.subarray(0, length))
     this.session.session.received += length
     this.early = this.early === null ? piece : Buffer.concat([this.early, piece])
+    // Also for a read that was under way when the wire was paused.
     this.wire.pause()
   }
 
@@ -239,6 +280,17 @@ export class TcpSession implements WireOwner, Applicant {
     this.closed(this)
   }
 }
+
+/** Who waits for what the client sends first. */
+interface Peek {
+  readonly most: number
+  isEnough(arrived: Buffer): boolean
+  resolve(found: Buffer | null): void
+  reads: number
+}
+
+/** Pieces in which that may arrive. */
+const mostReads = 256
 
 /** It is slow, but takes what there is for it. */
 const isTaking = (wire: Wire) => wire.queued > 0 && wire.hasProgressed()
