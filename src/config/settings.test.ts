@@ -37,6 +37,8 @@ suite('settings', () => {
         held_bodies: 256 * 1024 * 1024,
         connections: 20_000,
         requests_per_connection: 10_000,
+        websocket_message: 0,
+        websocket_rate: 0,
         datagram_sessions: 10_000,
       },
       paths: {

@@ -54,6 +54,9 @@ export interface Settings {
     /** Open client connections of the whole process. */
     connections: number
     requests_per_connection: number
+    /** Bytes of a message in a WebSocket, and messages of a second in each direction; 0 is no limit. */
+    websocket_message: number
+    websocket_rate: number
     /** UDP sessions of a thread. */
     datagram_sessions: number
   }
@@ -439,6 +442,18 @@ export const gatewaySchema = Type.Object(
           ),
           connections: count(20_000, 'Open client connections of the whole process.'),
           requests_per_connection: count(10_000, 'Requests after which a client connection is closed.'),
+          websocket_message: size(
+            0,
+            'Bytes of a message in a WebSocket, in either direction; a larger one closes it with 1009. 0 is no limit.',
+          ),
+          websocket_rate: Type.Optional(
+            Type.Integer({
+              minimum: 0,
+              default: 0,
+              description:
+                'Messages of a second in each direction of a WebSocket; one more closes it with 1008. 0 is no limit.',
+            }),
+          ),
           datagram_sessions: count(
             10_000,
             'UDP sessions of each data thread; datagrams that would begin one more are dropped. They count as connections, too.',
@@ -939,6 +954,8 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
       held_bodies: parseSize(limits.held_bodies),
       connections: limits.connections,
       requests_per_connection: limits.requests_per_connection,
+      websocket_message: parseSize(limits.websocket_message),
+      websocket_rate: limits.websocket_rate,
       datagram_sessions: limits.datagram_sessions,
     },
     paths: gateway.paths,

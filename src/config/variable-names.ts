@@ -72,6 +72,8 @@ export const variableNames = [
   'upstream_bytes_received',
   'upstream_connect_time',
   'mqtt_client_id',
+  'websocket_messages_received',
+  'websocket_messages_sent',
   'hostname',
   'pid',
   'msec',

@@ -47,6 +47,7 @@ import {
 import type { Binding } from './runtime.ts'
 import type { AnswerBody, ByteSource } from './upstream/carrier.ts'
 import { missingUpstream, upstreamFor } from './upstream-choice.ts'
+import { WebSocket } from './websocket/web-socket.ts'
 
 /** Body bytes held while policies make up their mind. */
 const earlySize = 64 * 1024
@@ -67,6 +68,8 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
   /** A final head is written, or on its way; nothing else may answer. */
   private answered = false
   private tunnelling = false
+  /** While tunnelling. */
+  private webSocket: WebSocket | null = null
   private framing: ClientFraming = 'none'
   /** The body of an answer that is made elsewhere; null: it comes from the upstream or is the gateway's own. */
   private relaying: RelayedBody | null = null
@@ -179,6 +182,8 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
 
   /** Bytes from the client in a tunnel. @returns false when it should wait */
   tunnelContent(from: ByteSource, bytes: Buffer, start: number, end: number): boolean {
+    this.exchange.requestBodyBytes += end - start
+    if (this.webSocket?.fromClient(bytes, start, end) === false) return true
     return this.forwarding?.tunnelContent(from, bytes, start, end) ?? true
   }
 
@@ -639,12 +644,29 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     if (this.chain.respond !== null) runHooks(this.chain.respond, exchange, this.engine)
     this.answered = true
     this.tunnelling = true
+    this.webSocket = new WebSocket(this.engine.settings, {
+      toClient: (bytes) => this.stream.tunnelPiece(null, bytes, 0, bytes.length),
+      toUpstream: (bytes) => void this.forwarding?.tunnelContent(null, bytes, 0, bytes.length),
+      end: () => {
+        this.forwarding?.tunnelClientEnd()
+        this.stream.endTunnel()
+      },
+    })
     this.stream.becomeTunnel(head, exchange.edits)
+    if (this.engine.draining) this.webSocket.drain()
   }
 
   tunnelPiece(from: ByteSource, bytes: Buffer, start: number, end: number): void {
+    const { webSocket } = this
+    if (webSocket?.fromUpstream(bytes, start, end) === false) return
     this.exchange.responseBodyBytes += end - start
     this.stream.tunnelPiece(from, bytes, start, end)
+    webSocket?.passed()
+  }
+
+  /** The gateway goes: a WebSocket is closed with 1001, at the end of a frame. */
+  drainTunnel(): void {
+    this.webSocket?.drain()
   }
 
   tunnelEnd(): void {
@@ -676,10 +698,20 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     this.stream.exchangeOver()
   }
 
+  private tellMessages({ messagesReceived, messagesSent }: WebSocket): void {
+    this.webSocket = null
+    this.exchange.told = {
+      ...this.exchange.told,
+      websocket_messages_received: String(messagesReceived),
+      websocket_messages_sent: String(messagesSent),
+    }
+  }
+
   private finish(outcome: Outcome): void {
     const { exchange } = this
     exchange.outcome = outcome
     exchange.end = clock.now
+    if (this.webSocket !== null) this.tellMessages(this.webSocket)
     exchange.subrequest?.abort()
     this.early = ''
     if (this.heldBytes > 0) {

@@ -160,6 +160,10 @@ const named: Record<VariableName, Variable> = {
   upstream_connect_time: (x) => x.session && seconds(x.timings.upstreamStart, x.timings.upstreamHead),
   mqtt_client_id: told('mqtt_client_id'),
 
+  // Of a WebSocket, when it is over.
+  websocket_messages_received: told('websocket_messages_received'),
+  websocket_messages_sent: told('websocket_messages_sent'),
+
   // The gateway and the clock.
   hostname: () => host,
   pid: () => String(process.pid),

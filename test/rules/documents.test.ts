@@ -54,6 +54,7 @@ suite('every configuration in the documents passes the check', () => {
     'docs/guides/sign-in.md',
     'docs/guides/split-traffic.md',
     'docs/guides/streams.md',
+    'docs/guides/websocket.md',
   ]) {
     for (const [index, text] of configurations(page).entries()) {
       test(`${page}, number ${index + 1}`, async () => {

@@ -87,6 +87,7 @@ export class ClientConnection implements WireOwner, ClientStream {
    */
   drain(): void {
     this.keepAlive = false
+    if (this.state === 'tunnel') this.conversation.drainTunnel()
     if (this.state !== 'head' || this.pending !== null) return
     const now = clock.now
     const idleFor = now - (this.wire.due - this.engine.settings.timeouts.keepalive)
