@@ -41,6 +41,8 @@ export interface PolicySchema {
   validate?(config: PluginConfig, zones: ZonePlaces): string | undefined
   /** What a configuration lacks when it stands beside this metadata. */
   lacks?(config: PluginConfig, metadata: PluginConfig | undefined): string | undefined
+  /** What the Admin API says in place of the `fault` that APISIX's schema finds in a configuration. */
+  wording?(fault: string, config: PluginConfig): string | undefined
   /** `validate`, for what a consumer carries. */
   validateCredential?(credential: PluginConfig): string | undefined
   /** Configurations with the same answer share one state and have to be equal. */

@@ -138,6 +138,12 @@ test('names of openid-connect that would reach a library unchecked are refused, 
     'property "session" validation failed: additional properties forbidden, found nonsense',
   )
   t.assert.equal((await put({ nonsense: 1 })).status, 201)
+  const both = { count: 1, time_window: 1, rules: [{ count: 1, time_window: 1, key: 'a' }] }
+  const counted = await admin('PUT', '/routes/2', { uri: '/a', plugins: { 'limit-count': both } })
+  t.assert.equal(
+    counted.body.error_msg,
+    'failed to check the configuration of plugin limit-count err: count/time_window and rules cannot be specified at the same time',
+  )
   const provider = { provider: 'openai', auth: { header: { a: 'b' } }, nonsense: 1 }
   const override = { llm_options: { temperature: 1 } }
   const model = await admin('PUT', '/routes/2', {

@@ -68,7 +68,7 @@ function configError(
   const tolerated = problems.filter(({ code, path }) => code === 'unknown-field' && !isClosed(schema, path))
   if (tolerated.length > 0) withoutUnknown(own, tolerated)
   const fault = schemaError(schema, own, { references: true })
-  if (fault !== undefined) return fault
+  if (fault !== undefined) return policy.wording?.(fault, own) ?? fault
   // What a configuration with references means is judged when the secrets are known.
   const judged = holdsSecretReference(own) ? undefined : own
   const meaning =

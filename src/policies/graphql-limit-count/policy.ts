@@ -15,6 +15,7 @@ import {
   countingFinding,
   countingInApisix,
   countingMetadata,
+  countingWording,
 } from '../kit/limits/counting.ts'
 import { costOf } from './cost.ts'
 import { costModelOf } from './cost-model.ts'
@@ -93,6 +94,7 @@ export default definePolicy({
     { 'x-apisix': countingInApisix() },
   ),
   metadata: countingMetadata,
+  wording: countingWording,
   validate(config) {
     for (const name in config.introspection_headers) {
       const problem = headerNameProblem(name, name.toLowerCase() === 'host')

@@ -43,6 +43,8 @@ export interface PolicyDefinition<
    * have to be in one of the two.
    */
   lacks?(config: Static<Config>, metadata: Partial<Static<Metadata>> | undefined): string | undefined
+  /** What APISIX's policy says where its schema would refuse a configuration in other words, which are `fault`. */
+  wording?(fault: string, config: PluginConfig): string | undefined
   /** `validate`, for what a consumer carries. */
   validateCredential?(credential: Static<Credential>): string | undefined
   /**
@@ -109,6 +111,7 @@ export interface AnyPolicy {
   readonly metadata?: TObject
   validate?(config: PluginConfig, zones: ZonePlaces): string | undefined
   lacks?(config: PluginConfig, metadata: PluginConfig | undefined): string | undefined
+  wording?(fault: string, config: PluginConfig): string | undefined
   validateCredential?(credential: PluginConfig): string | undefined
   sharedState?(config: PluginConfig): string | undefined
   readonly stream?: StreamPart<PluginConfig, PolicyHost>

@@ -24,6 +24,8 @@ export interface PolicySchema {
   validate?(config: PluginConfig, zones: ZonePlaces): string | undefined
   /** What a configuration lacks when it stands beside this metadata. */
   lacks?(config: PluginConfig, metadata: PluginConfig | undefined): string | undefined
+  /** What the Admin API says in place of the `fault` that APISIX's schema finds in a configuration. */
+  wording?(fault: string, config: PluginConfig): string | undefined
   /** `validate`, for what a consumer carries. */
   validateCredential?(credential: PluginConfig): string | undefined
   /** Configurations with the same answer have to be equal. */
@@ -33,7 +35,7 @@ export interface PolicySchema {
 }
 
 export function policySchema(policy: AnyPolicy): PolicySchema {
-  const { validate, lacks, validateCredential, sharedState, nested, answers } = policy
+  const { validate, lacks, wording, validateCredential, sharedState, nested, answers } = policy
   return {
     name: policy.name,
     priority: policy.priority,
@@ -53,6 +55,7 @@ export function policySchema(policy: AnyPolicy): PolicySchema {
     ...(answers && { answers: (config) => answers(config) }),
     ...(validate && { validate: (config, zones) => validate(config, zones) }),
     ...(lacks && { lacks: (config, metadata) => lacks(config, metadata) }),
+    ...(wording && { wording: (fault, config) => wording(fault, config) }),
     ...(validateCredential && { validateCredential: (credential) => validateCredential(credential) }),
     ...(sharedState && { sharedState: (config) => sharedState(config) }),
     ...(nested && { nested: (config) => nested(config) }),

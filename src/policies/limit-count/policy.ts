@@ -5,6 +5,7 @@ import {
   countingFinding,
   countingInApisix,
   countingMetadata,
+  countingWording,
 } from '../kit/limits/counting.ts'
 
 /** A number of requests in a window; configuration and answers of APISIX's `limit-count`. */
@@ -25,6 +26,7 @@ export default definePolicy({
   version: 0.5,
   config: Type.Object(countingFields, { 'x-apisix': countingInApisix() }),
   metadata: countingMetadata,
+  wording: countingWording,
   validate: countingFinding,
   sharedState: ({ group }) => group,
   create(config, host) {

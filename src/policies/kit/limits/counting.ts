@@ -117,11 +117,21 @@ export const countingMetadata = Type.Object(quotaMetadata, {
 const schema = Type.Object(countingFields)
 export type CountingConfig = Static<typeof schema>
 
+const bothWays = 'count/time_window and rules cannot be specified at the same time'
+
+/** APISIX looks for this itself, where the alternatives of its schema do not agree. */
+export function countingWording(
+  fault: string,
+  { rules, count, time_window: window }: { rules?: unknown; count?: unknown; time_window?: unknown },
+): string | undefined {
+  const isBoth = rules !== undefined && (count !== undefined || window !== undefined)
+  return isBoth && fault.includes('value should match only one schema') ? bothWays : undefined
+}
+
 /** What the schema cannot say. */
 export function countingFinding(config: CountingConfig): string | undefined {
   const { rules, count, time_window: window, group, sync_interval: interval, lease } = config
-  if (rules !== undefined && (count !== undefined || window !== undefined))
-    return 'count/time_window and rules cannot be specified at the same time'
+  if (rules !== undefined && (count !== undefined || window !== undefined)) return bothWays
   if (rules === undefined && (count === undefined || window === undefined))
     return "'count' and 'time_window' are needed, or 'rules'"
   if (rules !== undefined && group !== undefined)
