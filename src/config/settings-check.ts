@@ -219,7 +219,8 @@ function checkAdmin(admin: AdminSettings, place: Place | undefined, report: Repo
           : undefined
     seen.add(key)
     if (fault === undefined) return
-    const isRefused = isAmbiguous || !isLocal
+    // Nobody who leaves a key out may pass for one who has it.
+    const isRefused = isAmbiguous || key.trim() === '' || !isLocal
     report.addUnplaced(place, {
       code: 'unsafe-admin-key',
       severity: isRefused ? 'error' : 'warning',

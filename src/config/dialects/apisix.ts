@@ -126,11 +126,12 @@ const translations: Readonly<Record<string, Translation>> = {
       .map((file) => file.trim()),
   ),
   'apisix.router.http': to('router', isString),
+  'apisix.router.ssl': (router) => (router === 'radixtree_sni' ? 'tls' : undefined),
   'apisix.delete_uri_tail_slash': into('paths', 'trailing_slash', isBoolean, (on) =>
     on ? 'ignore' : 'keep',
   ),
-  'apisix.normalize_uri_like_servlet': into('paths', 'parameters', isTrue, () => 'ignore'),
-  'apisix.match_uri_encoded_slash': into('paths', 'encoded_slash', isTrue, () => 'keep'),
+  'apisix.normalize_uri_like_servlet': whenOn('paths', 'parameters', 'ignore'),
+  'apisix.match_uri_encoded_slash': whenOn('paths', 'encoded_slash', 'keep'),
   'apisix.max_post_args_readable_size': into(
     'limits',
     'post_args',
@@ -152,6 +153,7 @@ const translations: Readonly<Record<string, Translation>> = {
   'apisix.enable_admin': into('admin', 'enabled', isBoolean),
   'deployment.admin.admin_key': into('admin', 'keys', isKeyList, fromKeyList),
   'deployment.admin.admin_key_required': into('admin', 'key_required', isBoolean),
+  'deployment.admin.admin_api_version': (version) => (version === 'v3' ? 'admin' : undefined),
   'deployment.admin.allow_admin': into('admin', 'allow', Array.isArray),
   'deployment.admin.enable_admin_cors': into('admin', 'cors', isBoolean),
   'deployment.admin.admin_listen.ip': into('admin', 'host', isString),
@@ -197,9 +199,6 @@ function isNumber(value: unknown): boolean {
 }
 function isBoolean(value: unknown): boolean {
   return typeof value === 'boolean'
-}
-function isTrue(value: unknown): boolean {
-  return value === true
 }
 
 function isKeyRing(value: unknown): boolean {
@@ -279,6 +278,12 @@ function into(
     gateway[section] = { ...(gateway[section] as object | undefined), ...beside, [field]: translate(value) }
     return `${section}.${field}`
   }
+}
+
+/** Off, it is as it is by default. */
+function whenOn(section: string, field: string, on: string): Translation {
+  const set = into(section, field, isBoolean, () => on)
+  return (value, gateway) => (value === false ? `${section}.${field}` : set(value, gateway))
 }
 
 /** APISIX has a list of maps with one label each. */
