@@ -1,5 +1,6 @@
 /** Certificates and their private keys, as far as they can be told without using them. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { isEncrypted } from './plan.ts'
 import type { Place, Report } from './report.ts'
 import { below } from './report.ts'
 import type { SslInput, UpstreamInput } from './resources.ts'
@@ -106,7 +107,7 @@ export function checkClientCertificate(
   report: Report,
 ): void {
   const { tls } = input
-  if (!overTls.has(input.scheme ?? 'http')) {
+  if (!isEncrypted(input.scheme ?? 'http')) {
     for (const field of ['tls', 'client_certificate', 'ca_certificates', 'tls_verify'] as const) {
       if (input[field] === undefined) continue
       report.add(below(place, field), {

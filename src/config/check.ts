@@ -9,7 +9,7 @@ import { type Declarations, type Declared, type Inputs, readDeclarations } from 
 import { checkDiscovery } from './discovery-check.ts'
 import { addSections, readSections } from './documents.ts'
 import type { Loaded, SourceDocument } from './load.ts'
-import { type Plan, type PluginConfig, type ResourceKind, resourceKinds } from './plan.ts'
+import { isEncrypted, type Plan, type PluginConfig, type ResourceKind, resourceKinds } from './plan.ts'
 import { type Catalogue, PolicyCheck, type SecretUse } from './policy-check.ts'
 import { addPolicyUpstreams } from './policy-upstreams.ts'
 import { type Finding, type FindingCode, hasErrors } from './problem.ts'
@@ -205,9 +205,9 @@ function checkTls(declarations: Declarations, settings: Settings | undefined, re
     })),
   ].filter(
     ({ upstream }) =>
-      (upstream?.scheme === 'https' || upstream?.scheme === 'tls') &&
+      isEncrypted(upstream?.scheme ?? 'http') &&
       (verify === 'never' ||
-        (upstream.tls_verify ?? upstream.tls?.verify ?? upstream.ca_certificates) === undefined),
+        (upstream?.tls_verify ?? upstream?.tls?.verify ?? upstream?.ca_certificates) === undefined),
   )
   const [first] = unverified
   if (first === undefined) return

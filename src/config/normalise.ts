@@ -16,6 +16,7 @@ import {
   type ServiceSpec,
   type SslSpec,
   type StreamRouteSpec,
+  speaksGrpc,
   standardPorts,
   type UpstreamSpec,
   type UpstreamTlsSpec,
@@ -115,7 +116,7 @@ export function sslSpec(id: string, input: SslInput): SslSpec {
 function discoverySpec(input: UpstreamInput, service: string): DiscoverySpec {
   const type = input.discovery_type ?? ''
   const { namespace_id: namespace, group_name: group, metadata } = input.discovery_args ?? {}
-  const grpc = isGrpc(input.scheme ?? 'http')
+  const grpc = speaksGrpc(input.scheme ?? 'http')
   const labels = metadata && Object.entries(metadata).toSorted(([a], [b]) => (a < b ? -1 : 1))
   return {
     key: JSON.stringify([type, service, namespace ?? null, group ?? null, labels ?? [], grpc]),
@@ -127,8 +128,6 @@ function discoverySpec(input: UpstreamInput, service: string): DiscoverySpec {
     grpc,
   }
 }
-
-const isGrpc = (scheme: string) => scheme === 'grpc' || scheme === 'grpcs'
 
 function nodeSpecs(nodes: NonNullable<UpstreamInput['nodes']>, defaultPort: number): NodeSpec[] {
   if (Array.isArray(nodes)) {

@@ -45,10 +45,32 @@ export interface NodeSpec {
 }
 
 /** Of nodes that name none, by scheme. */
-export const standardPorts = { http: 80, https: 443, tcp: 0, tls: 0, udp: 0, kafka: 0 } as const
+export const standardPorts = {
+  http: 80,
+  https: 443,
+  grpc: 80,
+  grpcs: 443,
+  h2c: 80,
+  h2: 443,
+  tcp: 0,
+  tls: 0,
+  udp: 0,
+  kafka: 0,
+} as const
+
+/** `h2` and `h2c` are HTTP/2 with and without TLS for whatever is no gRPC; only a dialect asks for them. */
+export type Scheme = keyof typeof standardPorts
+
+const grpcSchemes: ReadonlySet<Scheme> = new Set(['grpc', 'grpcs'])
+const http2Schemes: ReadonlySet<Scheme> = new Set([...grpcSchemes, 'h2c', 'h2'])
+const encryptedSchemes: ReadonlySet<Scheme> = new Set(['https', 'grpcs', 'h2', 'tls'])
 
 /** Schemes of upstreams that HTTP requests can go to. */
-export const httpSchemes: ReadonlySet<string> = new Set(['http', 'https'])
+export const httpSchemes: ReadonlySet<string> = new Set(['http', 'https', ...http2Schemes])
+
+export const isEncrypted = (scheme: Scheme): boolean => encryptedSchemes.has(scheme)
+export const speaksHttp2 = (scheme: Scheme): boolean => http2Schemes.has(scheme)
+export const speaksGrpc = (scheme: Scheme): boolean => grpcSchemes.has(scheme)
 
 /** A service whose nodes a registry knows. */
 export interface DiscoverySpec {
@@ -114,7 +136,7 @@ export interface UpstreamSpec {
   /** Empty where a registry knows them. */
   nodes: NodeSpec[]
   discovery?: DiscoverySpec
-  scheme: keyof typeof standardPorts
+  scheme: Scheme
   tls?: UpstreamTlsSpec
   pass_host: 'pass' | 'node' | 'rewrite'
   upstream_host?: string

@@ -100,7 +100,7 @@ const nodeSchema = Type.Object({
     Type.Integer({
       minimum: 1,
       maximum: 65_535,
-      description: 'Port; 80 when absent, or 443 with `scheme: https`.',
+      description: 'Port; 80 when absent, or 443 with `scheme: https` or `grpcs`.',
     }),
   ),
   weight: Type.Integer({ minimum: 0, description: 'Share of the traffic; 0 takes none.' }),
@@ -214,11 +214,10 @@ export const upstreamSchema = Type.Object(
       ),
     ),
     scheme: Type.Optional(
-      Type.Enum(['http', 'https', 'tcp', 'tls', 'udp', 'kafka'], {
+      Type.Enum(['http', 'https', 'grpc', 'grpcs', 'tcp', 'tls', 'udp', 'kafka'], {
         default: 'http',
         description:
-          'Protocol towards the nodes. `tcp`, `tls` and `udp` are for [stream routes](#stream_routes), where anything but `tls` means the bytes as they come. `kafka` is known and not spoken yet.',
-        'x-unsupported': ['grpc', 'grpcs'],
+          'Protocol towards the nodes: HTTP/1.1, or gRPC over HTTP/2, each with TLS or without. `tcp`, `tls` and `udp` are for [stream routes](#stream_routes), where anything but `tls` means the bytes as they come. `kafka` is known and not spoken yet.',
       }),
     ),
     tls: Type.Optional(
@@ -237,7 +236,7 @@ export const upstreamSchema = Type.Object(
           ),
         },
         {
-          description: 'For `scheme: https` and `tls`.',
+          description: 'For `scheme: https`, `grpcs` and `tls`.',
           dependencies: {
             client_cert: ['client_key'],
             client_key: ['client_cert'],

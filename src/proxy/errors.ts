@@ -55,6 +55,8 @@ export const errors = {
   upstreamClosed: define('upstream_closed', 502, 'upstream'),
   upstreamTimeout: define('upstream_timeout', 504, 'upstream'),
   badResponse: define('upstream_bad_response', 502, 'upstream'),
+  upstreamRefused: define('upstream_refused', 503, 'upstream'),
+  deadlineExceeded: define('deadline_exceeded', 504, 'client'),
 } as const
 
 /** What nginx says to clients that speak without TLS where it is spoken. */

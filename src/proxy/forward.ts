@@ -10,12 +10,15 @@ import { clock } from './clock.ts'
 import type { Engine } from './engine.ts'
 import { errors, type GatewayError } from './errors.ts'
 import type { UpstreamInfo } from './exchange.ts'
+import { callTimeout } from './grpc/timeout.ts'
 import { headerName } from './headers.ts'
 import type { ClientFacts } from './http1/client-facts.ts'
 import type { Head } from './http1/head.ts'
 import type { Http1Exchange } from './http1/http1-exchange.ts'
 import { requestHead, upstreamHost } from './http1/request-head.ts'
 import { UpstreamConnection } from './http1/upstream-connection.ts'
+import { SessionPool } from './http2/session-pool.ts'
+import { UpstreamSession } from './http2/upstream-session.ts'
 import { type Chain, runHooks } from './pipeline.ts'
 import type { Binding } from './runtime.ts'
 import { serverNameOf } from './tls/upstream-tls.ts'
@@ -105,6 +108,12 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   private held: string
   /** The content so far, while it can still be sent again; null when it cannot. */
   private replay: string | null
+  /** It may be sent again though something of it was sent. */
+  private readonly isRepeatable: boolean
+  /** It may be sent once more to the same endpoint, because nobody there looked at it. */
+  private mayRepeatHere = true
+  /** When whoever asked stops waiting; infinity: nobody says. */
+  private readonly until: number
   /** Raw bytes after a 101; null: none yet. */
   private tunnel: Tunnel | null = null
   /** Where this request is counted, until it is over; null: nowhere. */
@@ -138,7 +147,10 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     this.retriesLeft = upstream.retries
     const { retry_timeout: retryTimeout } = upstream.spec
     this.retryUntil = retryTimeout > 0 ? clock.now + retryTimeout * 1000 : Number.POSITIVE_INFINITY
-    this.replay = idempotent.has(exchange.upstreamMethod) ? '' : null
+    this.isRepeatable = idempotent.has(exchange.upstreamMethod)
+    // Over HTTP/2 a server can say that it did nothing about a request, whatever that was.
+    this.replay = this.isRepeatable || upstream.speaksHttp2 ? '' : null
+    this.until = upstream.speaksGrpc ? clock.now + callTimeout(exchange) : Number.POSITIVE_INFINITY
   }
 
   get addresses(): string {
@@ -354,6 +366,10 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     this.atEndpoint = true
     this.attemptStart = this.upstream.observers === null ? 0 : clock.now
     const serverName = endpoint.tls === null ? '' : this.serverName(endpoint)
+    if (this.upstream.speaksHttp2) {
+      this.tryShared(endpoint, serverName)
+      return
+    }
     let pooled = fresh ? undefined : endpoint.checkout(serverName)
     while (pooled?.wire.isClosed) pooled = endpoint.checkout(serverName)
     if (pooled !== undefined) {
@@ -365,16 +381,8 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       this.sendRequest()
       return
     }
-    this.reused = false
-    const address = endpoint.address()
-    this.peerAddress = address ?? ''
-    const problem = endpoint.tls?.prepare() ?? null
-    if (address === undefined || problem !== null) {
-      this.carrier = null
-      this.fault('connect_failed', problem)
-      return
-    }
-    if (this.breaker !== null && !this.hasRoom(this.breaker)) return
+    const address = this.addressToConnect(endpoint)
+    if (address === null) return
     const { limits } = this.engine.settings
     this.carrier = new UpstreamConnection(
       endpoint,
@@ -386,6 +394,49 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       this.breaker,
       serverName,
     )
+  }
+
+  /** Over a connection that carries several requests at a time. */
+  private tryShared(endpoint: Endpoint<UpstreamConnection>, serverName: string): void {
+    endpoint.sessions ??= new SessionPool()
+    const { sessions } = endpoint
+    let session = sessions.find(serverName)
+    if (session === undefined) {
+      const address = this.addressToConnect(endpoint)
+      if (address === null) return
+      session = new UpstreamSession({
+        endpoint,
+        pool: sessions,
+        address,
+        serverName,
+        wheel: this.engine.wheel,
+        limits: this.engine.settings.limits,
+        connectTimeout: this.timeouts.connect,
+        breaker: this.breaker,
+        isGrpc: this.upstream.speaksGrpc,
+      })
+    }
+    this.peerAddress = session.address
+    this.reused = session.isReady
+    this.carrier = session.join(this)
+    if (session.isReady) {
+      this.engine.counts.add(engineCounter.upstream_reuses, 1)
+      this.sendRequest()
+    } else if (Number.isFinite(this.until)) this.carrier.setDeadline(this.until)
+  }
+
+  /** For a new connection; null: there can be none, and the attempt is over. */
+  private addressToConnect(endpoint: Endpoint<UpstreamConnection>): string | null {
+    this.reused = false
+    const address = endpoint.address()
+    this.peerAddress = address ?? ''
+    const problem = endpoint.tls?.prepare() ?? null
+    if (address === undefined || problem !== null) {
+      this.carrier = null
+      this.fault('connect_failed', problem)
+      return null
+    }
+    return this.breaker === null || this.hasRoom(this.breaker) ? address : null
   }
 
   /** What the server is asked by is what Host will say. */
@@ -442,29 +493,30 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   }
 
   private armSend(): void {
-    this.carrier?.setDeadline(clock.now + this.timeouts.send)
+    this.carrier?.setDeadline(Math.min(clock.now + this.timeouts.send, this.until))
   }
 
   private armRead(): void {
-    this.carrier?.setDeadline(clock.now + this.timeouts.read)
+    this.carrier?.setDeadline(Math.min(clock.now + this.timeouts.read, this.until))
   }
 
   private fault(fault: UpstreamFault, error: Error | null): void {
     const { counts } = this.engine
+    if (clock.now >= this.until && (fault === 'timeout' || fault === 'connect_timeout')) {
+      this.timeIsOver()
+      return
+    }
     if (fault === 'connect_failed') counts.add(engineCounter.upstream_connect_failures, 1)
     if (fault === 'timeout' || fault === 'connect_timeout') counts.add(engineCounter.upstream_timeouts, 1)
     const stale = fault === 'closed' && this.reused && this.carrier?.untouched === true
     if (error !== null && !stale && this.endpoint !== null)
       this.engine.upstreamFailed(this.upstream, this.endpoint, fault, error)
-    this.leaveEndpoint(this.tunnel !== null ? 'complete' : stale ? 'abandoned' : fault)
-    if (!this.headPassed && !(stale && this.replay !== null)) this.noteFailure(fault)
+    const isRefused = fault === 'refused'
+    this.leaveEndpoint(this.tunnel !== null ? 'complete' : stale || isRefused ? 'abandoned' : fault)
+    const isFree = (stale && this.isRepeatable) || (isRefused && this.mayRepeatHere)
+    if (!this.headPassed && !(isFree && this.replay !== null)) this.noteFailure(fault)
     if (this.headPassed) {
-      this.finish()
-      if (this.tunnel !== null) this.client.tunnelEnd()
-      else {
-        counts.add(engineCounter.upstream_aborts, 1)
-        this.client.abort()
-      }
+      this.breakOff()
       return
     }
     const refusal = this.retry(fault)
@@ -476,21 +528,39 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     if (this.ready && !this.bodyDone) this.client.resumeRequestBody()
   }
 
+  /** Whoever asked does not wait any more, which says nothing about the endpoint. */
+  private timeIsOver(): void {
+    this.leaveEndpoint('abandoned')
+    if (this.headPassed) this.breakOff()
+    else this.end(errors.deadlineExceeded)
+  }
+
+  private breakOff(): void {
+    this.finish()
+    if (this.tunnel !== null) this.client.tunnelEnd()
+    else {
+      this.engine.counts.add(engineCounter.upstream_aborts, 1)
+      this.client.abort()
+    }
+  }
+
   /** Tries again. @returns what the client is told when that is not possible */
   private retry(fault: UpstreamFault): GatewayError | null {
     const { carrier, endpoint } = this
-    const nothingSent = fault === 'connect_failed' || fault === 'connect_timeout'
-    if (!nothingSent) {
+    if (this.ready) {
       const untouched = carrier === null || carrier.untouched
-      if (fault === 'bad_response' || !untouched || this.replay === null) return errorOf(fault)
+      const isSafe = fault === 'refused' || (this.isRepeatable && fault !== 'bad_response')
+      if (!isSafe || !untouched || this.replay === null) return errorOf(fault)
       this.held = this.replay
       this.replay = ''
-      // A pooled connection that was closed under us says nothing about the endpoint: same one, new connection.
-      if (fault === 'closed' && this.reused && endpoint !== null) {
-        this.engine.counts.add(engineCounter.upstream_retries, 1)
-        this.try(endpoint, true)
-        return null
-      }
+    }
+    // A pooled connection that was closed under us says nothing about the endpoint: same one, new connection.
+    const isStale = fault === 'refused' ? this.mayRepeatHere : fault === 'closed' && this.reused
+    if (isStale && endpoint !== null) {
+      if (fault === 'refused') this.mayRepeatHere = false
+      this.engine.counts.add(engineCounter.upstream_retries, 1)
+      this.try(endpoint, true)
+      return null
     }
     if (this.retriesLeft <= 0) return errorOf(fault)
     if (clock.now > this.retryUntil) return errors.retryTimeout
@@ -552,6 +622,8 @@ function errorOf(fault: UpstreamFault): GatewayError {
       return errors.upstreamTimeout
     case 'bad_response':
       return errors.badResponse
+    case 'refused':
+      return errors.upstreamRefused
     default:
       return errors.upstreamClosed
   }

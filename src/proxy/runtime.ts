@@ -238,12 +238,7 @@ export class Runtime {
   }
 
   private secure(upstream: Upstream<UpstreamConnection>): void {
-    const { scheme, tls } = upstream.spec
-    upstream.secure(
-      scheme === 'https' || scheme === 'tls'
-        ? upstreamTlsOptions(tls, this.upstreamTls, this.resources.ssls)
-        : null,
-    )
+    upstream.secure(upstreamTlsOptions(upstream.spec, this.upstreamTls, this.resources.ssls))
   }
 
   readonly balancerState: StateKeeper = {

@@ -15,6 +15,8 @@ export interface EngineOptions {
   upstreamPort: number
   /** Of the listener; default true. */
   http2?: boolean
+  /** What else the upstream says of itself, as YAML in a flow mapping. */
+  upstream?: string
   /** Run for every request, in this order. */
   policies: readonly (PolicyHandlers & { stage?: Stage })[]
 }
@@ -33,13 +35,14 @@ export async function startEngine({
   settings = '',
   upstreamPort,
   http2 = true,
+  upstream = '',
   policies,
 }: EngineOptions): Promise<RunningEngine> {
   const plan = planOf(`
 gateway:
   listeners: [{ name: http, host: 127.0.0.1, port: 0, http2: ${http2} }]
   ${settings}
-upstreams: [{ id: u, nodes: { "127.0.0.1:${upstreamPort}": 1 } }]
+upstreams: [{ id: u, nodes: { "127.0.0.1:${upstreamPort}": 1 }, ${upstream} }]
 routes: [{ id: r, uri: /*, upstream_id: u, enable_websocket: true }]
 `)
   const failures: string[] = []

@@ -5,7 +5,7 @@ import type { Engine } from '../engine.ts'
 import { errors, type GatewayError } from '../errors.ts'
 import type { UpstreamInfo } from '../exchange.ts'
 import type { UpstreamConnection } from '../http1/upstream-connection.ts'
-import type { AttemptEnd, UpstreamFault } from '../upstream/attempt.ts'
+import type { AttemptEnd, AttemptFault } from '../upstream/attempt.ts'
 import type { Breaker } from '../upstream/breaker.ts'
 import { type Endpoint, hostPort } from '../upstream/endpoint.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -118,7 +118,7 @@ export class Tries implements UpstreamInfo {
   }
 
   /** @returns null when another endpoint is to be tried, else what the session ends with */
-  failed(fault: UpstreamFault, error: Error | null): GatewayError | null {
+  failed(fault: AttemptFault, error: Error | null): GatewayError | null {
     const { counts } = this.engine
     const isLate = fault === 'connect_timeout'
     counts.add(isLate ? engineCounter.upstream_timeouts : engineCounter.upstream_connect_failures, 1)

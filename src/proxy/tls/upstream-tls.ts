@@ -4,7 +4,7 @@
  */
 import net, { isIP } from 'node:net'
 import type tls from 'node:tls'
-import type { SslSpec, UpstreamTlsSpec } from '../../config/plan.ts'
+import { isEncrypted, type SslSpec, type UpstreamSpec } from '../../config/plan.ts'
 import type { Settings } from '../../config/settings.ts'
 import { readByEvents, type SocketMaker } from '../http1/wire.ts'
 
@@ -63,28 +63,46 @@ export class UpstreamTls {
     name: string,
     { protocols, preamble }: TlsConnectOptions = requests,
   ): SocketMaker {
+    return (onread) => {
+      if (preamble === null) {
+        const how = { host: address, port, allowHalfOpen: true, onread }
+        return this.open(address, port, name, protocols, how)
+      }
+      // Over a socket that is there already, Node does not read into a buffer of ours.
+      const how = { socket: begun(address, port, preamble), allowHalfOpen: true }
+      return readByEvents(this.open(address, port, name, protocols, how), onread)
+    }
+  }
+
+  /** The same for HTTP/2, as a stream. */
+  connectHttp2(address: string, port: number, name: string): tls.TLSSocket {
+    return this.open(address, port, name, ['h2'], { host: address, port })
+  }
+
+  private open(
+    address: string,
+    port: number,
+    name: string,
+    protocols: readonly string[] | null,
+    how: object,
+  ): tls.TLSSocket {
     const { connect, checkServerIdentity } = builtIn()
     const key = `${address} ${port} ${name}`
     const session = this.sessions.get(key)
-    return (onread) => {
-      const socket = connect({
-        ...(preamble === null ? { host: address, port } : { socket: begun(address, port, preamble) }),
-        secureContext: this.context!,
-        // RFC 6066 section 3: addresses are not sent as server names.
-        ...(isIP(name) === 0 && { servername: name }),
-        ...(session !== undefined && { session }),
-        rejectUnauthorized: this.options.verify,
-        checkServerIdentity: (_: string, certificate: tls.PeerCertificate) =>
-          checkServerIdentity(name, certificate),
-        ...(protocols !== null && { ALPNProtocols: protocols }),
-        allowHalfOpen: true,
-        // Over a socket that is there already, Node does not read into a buffer of ours.
-        ...(preamble === null && { onread }),
-      } as unknown as tls.ConnectionOptions)
-      socket.setNoDelay(true)
-      socket.on('session', (fresh) => this.keepSession(key, fresh))
-      return preamble === null ? socket : readByEvents(socket, onread)
-    }
+    const socket = connect({
+      secureContext: this.context!,
+      // RFC 6066 section 3: addresses are not sent as server names.
+      ...(isIP(name) === 0 && { servername: name }),
+      ...(session !== undefined && { session }),
+      rejectUnauthorized: this.options.verify,
+      checkServerIdentity: (_: string, certificate: tls.PeerCertificate) =>
+        checkServerIdentity(name, certificate),
+      ...(protocols !== null && { ALPNProtocols: protocols }),
+      ...how,
+    } as unknown as tls.ConnectionOptions)
+    socket.setNoDelay(true)
+    socket.on('session', (fresh) => this.keepSession(key, fresh))
+    return socket
   }
 
   private keepSession(key: string, session: Buffer): void {
@@ -105,12 +123,13 @@ function builtIn(): typeof tls {
   return process.getBuiltinModule('node:tls')
 }
 
-/** How an upstream is spoken to: what it says itself, and what the settings say for all. */
+/** How an upstream is spoken to: what it says itself, and what the settings say for all; null: without TLS. */
 export function upstreamTlsOptions(
-  spec: UpstreamTlsSpec | undefined,
+  { scheme, tls: spec }: Pick<UpstreamSpec, 'scheme' | 'tls'>,
   { verify, ca }: Settings['upstream_tls'],
   ssls: ReadonlyMap<string, SslSpec>,
-): UpstreamTlsOptions {
+): UpstreamTlsOptions | null {
+  if (!isEncrypted(scheme)) return null
   const own = spec?.authority_ids
   const verified = verify === 'never' ? false : (spec?.verify ?? (own !== undefined || verify))
   const authorities = own === undefined ? ca : own.flatMap((id) => ssls.get(id)?.client?.ca ?? [])

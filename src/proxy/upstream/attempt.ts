@@ -11,14 +11,19 @@ export type UpstreamFault =
   | 'closed'
   /** What it sent is no valid answer. */
   | 'bad_response'
+  /** It says that it did nothing about the request. */
+  | 'refused'
+
+/** What counts against it. */
+export type AttemptFault = Exclude<UpstreamFault, 'refused'>
 
 export type AttemptEnd =
-  | UpstreamFault
+  | AttemptFault
   /** A complete answer, or a tunnel that either side ended. */
   | 'complete'
   /**
-   * Says nothing about the endpoint: the client left, a policy ended the request, or a pooled connection turned out to
-   * have been closed.
+   * Says nothing about the endpoint: the client left or its time was over, a policy ended the request, a pooled connection
+   * turned out to have been closed, or the endpoint refused the request.
    */
   | 'abandoned'
 

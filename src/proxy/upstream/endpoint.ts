@@ -1,6 +1,7 @@
 /** One node of an upstream: its addresses, its pool of idle connections, and how many are in use. */
-import type { NodeSpec } from '../../config/plan.ts'
+import { type NodeSpec, type Scheme, speaksHttp2, standardPorts } from '../../config/plan.ts'
 import { clock } from '../clock.ts'
+import type { SessionPool } from '../http2/session-pool.ts'
 import { sharedTime } from '../shared/clock.ts'
 import { type LoadCell, loadSum } from '../shared/load-table.ts'
 import type { UpstreamTls } from '../tls/upstream-tls.ts'
@@ -57,10 +58,14 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
   failureToldAt = Number.NEGATIVE_INFINITY
   untoldFailures = 0
 
+  /** Connections that carry several requests at a time; null: there was none yet. */
+  sessions: SessionPool | null = null
+
   private addresses: readonly string[]
   private nextAddress = 0
   private readonly idle: C[] = []
   private retired = false
+  private isHttp2 = false
   private health: UpstreamHealth | null = null
   /** Of each address, in the table of health. */
   private slots: readonly number[] = []
@@ -179,14 +184,17 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
       this.idle.splice(i, 1)
       connection.discard()
     }
+    this.sessions?.retain(addresses)
   }
 
   /** How it is spoken to from now on. Idle connections of another kind are closed. */
-  secure(tls: UpstreamTls | null, standardPort: number): void {
-    this.hostField = this.hostWithout(standardPort)
-    if (tls === this.tls) return
+  secure(tls: UpstreamTls | null, scheme: Scheme): void {
+    this.hostField = this.hostWithout(standardPorts[scheme])
+    const isHttp2 = speaksHttp2(scheme)
+    if (tls === this.tls && isHttp2 === this.isHttp2) return
     this.tls = tls
-    for (const connection of this.idle.splice(0)) connection.discard()
+    this.isHttp2 = isHttp2
+    this.dropPools()
   }
 
   /**
@@ -202,18 +210,22 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
 
   /** Takes a connection back. @returns false when it must be closed instead */
   checkin(connection: C): boolean {
-    if (this.retired || this.idle.length >= this.limits.size || connection.served >= this.limits.requests)
-      return false
-    if (connection.tls !== this.tls || !this.addresses.includes(connection.address)) return false
+    if (this.idle.length >= this.limits.size || connection.served >= this.limits.requests) return false
+    if (!this.keeps(connection)) return false
     this.idle.push(connection)
     return true
+  }
+
+  /** A connection would be opened in the same way today. */
+  keeps({ tls, address }: { tls: UpstreamTls | null; address: string }): boolean {
+    return !this.retired && tls === this.tls && this.addresses.includes(address)
   }
 
   /** Ends the idle connection that was used longest ago. @returns false when there is none */
   dropIdle(): boolean {
     const oldest = this.idle.shift()
     oldest?.discard()
-    return oldest !== undefined
+    return oldest !== undefined || this.sessions?.dropIdle() === true
   }
 
   /** An idle connection ended by itself. */
@@ -230,7 +242,12 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
   /** The endpoint left the configuration: idle connections close now, the others when their request is over. */
   retire(): void {
     this.retired = true
+    this.dropPools()
+  }
+
+  private dropPools(): void {
     for (const connection of this.idle.splice(0)) connection.discard()
+    this.sessions?.discard()
   }
 }
 

@@ -1,6 +1,12 @@
 /** An upstream at run time: endpoints with their pools, and the balancer that picks among them. */
 import { equal } from '../../config/copy.ts'
-import { type NodeSpec, standardPorts, type UpstreamSpec } from '../../config/plan.ts'
+import {
+  type NodeSpec,
+  speaksGrpc,
+  speaksHttp2,
+  standardPorts,
+  type UpstreamSpec,
+} from '../../config/plan.ts'
 import { clock } from '../clock.ts'
 import type { Exchange, UpstreamOrigin } from '../exchange.ts'
 import { sharedTime } from '../shared/clock.ts'
@@ -27,6 +33,8 @@ type AddressesOf = (host: string) => readonly string[]
 export class Upstream<C extends PooledConnection = PooledConnection> {
   spec: UpstreamSpec
   timeouts: Timeouts
+  speaksHttp2 = false
+  speaksGrpc = false
   endpoints: readonly Endpoint<C>[] = []
   /** Attempts beyond the first that a request may take: configured, or one for each further endpoint with weight. */
   retries = 0
@@ -66,6 +74,8 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
   update(spec: UpstreamSpec, addressesOf: AddressesOf, discovered?: readonly DiscoveredNode[]): void {
     this.spec = spec
     this.timeouts = inMilliseconds(spec.timeout)
+    this.speaksHttp2 = speaksHttp2(spec.scheme)
+    this.speaksGrpc = speaksGrpc(spec.scheme)
     if (discovered === undefined) this.use(spec.nodes, addressesOf)
     else this.setNodes(discovered, addressesOf)
   }
@@ -85,8 +95,7 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
   }
 
   private secureEndpoints(): void {
-    const port = standardPorts[this.spec.scheme]
-    for (const endpoint of this.endpoints) endpoint.secure(this.tls, port)
+    for (const endpoint of this.endpoints) endpoint.secure(this.tls, this.spec.scheme)
   }
 
   private use(nodes: readonly NodeSpec[], addressesOf: AddressesOf): void {

@@ -6,7 +6,7 @@ import type { OutlierEjectionSpec } from '../../../config/health-checks.ts'
 import type { UpstreamSpec } from '../../../config/plan.ts'
 import { clock } from '../../clock.ts'
 import { sharedTime } from '../../shared/clock.ts'
-import type { AttemptEnd, AttemptObserver, UpstreamFault } from '../attempt.ts'
+import type { AttemptEnd, AttemptFault, AttemptObserver } from '../attempt.ts'
 import type { Reason } from './reason.ts'
 import type { UpstreamSlots } from './slots.ts'
 import { type HealthTable, noSlot } from './table.ts'
@@ -126,7 +126,7 @@ export class UpstreamHealth implements AttemptObserver<WatchedEndpoint> {
   }
 
   /** Where the gateway's own 502 or 504 is in the list of failures, that is what the client saw, and it counts as such. */
-  private countFault(limits: PassiveLimits, slot: number, fault: UpstreamFault): void {
+  private countFault(limits: PassiveLimits, slot: number, fault: AttemptFault): void {
     const late = fault === 'timeout' || fault === 'connect_timeout'
     const reason = this.because(failureOf(fault), 0)
     if (fault === 'bad_response' || limits.verdicts[late ? 504 : 502] === failure)
@@ -138,7 +138,7 @@ export class UpstreamHealth implements AttemptObserver<WatchedEndpoint> {
   private judge(
     ejection: OutlierEjectionSpec,
     slot: number,
-    end: UpstreamFault | 'complete',
+    end: AttemptFault | 'complete',
     status: number,
   ): void {
     const { table, streaks } = this
@@ -177,7 +177,7 @@ export class UpstreamHealth implements AttemptObserver<WatchedEndpoint> {
   }
 }
 
-function failureOf(fault: UpstreamFault): Reason['failure'] {
+function failureOf(fault: AttemptFault): Reason['failure'] {
   return fault === 'connect_timeout' ? 'timeout' : fault
 }
 
