@@ -97,8 +97,6 @@ function checkKinds({ cert, certs = [] }: SslInput, place: Place, report: Report
   }
 }
 
-const overTls: ReadonlySet<string> = new Set(['https', 'grpcs', 'tls'])
-
 /** The certificate that an upstream is shown, where it stands in the upstream. */
 export function checkClientCertificate(
   input: UpstreamInput,

@@ -13,6 +13,8 @@ import { errors, type GatewayError } from './errors.ts'
 import type { Outcome, Relay, Verdict } from './exchange.ts'
 import { FilteredBody, type PolicyFilter } from './filtered-body.ts'
 import { type ClientSide, Forward } from './forward.ts'
+import { callContent, statusLines } from './grpc/own-answer.ts'
+import { isGrpcType } from './grpc/status.ts'
 import { headerBlock, headerName, knownHash } from './headers.ts'
 import type { HeldBody } from './held-body.ts'
 import { asksForWebSocket, forwardedTarget, refusalOf, sameWithoutParameters } from './http1/admission.ts'
@@ -53,6 +55,7 @@ import { WebSocket } from './websocket/web-socket.ts'
 const earlySize = 64 * 1024
 
 const serverField = headerName('Server')
+const contentTypeField = headerName('Content-Type')
 const continueHead = 'HTTP/1.1 100 Continue\r\n\r\n'
 
 export class Conversation implements ClientSide, Conduct, BodySource, RelaySink {
@@ -369,6 +372,25 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
   }
 
   private writeNow(lines: string, content: AnswerContent): void {
+    const { exchange } = this
+    if (exchange.status >= 300 && isGrpcType(exchange.headers.sent('content-type'))) {
+      this.writeCallStatus(lines, content)
+      return
+    }
+    this.writeWhole(lines, content)
+  }
+
+  /** The client made a call of gRPC, and looks at nothing but its status. */
+  private writeCallStatus(lines: string, content: AnswerContent): void {
+    const { exchange } = this
+    const status = statusLines(exchange.status, content)
+    exchange.status = 200
+    if (exchange.edits?.speaksOf('content-type'))
+      exchange.edits.set(contentTypeField, callContent.contentType)
+    this.writeWhole(lines + status, callContent)
+  }
+
+  private writeWhole(lines: string, content: AnswerContent): void {
     const { exchange, stream } = this
     const { status } = exchange
     const connection = stream.connectionLine(true)

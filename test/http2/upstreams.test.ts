@@ -358,7 +358,8 @@ test('a slow client slows the upstream down', async (t) => {
   let sent = 0
   const piece = Buffer.alloc(64 * 1024)
   const { engine } = await front(t, (stream) => {
-    stream.respond({ ':status': 200 })
+    stream.respond({ ':status': 200 }, { waitForTrailers: true })
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
     const more = () => {
       while (sent < 64 * 1024 * 1024) {
         sent += piece.length
@@ -383,4 +384,36 @@ test('a slow client slows the upstream down', async (t) => {
   let got = 0
   for await (const bytes of response) got += bytes.length
   assert.equal(got, sent)
+})
+
+test('the gateway answers a call itself with the status of gRPC', async (t) => {
+  const engine = await startEngine({ upstreamPort: 1, upstream: 'scheme: grpc', policies: [] })
+  t.after(() => engine.close())
+  const { status, headers, body } = await send(engine.port, {
+    method: 'POST',
+    body: '',
+    headers: { 'content-type': 'application/grpc+proto' },
+  })
+  assert.equal(status, 200)
+  assert.equal(headers['content-type'], 'application/grpc')
+  assert.equal(headers['grpc-status'], '14')
+  assert.equal(headers['grpc-message'], '502 Bad Gateway')
+  assert.equal(body, '')
+})
+
+test('a call ends when its caller does not wait any more, whatever the timeouts of the upstream are', async (t) => {
+  let closed = false
+  const { engine } = await front(t, (stream) => {
+    stream.on('close', () => {
+      closed = true
+    })
+  })
+  const { headers } = await send(engine.port, {
+    method: 'POST',
+    body: 'x',
+    headers: { 'content-type': 'application/grpc', 'grpc-timeout': '100m' },
+  })
+  assert.equal(headers['grpc-status'], '4')
+  for (let i = 0; i < 100 && !closed; i++) await new Promise((resolve) => setTimeout(resolve, 10))
+  assert.ok(closed, 'the call goes on at the upstream')
 })
