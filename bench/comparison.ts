@@ -107,7 +107,7 @@ async function join(bench: Bench, plan: Comparison, contender: Contender): Promi
   const { opponent, work } = contender
   const gateway = await startGateway(bench.site, opponent, work)
   try {
-    await verify(gateway.port, opponent.bare ? forwarding : work, plan.traffic)
+    await verify(gateway.port, opponent.bare ? { ...forwarding, tls: work.tls } : work, plan.traffic)
     const log = work.accessLog ? opponent.accessLog?.(gateway.folder) : undefined
     if (!opponent.native || log !== undefined) {
       const warmup = opponent.native ? 1 : bench.options.warmup

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -10,6 +11,8 @@ export interface Site {
   folder: string
   cores: Cores
   upstreamPort: number
+  /** For gateways whose clients speak TLS; files in PEM. */
+  certificate: { certFile: string; keyFile: string }
   /** For the Node.js that runs sluice. */
   nodeArguments: readonly string[]
   stop(): Promise<void>
@@ -52,6 +55,7 @@ export async function openSite(nodeArguments: readonly string[]): Promise<Site> 
     folder,
     cores,
     upstreamPort,
+    certificate: makeCertificate(folder),
     nodeArguments,
     async stop() {
       await upstream.stop()
@@ -70,6 +74,34 @@ export function freePort(): Promise<number> {
       server.close(() => resolve(port))
     })
   })
+}
+
+/** In every certificate of the bench. */
+export const certificateName = 'bench.test'
+
+function makeCertificate(folder: string): Site['certificate'] {
+  const certFile = join(folder, 'bench.crt')
+  const keyFile = join(folder, 'bench.key')
+  execFileSync(
+    'openssl',
+    [
+      ...[
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:prime256v1',
+        '-nodes',
+        '-days',
+        '2',
+      ],
+      ...['-subj', `/CN=${certificateName}`, '-addext', `subjectAltName=DNS:${certificateName}`],
+      ...['-keyout', keyFile, '-out', certFile],
+    ],
+    { stdio: 'ignore' },
+  )
+  return { certFile, keyFile }
 }
 
 function writeFiles(folder: string): void {

@@ -82,7 +82,8 @@ async function record(t: TestContext, traffic: Traffic, work: Work): Promise<Rec
     server.close()
   })
   const cores = { gateway: '0', load: '0' }
-  const site = { folder, cores, upstreamPort: 0, nodeArguments: [], stop: async () => {} }
+  const certificate = { certFile: '', keyFile: '' }
+  const site = { folder, cores, upstreamPort: 0, certificate, nodeArguments: [], stop: async () => {} }
   await sendTraffic(site, (server.address() as AddressInfo).port, { ...traffic, connections: 2 }, work, 1)
   return requests
 }

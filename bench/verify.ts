@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { request } from 'node:http'
+import http from 'node:http'
+import https from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { clientApplications, credentialLine } from './clients.ts'
 import { mebibyte, upstreamBody } from './site.ts'
@@ -20,7 +21,7 @@ export async function verify(port: number, work: Work, traffic: Traffic): Promis
     ...(field && value && { [field]: value, Origin: 'https://app.example.com' }),
   }
 
-  const answer = await ask(port, path, identity)
+  const answer = await ask(port, path, identity, work.tls)
   if (answer.status !== 200)
     throw new Error(`GET ${path} gave ${answer.status}: ${answer.body.slice(0, 200)}`)
   const intact = traffic.target === 'object' ? answer.body.length === mebibyte : answer.body === upstreamBody
@@ -30,7 +31,7 @@ export async function verify(port: number, work: Work, traffic: Traffic): Promis
   if (answer.headers['access-control-allow-origin'] === undefined)
     throw new Error('no CORS fields in the answer')
   if (answer.headers['x-ratelimit-limit'] === undefined) throw new Error('no rate-limit fields in the answer')
-  const stranger = await ask(port, path, {})
+  const stranger = await ask(port, path, {}, work.tls)
   if (stranger.status !== 401)
     throw new Error(`a request without credentials gave ${stranger.status}, not 401`)
 }
@@ -59,9 +60,11 @@ interface Answer {
   body: string
 }
 
-function ask(port: number, path: string, headers: Record<string, string>): Promise<Answer> {
+function ask(port: number, path: string, headers: Record<string, string>, tls: boolean): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const outgoing = request({ port, path, headers, host: '127.0.0.1', timeout: 5_000 }, async (incoming) => {
+    const { request } = tls ? https : http
+    const options = { port, path, headers, host: '127.0.0.1', timeout: 5_000, rejectUnauthorized: false }
+    const outgoing = request(options, async (incoming) => {
       const chunks = await incoming.toArray()
       resolve({
         status: incoming.statusCode ?? 0,

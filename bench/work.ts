@@ -13,11 +13,20 @@ export interface Work {
   routes: number
   /** Hosts that the routes are spread over; 0: they are for any host. */
   hosts: number
+  /** Clients speak TLS, with HTTP/1.1 or HTTP/2 inside, whichever they choose. */
+  tls: boolean
   /** Routes in front of each, with its path and a higher priority, whose `vars` no request meets. */
   failing: number
 }
 
-export const forwarding: Work = { chain: 'none', accessLog: false, routes: 1, hosts: 0, failing: 0 }
+export const forwarding: Work = {
+  chain: 'none',
+  accessLog: false,
+  routes: 1,
+  hosts: 0,
+  tls: false,
+  failing: 0,
+}
 
 export function credentialsOf(work: Work): Credentials {
   return ({ none: 'none', 'client-id': 'basic', 'key-auth': 'key' } as const)[work.chain]

@@ -10,7 +10,7 @@ export const haproxy: Opponent = {
   name: 'haproxy',
   native: true,
   missing: () => missingProgram('haproxy'),
-  does: (work) => work.routes === 1,
+  does: (work) => work.routes === 1 && !work.tls,
   /** It cannot open files itself; standard output is one (launch.ts). */
   accessLog: (folder) => join(folder, 'output.log'),
 

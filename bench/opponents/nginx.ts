@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Site } from '../site.ts'
 import type { Opponent } from './opponent.ts'
 import { missingProgram } from './program.ts'
 
@@ -14,7 +15,7 @@ export const nginx: Opponent = {
   missing: () => missingProgram('nginx'),
   does: () => true,
 
-  prepare({ site, folder, port }) {
+  prepare({ site, folder, port, work }) {
     const path = join(folder, 'nginx.conf')
     writeFileSync(
       path,
@@ -35,8 +36,8 @@ http {
     keepalive_requests 10000000;
   }
   server {
-    listen 127.0.0.1:${port} backlog=4096;
-    location / {
+    listen 127.0.0.1:${port} ${work.tls ? 'ssl http2 ' : ''}backlog=4096;
+${work.tls ? tlsLines(site) : ''}    location / {
       proxy_pass http://service;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
@@ -49,6 +50,12 @@ http {
     return ['nginx', '-p', folder, '-e', 'stderr', '-c', path]
   },
 }
+
+const tlsLines = ({ certificate }: Site) => `    ssl_certificate ${certificate.certFile};
+    ssl_certificate_key ${certificate.keyFile};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    http2_max_concurrent_streams 128;
+`
 
 /** Workers of a root nginx would drop to a user that cannot read the bench's private folder. */
 export function ownerLine(): string {

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type ClientApplication, clientApplications } from '../clients.ts'
+import { certificateName } from '../site.ts'
 import { routeHost, routePattern, type Work } from '../work.ts'
 import type { Assignment, Opponent } from './opponent.ts'
 
@@ -61,9 +62,11 @@ const failingConditions = [
 
 export const renamedPath = '/renamed-by-the-reload'
 
-function settings({ port, workers }: Assignment): object {
+function settings({ port, workers, work }: Assignment): object {
   return {
-    listeners: [{ name: 'http', host: '127.0.0.1', port }],
+    listeners: [{ name: 'http', host: '127.0.0.1', port, protocol: work.tls ? 'https' : 'http' }],
+    // Load generators name no server when they connect to an address.
+    ...(work.tls && { tls: { fallback_sni: certificateName } }),
     workers,
     limits: { requests_per_connection: 10_000_000 },
     timeouts: { keepalive: '60m' },
@@ -74,7 +77,11 @@ function settings({ port, workers }: Assignment): object {
 }
 
 function resources({ site, folder, work }: Assignment): object {
+  const { certFile, keyFile } = site.certificate
   return {
+    ...(work.tls && {
+      ssls: [{ id: 'bench', sni: certificateName, cert: textOf(certFile), key: textOf(keyFile) }],
+    }),
     upstreams: [
       {
         id: 'upstream',
@@ -134,6 +141,8 @@ function consumer({ id, secret, key }: ClientApplication, chain: Work['chain']):
       : { 'client-id-enforcement': { client_id: id, client_secret: secret } }
   return { username: id, credentials: [{ id: `${id}-credential`, plugins: credential }] }
 }
+
+const textOf = (path: string) => readFileSync(path, 'utf8')
 
 function writeJson(path: string, value: object): void {
   writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`)

@@ -58,6 +58,29 @@ export const comparisons = [
     targets: [],
   }),
   comparison({
+    name: 'tls',
+    summary: 'Small GETs over 64 kept connections with TLS 1.3; one route, no policy.',
+    traffic: smallGets,
+    contenders: (bench) => some(bench, { ...forwarding, tls: true }),
+    targets: againstNginx(1.5, 1.25),
+  }),
+  comparison({
+    name: 'handshakes',
+    summary:
+      'A new client connection with a full TLS 1.3 handshake for each small GET; one route, no policy.',
+    traffic: { ...smallGets, close: true },
+    contenders: (bench) => some(bench, { ...forwarding, tls: true }),
+    targets: againstNginx(1.5, 1.25),
+  }),
+  comparison({
+    name: 'http2',
+    summary:
+      'Small GETs in HTTP/2 over TLS 1.3, 16 at once on each of 16 connections; one route, no policy. The load is that of h2load.',
+    traffic: { ...smallGets, connections: 16, streams: 16 },
+    contenders: (bench) => some(bench, { ...forwarding, tls: true }),
+    targets: againstNginx(1.8, 1.4),
+  }),
+  comparison({
     name: 'routes',
     summary: 'Tables of 10 to 100 000 routes, requests spread over all of them; nginx has one location.',
     traffic: smallGets,
