@@ -42,7 +42,7 @@ const crossingTime = 1000
 /** Milliseconds that a client has to end its side after a GOAWAY and the last answer. */
 const lingerTime = 2000
 /** Streams that are kept for the next requests. */
-const sparesKept = 8
+const sparesKept = 32
 
 export class ClientSession implements StreamOwner, Deadline, OpenConnection {
   due = 0

@@ -44,6 +44,10 @@ export interface StreamOwner {
   streamClosed(stream: RequestStream, early: boolean): void
 }
 
+/** Bytes, or a small number of them as latin1 text, which is cheaper to copy. */
+type Piece = Buffer | string
+const textSize = 4096
+
 /** What the events of a stream of node:http2 belong to; so none of them needs a function of its own. */
 const owner = Symbol('owner')
 type OwnedStream = ServerHttp2Stream & { [owner]: RequestStream }
@@ -73,7 +77,7 @@ export class RequestStream implements ClientStream, Deadline, RequestForm {
   private headText = ''
   private headLength = 0
   /** The first piece of the body, as long as the head waits. */
-  private piece: Buffer | null = null
+  private piece: Piece | null = null
   private answerFraming: ClientFraming = 'none'
   private answerTrailers: Head | null = null
   /** A status with which no body may come. */
@@ -281,15 +285,20 @@ export class RequestStream implements ClientStream, Deadline, RequestForm {
   }
 
   sendPiece(_source: Wire | null, bytes: Buffer, start: number, end: number): void {
-    if (end > start) this.sendOwned(Buffer.from(bytes.subarray(start, end)))
+    if (end - start > textSize) this.sendOwned(Buffer.from(bytes.subarray(start, end)))
+    else if (end > start) this.add(bytes.toString('latin1', start, end))
   }
 
   sendOwned(bytes: Buffer): void {
-    if (this.headText === '') this.write(bytes)
-    else if (this.piece === null) this.piece = bytes
+    this.add(bytes)
+  }
+
+  private add(piece: Piece): void {
+    if (this.headText === '') this.write(piece)
+    else if (this.piece === null) this.piece = piece
     else {
       this.open()
-      this.write(bytes)
+      this.write(piece)
     }
   }
 
@@ -307,7 +316,7 @@ export class RequestStream implements ClientStream, Deadline, RequestForm {
     if (!this.respond(headText, isEmpty, trailers !== null)) return
     if (!isEmpty && !stream.writableEnded) {
       if (piece === null) stream.end()
-      else stream.end(piece)
+      else stream.end(piece, 'latin1')
       this.watchQueue()
     }
   }
@@ -318,7 +327,7 @@ export class RequestStream implements ClientStream, Deadline, RequestForm {
     this.headLength = headLength
     const isEmpty = text.length === headLength
     if (!this.respond(text, isEmpty, false) || isEmpty || stream.writableEnded) return
-    stream.end(Buffer.from(text.slice(headLength), 'latin1'))
+    stream.end(text.slice(headLength), 'latin1')
     this.watchQueue()
   }
 
@@ -409,10 +418,10 @@ export class RequestStream implements ClientStream, Deadline, RequestForm {
     }
   }
 
-  private write(bytes: Buffer): void {
+  private write(piece: Piece): void {
     const { stream } = this
     if (this.bodyless || stream === null || stream.destroyed || stream.closed || stream.writableEnded) return
-    stream.write(bytes)
+    stream.write(piece, 'latin1')
   }
 
   private watchQueue(): void {
