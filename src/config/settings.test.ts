@@ -12,7 +12,7 @@ function settings(input: GatewayInput) {
 suite('settings', () => {
   test('have a default for everything', (t) => {
     t.assert.deepEqual(settings({}), {
-      listeners: [{ name: 'http', host: '0.0.0.0', port: 9080, protocol: 'http' }],
+      listeners: [{ name: 'http', host: '0.0.0.0', port: 9080, protocol: 'http', http2: true }],
       router: 'radixtree_host_uri',
       workers: 'auto',
       trusted_addresses: [],

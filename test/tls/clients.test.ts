@@ -208,8 +208,9 @@ suite('the certificate that is shown', () => {
     await assert.rejects(ask('one.test', { maxVersion: 'TLSv1.1', minVersion: 'TLSv1.1' }))
   })
 
-  test('comes with http/1.1 in ALPN', async () => {
-    assert.equal((await shown('one.test', { ALPNProtocols: ['h2', 'http/1.1'] })).alpn, 'http/1.1')
+  test('comes with h2 and http/1.1 in ALPN', async () => {
+    assert.equal((await shown('one.test', { ALPNProtocols: ['http/1.1', 'h2'] })).alpn, 'h2')
+    assert.equal((await shown('one.test', { ALPNProtocols: ['http/1.1'] })).alpn, 'http/1.1')
   })
 })
 
