@@ -18,7 +18,7 @@ interface Seen {
 let gateway: RunningGateway | undefined
 const origins: http.Server[] = []
 const seen: Seen[] = []
-const ports = { plain: 0, rules: 0 }
+const ports = { plain: 0, rules: 0, contracts: 0 }
 
 async function startOrigin(name: string): Promise<number> {
   const server = http.createServer((incoming, response) => {
@@ -167,10 +167,33 @@ spec: { address: "http://127.0.0.1:${two}" }
 `,
     ),
   ].join('')
+  ports.contracts = await freePort()
+  const contract = (name: string, id: string, tier: string, limit: number) => `---
+apiVersion: gateway.mulesoft.com/v1alpha1
+kind: Contract
+metadata: { name: ${name} }
+spec:
+  apiId: contracts
+  client: { id: "${id}", secret: of-${name} }
+  sla: { name: ${tier}, limits: [{ maximumRequests: ${limit}, timePeriodInMilliseconds: 3600000 }] }
+`
+  const contracts =
+    api(
+      'contracts',
+      `http://127.0.0.1:${ports.contracts}`,
+      `  services: { one: { address: "http://127.0.0.1:${one}" } }
+  policies:
+    - policyRef: { name: rate-limiting-sla-based-flex }
+      config: { exposeHeaders: true }
+`,
+    ) +
+    contract('small', 'app-1', 'small', 1) +
+    contract('large', 'app 2', 'large', 3)
   gateway = await startGateway(
     // It is waited for at a port of its own.
     (port) =>
       text +
+      contracts +
       api(
         'ready',
         `http://127.0.0.1:${port}`,
@@ -237,6 +260,37 @@ test('instances share a port, and services a binding by weight', async () => {
     names[upstream!.name as 'one']++
   }
   assert.deepEqual(names, { one: 30, two: 10 })
+})
+
+suite('contracts', () => {
+  const status = async (id: string, secret: string) => {
+    const headers = { client_id: id, client_secret: secret }
+    return (await get(ports.contracts, '/', 'GET', headers)).status
+  }
+
+  test('each client has what its tier says', async () => {
+    assert.equal(await status('app-1', 'of-small'), 200)
+    assert.equal(await status('app-1', 'of-small'), 429)
+    for (const expected of [200, 200, 200, 429]) assert.equal(await status('app 2', 'of-large'), expected)
+  })
+
+  test('who has none gets nothing', async () => {
+    for (const [id, secret] of [
+      ['app-1', 'of-large'],
+      ['app-3', 'of-small'],
+      ['', ''],
+    ] as const) {
+      assert.equal(await status(id, secret), 401)
+      assert.equal(seen.length, 0)
+    }
+  })
+
+  test('the quota is told', async () => {
+    const headers = { client_id: 'app-1', client_secret: 'of-small' }
+    const answer = await get(ports.contracts, '/', 'GET', headers)
+    assert.equal(answer.headers['x-ratelimit-limit'], '1')
+    assert.equal(answer.text, '{"error":"Too Many Requests"}')
+  })
 })
 
 suite('bindings', () => {

@@ -3,6 +3,7 @@ import type { SourceDocument } from '../load.ts'
 import { below, type Place, type Report } from '../report.ts'
 import { instanceAddress } from './flex/addresses.ts'
 import { translateApis } from './flex/apis.ts'
+import { translateContracts } from './flex/contracts.ts'
 import { type FlexModel, readModel } from './flex/model.ts'
 import { Translation } from './flex/translation.ts'
 
@@ -15,6 +16,7 @@ export function translateFlex(
   const model = readModel(documents, report)
   const translation = new Translation()
   translateApis(model, translation, report)
+  translateContracts(model, translation, report)
   translateListeners(model, translation, report)
   translateConfigurations(model, translation, report)
   return translation.document(documents[0]!.file)

@@ -1,12 +1,13 @@
 import {
   type BasicCredentials,
   definePolicy,
+  type Exchange,
   type ExchangeRequest,
   headerBlock,
   readBasicCredentials,
   Type,
 } from '../kit/index.ts'
-import { compileExpression, type RequestValue } from './expression.ts'
+import { compileExpression, type RequestValue, requestValueProblem } from './expression.ts'
 
 interface Client {
   client_id: string
@@ -34,9 +35,9 @@ export default definePolicy({
     'id, a wrong or missing secret and a missing contract all get `{"error":"Authentication Attempt ' +
     'Failed"}`, so that nobody learns which ids exist.\n\nWhen any contract names the API (its service, ' +
     'its route, or every API), an application needs a contract of its own for it. Without contracts ' +
-    "every registered application is admitted.\n\nExpressions are `#[attributes.headers['name']]` and " +
-    "`#[attributes.queryParams['name']]` with either kind of quotes; any other one is refused when " +
-    'the configuration is checked. With HTTP Basic they are not used.',
+    "every registered application is admitted.\n\nExpressions are DataWeave, such as `#[attributes.headers['name']]` and " +
+    "`#[attributes.queryParams['name']]`; they do not read the body. A parameter that comes twice has no value. " +
+    'With HTTP Basic they are not used.',
   stage: 'identify',
   // Just below APISIX's key-auth (2500), in the gap above acl (2410).
   priority: 2495,
@@ -48,11 +49,11 @@ export default definePolicy({
       ),
       clientIdExpression: Type.String({
         default: "#[attributes.headers['client_id']]",
-        description: 'Where the client id is: a header or a query parameter.',
+        description: 'DataWeave expression for the client id.',
       }),
       clientSecretExpression: Type.String({
         default: "#[attributes.headers['client_secret']]",
-        description: 'Where the client secret is. Blank: the id alone is enough.',
+        description: 'The same for the client secret. Blank: the id alone is enough.',
       }),
     },
     { additionalProperties: false },
@@ -96,7 +97,7 @@ export default definePolicy({
         const token = tokens && basicToken(exchange.request)
         let found = token === undefined ? undefined : tokens?.find(token)
         if (!found) {
-          const presented = read(exchange.request)
+          const presented = read(exchange)
           if (presented === undefined) return absent
           found = credentials.find(idAlone ? presented.user : pair(presented.user, presented.password))
         }
@@ -117,11 +118,8 @@ export default definePolicy({
 
 function expressionFinding(field: string, text: string, mayBeBlank: boolean): string | undefined {
   if (mayBeBlank && text.trim() === '') return undefined
-  if (compileExpression(text)) return undefined
-  return (
-    `${field}: the expression ${JSON.stringify(text)} is not supported; ` +
-    "write #[attributes.headers['name']] or #[attributes.queryParams['name']]"
-  )
+  const problem = requestValueProblem(text)
+  return problem && `${field}: ${problem}`
 }
 
 function basicToken(request: ExchangeRequest): string | undefined {
@@ -130,7 +128,7 @@ function basicToken(request: ExchangeRequest): string | undefined {
 }
 
 /** No id: undefined. An empty secret stands for a missing one, which no application has. */
-function readBasic(request: ExchangeRequest): BasicCredentials | undefined {
+function readBasic({ request }: Exchange): BasicCredentials | undefined {
   const field = request.headers.get('authorization')
   const credentials = field === undefined ? undefined : readBasicCredentials(field)
   return credentials?.user ? credentials : undefined
@@ -139,11 +137,11 @@ function readBasic(request: ExchangeRequest): BasicCredentials | undefined {
 function readWith(
   idExpression: string,
   secretExpression: string,
-): (request: ExchangeRequest) => BasicCredentials | undefined {
+): (exchange: Exchange) => BasicCredentials | undefined {
   const id = compileExpression(idExpression)
-  const secret: RequestValue = compileExpression(secretExpression) ?? (() => '')
-  return (request) => {
-    const user = id?.(request)
-    return user ? { user, password: secret(request) ?? '' } : undefined
+  const secret: RequestValue = secretExpression.trim() === '' ? () => '' : compileExpression(secretExpression)
+  return (exchange) => {
+    const user = id(exchange)
+    return user ? { user, password: secret(exchange) ?? '' } : undefined
   }
 }

@@ -7,8 +7,9 @@
 import type { PathSegment } from '../../problem.ts'
 import { below, type Place, type Report } from '../../report.ts'
 import { type InstanceAddress, instanceAddress, serviceAddress } from './addresses.ts'
+import { type Tier, tiersOf } from './contracts.ts'
 import type { FlexModel, Resource } from './model.ts'
-import { counterpartOf, trafficPolicies } from './policies.ts'
+import { type Counterpart, counterpartOf, slaPolicy, trafficPolicies } from './policies.ts'
 import type { ApiInstance, PolicyBinding, Rule } from './resources.ts'
 import { type Condition, conditionsOf, groupsIn, pathPattern } from './rules.ts'
 import type { Translation } from './translation.ts'
@@ -120,7 +121,10 @@ class InstanceTranslation {
   translate(model: FlexModel): void {
     const { place } = this.instance
     const applied = this.applied(model)
-    this.addService(applied.filter(({ name }) => !trafficPolicies.has(name)))
+    this.addService(
+      applied.filter(({ name }) => !trafficPolicies.has(name)),
+      model,
+    )
     for (const binding of applied) if (trafficPolicies.has(binding.name)) this.addBinding(binding)
     this.addInlineServices()
     if (this.routes.length === 0) {
@@ -136,29 +140,54 @@ class InstanceTranslation {
     })
   }
 
-  private addService(applied: readonly Applied[]): void {
+  private addService(applied: readonly Applied[], model: FlexModel): void {
     const plugins: Record<string, object> = {}
     const parts: [PathSegment[], Place][] = []
-    const base = this.address.base
-    for (const [order, { name, config, rules, place, configPlace, rulesPlace }] of applied.entries()) {
-      const counterpart = counterpartOf(name, place, this.report)
-      if (counterpart === undefined) continue
-      const { policy, fields = {}, fixed } = counterpart
-      const key = keyFor(policy, plugins)
-      const filter = filterOf(rules, base, rulesPlace, this.report)
-      const own = Object.entries(config).map(([field, value]) => [fields[field] ?? field, value])
-      plugins[key] = {
-        ...Object.fromEntries(own),
-        ...fixed,
-        _meta: { order, ...(filter !== undefined && { filter }) },
-      }
-      parts.push([['plugins', key], configPlace], [['plugins', key, '_meta'], place])
-      for (const [field, here] of Object.entries(fields)) {
-        if (Object.hasOwn(config, field)) parts.push([['plugins', key, here], below(configPlace, field)])
-      }
+    for (const one of applied) {
+      const counterpart = counterpartOf(one.name, one.place, this.report)
+      if (counterpart !== undefined) this.addPolicy(one, counterpart, model, plugins, parts)
     }
     const { place, name } = this.instance
     this.translation.add('services', { id: this.id, name, plugins }, place, parts)
+  }
+
+  private addPolicy(
+    { config, rules, place, configPlace, rulesPlace }: Applied,
+    { policy, fields = {}, fixed = {}, before }: Counterpart,
+    model: FlexModel,
+    plugins: Record<string, object>,
+    parts: [PathSegment[], Place][],
+  ): void {
+    const filter = filterOf(rules, this.address.base, rulesPlace, this.report)
+    const put = (name: string, fieldsOf: object) => {
+      const key = keyFor(name, plugins)
+      const meta = { order: Object.keys(plugins).length, ...(filter !== undefined && { filter }) }
+      plugins[key] = { ...fieldsOf, _meta: meta }
+      parts.push([['plugins', key], configPlace], [['plugins', key, '_meta'], place])
+      return key
+    }
+    const own = Object.entries(config)
+    if (before !== undefined) {
+      const first = Object.fromEntries(own.filter(([field]) => before.fields.includes(field)))
+      put(before.policy, { ...before.fixed, ...first })
+    }
+    const rest = own.filter(([field]) => before?.fields.includes(field) !== true)
+    const renamed = Object.fromEntries(rest.map(([field, value]) => [fields[field] ?? field, value]))
+    const key = put(policy, { ...fixed, ...renamed, ...(policy === slaPolicy && this.tiers(model, place)) })
+    for (const [field, here] of Object.entries(fields)) {
+      if (Object.hasOwn(config, field)) parts.push([['plugins', key, here], below(configPlace, field)])
+    }
+  }
+
+  private tiers(model: FlexModel, place: Place): { tiers: Tier[] } {
+    const tiers = tiersOf(model.contracts, this.instance.name, this.report)
+    if (tiers.length > 0) return { tiers }
+    this.report.add(place, {
+      code: 'missing-field',
+      message: `no Contract for ${this.instance.name} has an sla, so that nobody could pass`,
+      hint: 'Write a Contract with apiId, client and sla: {name, limits: [{maximumRequests, timePeriodInMilliseconds}]}.',
+    })
+    return { tiers: [{ name: 'none', limits: [{ maximumRequests: 1, timePeriodInMilliseconds: 1 }] }] }
   }
 
   private addBinding({ name, config, rules, key, configPlace, rulesPlace }: Applied): void {

@@ -6,7 +6,9 @@ import { checkSchema } from '../../schema.ts'
 import {
   type ApiInstance,
   apiInstanceSchema,
+  type Contract,
   configurationSchema,
+  contractSchema,
   type FlexConfiguration,
   type Metadata,
   type PolicyBinding,
@@ -30,6 +32,7 @@ export interface FlexModel {
   bindings: Resource<PolicyBinding>[]
   services: Resource<Service>[]
   configurations: Resource<FlexConfiguration>[]
+  contracts: Resource<Contract>[]
 }
 
 const schemas = {
@@ -37,6 +40,7 @@ const schemas = {
   PolicyBinding: resourceSchema(policyBindingSchema),
   Service: resourceSchema(serviceSchema),
   Configuration: resourceSchema(configurationSchema),
+  Contract: resourceSchema(contractSchema),
 } as const
 
 const lists = {
@@ -44,23 +48,22 @@ const lists = {
   PolicyBinding: 'bindings',
   Service: 'services',
   Configuration: 'configurations',
+  Contract: 'contracts',
 } as const
 
 type Kind = keyof typeof schemas
 
 const versions = ['gateway.mulesoft.com/v1alpha1', 'gateway.mulesoft.com/v1beta1']
-/** Kinds that say nothing about traffic, or that this version does not read. */
-const otherKinds: Readonly<Record<string, { severity: 'info' | 'error'; message: string }>> = {
+/** Kinds that say nothing about traffic. */
+const otherKinds: Readonly<Record<string, { message: string }>> = {
   Extension: {
-    severity: 'info',
     message: 'definitions of policies are not needed: those that there are are built in',
   },
-  Secret: { severity: 'info', message: 'the certificate of a registration is not used' },
-  Contract: { severity: 'error', message: 'contracts are not read by this version yet' },
+  Secret: { message: 'the certificate of a registration is not used' },
 }
 
 export function readModel(documents: readonly SourceDocument[], report: Report): FlexModel {
-  const model: FlexModel = { instances: [], bindings: [], services: [], configurations: [] }
+  const model: FlexModel = { instances: [], bindings: [], services: [], configurations: [], contracts: [] }
   const places = new Map<string, Place>()
   for (const document of documents) {
     const root: Place = { document, path: [] }
@@ -74,9 +77,8 @@ export function readModel(documents: readonly SourceDocument[], report: Report):
     } else if (typeof kind === 'string' && Object.hasOwn(schemas, kind)) {
       readResource(root, kind as Kind, model, places, report)
     } else if (typeof kind === 'string' && Object.hasOwn(otherKinds, kind)) {
-      const { severity, message } = otherKinds[kind]!
-      const code = severity === 'info' ? 'ignored-field' : 'unsupported-resource'
-      report.add(below(root, 'kind'), { code, severity, message })
+      const { message } = otherKinds[kind]!
+      report.add(below(root, 'kind'), { code: 'ignored-field', severity: 'info', message })
     } else {
       report.add(kind === undefined ? root : below(root, 'kind'), {
         code: kind === undefined ? 'missing-field' : 'invalid-value',

@@ -12,7 +12,8 @@ export function isFlexResource({ value }: { value: unknown }): boolean {
 const reference = /\$([A-Z_][A-Z0-9_]*)/g
 
 /**
- * The resource with the references in its `config` expanded, whether it is a binding or holds policies itself.
+ * The resource with the references in its `config` expanded, whether it is a binding or holds policies itself; and in the
+ * `client` of a contract.
  * @param missing told of every variable that is not set
  */
 export function expandNames(
@@ -33,7 +34,10 @@ export function expandNames(
   if (typeof value !== 'object' || value === null) return value
   const expanded = Object.entries(value).map(([key, item]) => {
     const segment = Array.isArray(value) ? Number(key) : key
-    return [key, expandNames(item, env, missing, [...path, segment], isConfig || key === 'config')] as const
+    return [
+      key,
+      expandNames(item, env, missing, [...path, segment], isConfig || key === 'config' || key === 'client'),
+    ] as const
   })
   return Array.isArray(value) ? expanded.map(([, item]) => item) : Object.fromEntries(expanded)
 }

@@ -5,6 +5,9 @@ import type { Place, Report } from '../../report.ts'
 /** Those that say where requests go; the dialect turns them into routes. */
 export const trafficPolicies: ReadonlySet<string> = new Set(['route', 'route-weighted'])
 
+/** The policy whose tiers are those of the contracts. */
+export const slaPolicy = 'sla-rate-limiting'
+
 /** What a policy is here. */
 export interface Counterpart {
   /** Its name in the catalogue. */
@@ -13,6 +16,8 @@ export interface Counterpart {
   readonly fields?: Readonly<Record<string, string>>
   /** What it is told beside. */
   readonly fixed?: Readonly<Record<string, unknown>>
+  /** What runs right before it, and the fields that go there. */
+  readonly before?: { readonly policy: string; readonly fields: readonly string[]; readonly fixed: object }
 }
 
 type Listed = readonly [name: string, here: Counterpart]
@@ -26,6 +31,18 @@ const listed: readonly Listed[] = [
   same('ip-blocklist-flex'),
   same('rate-limiting-flex'),
   ['client-id-enforcement-flex', { policy: 'client-id-enforcement' }],
+  [
+    'rate-limiting-sla-based-flex',
+    {
+      policy: slaPolicy,
+      fixed: { exposeHeaders: false },
+      before: {
+        policy: 'client-id-enforcement',
+        fields: ['clientIdExpression', 'clientSecretExpression'],
+        fixed: { credentialsOriginHasHttpBasicAuthenticationHeader: 'customExpression' },
+      },
+    },
+  ],
   ['spike-control-flex', { policy: 'spike-control' }],
   [
     'json-threat-protection-flex',
@@ -64,7 +81,6 @@ const notYet: ReadonlySet<string> = new Set([
   'native-ext-proc-flex',
   'oauth2-token-introspection-flex',
   'openidconnect-access-token-enforcement-flex',
-  'rate-limiting-sla-based-flex',
   'response-timeout-flex',
   'spec-validation-flex',
   'stream-idle-timeout-flex',

@@ -91,6 +91,27 @@ export type PolicyBinding = Static<typeof policyBindingSchema>
 export const serviceSchema = Type.Object({ address: Type.String({ minLength: 1 }) })
 export type Service = Static<typeof serviceSchema>
 
+export const contractSchema = Type.Object({
+  apiId: name('The ApiInstance that it is for, of the same namespace.'),
+  client: Type.Object({
+    id: Type.String({ minLength: 1, maxLength: 512 }),
+    secret: Type.Optional(Type.String({ minLength: 1, 'x-secret': true })),
+  }),
+  sla: Type.Optional(
+    Type.Object({
+      name: Type.String({ minLength: 1, description: 'Name of the tier.' }),
+      limits: Type.Array(
+        Type.Object({
+          maximumRequests: Type.Integer({ minimum: 1 }),
+          timePeriodInMilliseconds: Type.Integer({ minimum: 1 }),
+        }),
+        { minItems: 1, maxItems: 8 },
+      ),
+    }),
+  ),
+})
+export type Contract = Static<typeof contractSchema>
+
 /** Sub-keys of a Configuration. What has no effect yet is told. */
 export const configurationSchema = Type.Object(
   {

@@ -1,7 +1,7 @@
 /** A request or an answer as expressions see it. */
 import type { Exchange, HeaderView } from '../../../proxy/exchange.ts'
 import { queryValues, readPairs } from '../query.ts'
-import { nothing, type Scope } from './scope.ts'
+import { authenticationMembers, nothing, requestAttributes, responseAttributes, type Scope } from './scope.ts'
 import { type Value, View } from './values.ts'
 
 /** Parameters of a query that an expression can walk over. */
@@ -50,65 +50,112 @@ class QueryView extends View {
   }
 }
 
-/** Members that are worked out when they are asked for. */
-class LazyView extends View {
-  private readonly members: Readonly<Record<string, () => Value>>
+/** `attributes` of a request, and of its answer where `answers`. */
+class Attributes extends View {
+  private readonly exchange: Exchange
+  private readonly answers: boolean
 
-  constructor(members: Readonly<Record<string, () => Value>>) {
+  constructor(exchange: Exchange, answers: boolean) {
     super()
-    this.members = members
+    this.exchange = exchange
+    this.answers = answers
   }
 
   override get(key: string): Value {
-    return Object.hasOwn(this.members, key) ? (this.members[key] as () => Value)() : null
+    const { request, response, client } = this.exchange
+    switch (key) {
+      case 'headers':
+        return new FieldsView(this.answers ? response.headers : request.headers)
+      case 'method':
+        return request.method
+      case 'queryParams':
+        return new QueryView(request.query)
+      case 'queryString':
+        return request.query
+      case 'requestPath':
+        return request.path
+      case 'requestUri':
+        return request.query === '' ? request.path : `${request.path}?${request.query}`
+      case 'localAddress':
+        return socketAddress(client.localAddress, client.localPort)
+      case 'remoteAddress':
+        return socketAddress(client.address, client.port)
+      case 'scheme':
+        return client.scheme
+      case 'version':
+        return `HTTP/${request.version}`
+      case 'clientAddress':
+        return { ip: client.address }
+      case 'statusCode':
+        return this.answers ? response.status : null
+      default:
+        return null
+    }
   }
 
   override entries(): [string, Value][] {
-    return Object.entries(this.members).map(([name, value]) => [name, value()])
+    return (this.answers ? responseAttributes : requestAttributes).map((name) => [name, this.get(name)])
+  }
+}
+
+/** `authentication`: who is calling, as far as an earlier policy found out. */
+class Authentication extends View {
+  private readonly exchange: Exchange
+
+  constructor(exchange: Exchange) {
+    super()
+    this.exchange = exchange
+  }
+
+  override get(key: string): Value {
+    const { consumer, externalUser } = this.exchange
+    switch (key) {
+      case 'clientId':
+      case 'clientName':
+      case 'principal':
+        return consumer?.username ?? null
+      case 'properties':
+        return { claims: (externalUser as Value) ?? null }
+      default:
+        return null
+    }
+  }
+
+  override entries(): [string, Value][] {
+    return authenticationMembers.map((name) => [name, this.get(name)])
+  }
+}
+
+class ExchangeScope implements Scope {
+  readonly payload: Value
+  readonly vars: View
+  private readonly exchange: Exchange
+  private readonly answers: boolean
+
+  constructor(exchange: Exchange, answers: boolean, payload: Value, vars: View) {
+    this.exchange = exchange
+    this.answers = answers
+    this.payload = payload
+    this.vars = vars
+  }
+
+  get attributes(): View {
+    return new Attributes(this.exchange, this.answers)
+  }
+
+  get authentication(): View {
+    return new Authentication(this.exchange)
   }
 }
 
 /** In the request phase. @param payload see `payloadOf` */
 export function requestScope(exchange: Exchange, payload: Value = null, vars: View = nothing): Scope {
-  const attributes = new LazyView(requestMembers(exchange))
-  return { attributes, authentication: authenticationOf(exchange), vars, payload }
+  return new ExchangeScope(exchange, false, payload, vars)
 }
 
 /** In the response phase: `headers` are those of the answer. */
 export function responseScope(exchange: Exchange, vars: View = nothing): Scope {
-  const { response } = exchange
-  const attributes = new LazyView({
-    ...requestMembers(exchange),
-    headers: () => new FieldsView(response.headers),
-    statusCode: () => response.status,
-  })
-  return { attributes, authentication: authenticationOf(exchange), vars, payload: null }
-}
-
-function requestMembers({ request, client }: Exchange): Record<string, () => Value> {
-  return {
-    headers: () => new FieldsView(request.headers),
-    method: () => request.method,
-    queryParams: () => new QueryView(request.query),
-    queryString: () => request.query,
-    requestPath: () => request.path,
-    requestUri: () => (request.query === '' ? request.path : `${request.path}?${request.query}`),
-    localAddress: () => socketAddress(client.localAddress, client.localPort),
-    remoteAddress: () => socketAddress(client.address, client.port),
-    scheme: () => client.scheme,
-    version: () => `HTTP/${request.version}`,
-    clientAddress: () => ({ ip: client.address }),
-  }
-}
-
-function authenticationOf(exchange: Exchange): View {
-  const name = () => exchange.consumer?.username ?? null
-  return new LazyView({
-    clientId: name,
-    clientName: name,
-    principal: name,
-    properties: () => ({ claims: (exchange.externalUser as Value) ?? null }),
-  })
+  return new ExchangeScope(exchange, true, null, vars)
 }
 
 function socketAddress(address: string, port: number): string {
