@@ -10,6 +10,8 @@ export class FrameConnection {
   readonly socket: net.Socket
   /** Of the streams that were opened, in order. */
   readonly streams: number[] = []
+  /** What came for streams: types and flags, in order. */
+  readonly frames: { type: number; flags: number }[] = []
 
   constructor(socket: net.Socket) {
     this.socket = socket
@@ -72,6 +74,8 @@ export interface FrameScript {
   onConnect?(connection: FrameConnection): void
   /** A stream was opened; its content may still be on its way. */
   onStream?(connection: FrameConnection, stream: number): void
+  /** Anything came for a stream. */
+  onFrame?(connection: FrameConnection, type: number): void
 }
 
 /** Ends with the test. */
@@ -101,6 +105,10 @@ export function startFrameServer(
         const [type, flags, stream] = [buffered[3], buffered[4]!, buffered.readUInt32BE(5)]
         buffered = buffered.subarray(9 + length)
         if (type === frameType.settings && (flags & 1) === 0) connection.send(frameType.settings, 1, 0)
+        if (stream !== 0) {
+          connection.frames.push({ type: type!, flags })
+          script.onFrame?.(connection, type!)
+        }
         if (type !== frameType.headers) continue
         connection.streams.push(stream)
         script.onStream?.(connection, stream)

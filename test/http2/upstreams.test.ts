@@ -417,3 +417,33 @@ test('a call ends when its caller does not wait any more, whatever the timeouts 
   for (let i = 0; i < 100 && !closed; i++) await new Promise((resolve) => setTimeout(resolve, 10))
   assert.ok(closed, 'the call goes on at the upstream')
 })
+
+test('a request that its client breaks off does not end at the upstream as if it was whole', async (t) => {
+  const seen: { type: number; flags: number }[] = []
+  let onData = () => {}
+  let onReset = () => {}
+  const arrived = new Promise<void>((resolve) => {
+    onData = resolve
+  })
+  const reset = new Promise<void>((resolve) => {
+    onReset = resolve
+  })
+  const { engine } = await frames(t, {
+    onFrame({ frames: all }, type) {
+      seen.push(all.at(-1)!)
+      if (type === frameType.data) onData()
+      if (type === frameType.reset) onReset()
+    },
+  })
+  const request = http.request({ port: engine.port, method: 'POST', agent: false })
+  request.on('error', () => {})
+  request.write('part of it')
+  await arrived
+  request.destroy()
+  await reset
+  const before = seen.slice(
+    0,
+    seen.findIndex(({ type }) => type === frameType.reset),
+  )
+  assert.ok(before.every(({ flags }) => (flags & flag.endStream) === 0))
+})

@@ -382,7 +382,8 @@ export class RequestStream implements ClientStream, Deadline, RequestForm {
     const { stream } = this
     if (stream === null || this.isBodyDone) return
     // The answer came before the end of the request, and nobody reads the rest.
-    if (!stream.destroyed) stream.close(errorCode.none)
+    // A reset at once would overtake an answer that is a head only, and the client would get none.
+    if (!stream.destroyed) setImmediate(endQuietly, stream)
   }
 
   /** Sends the head that waits, and the piece that waits with it. */
@@ -468,3 +469,7 @@ function onClose(this: OwnedStream): void {
 
 /** `close` follows, and tells all that there is to know. */
 function onError(): void {}
+
+function endQuietly(stream: ServerHttp2Stream): void {
+  if (!stream.destroyed) stream.close(errorCode.none)
+}

@@ -43,7 +43,6 @@ export class UpstreamStream implements Carrier, AnswerBody, Deadline {
   private fields: string[] = []
   /** The last piece of content, which may be the last of all. */
   private tail: Buffer | null = null
-  private chunked = false
   private requestSent = false
   private requestTrailers: Head | null = null
   private interim = 0
@@ -77,8 +76,7 @@ export class UpstreamStream implements Carrier, AnswerBody, Deadline {
     this.user?.onConnected(isNew)
   }
 
-  sendHead(text: string, chunked: boolean): void {
-    this.chunked = chunked
+  sendHead(text: string): void {
     this.fields = requestFields(text, this.session.scheme, this.session.isGrpc)
   }
 
@@ -234,6 +232,7 @@ export class UpstreamStream implements Carrier, AnswerBody, Deadline {
   }
 
   sendTrailers(): void {
+    if (!this.requestSent) return
     const fields: Record<string, string | string[]> = { __proto__: null } as never
     for (const line of trailerLines(this.requestTrailers).split('\r\n')) {
       const colon = line.indexOf(':')
@@ -262,8 +261,8 @@ export class UpstreamStream implements Carrier, AnswerBody, Deadline {
 
   private open(isEmpty: boolean): void {
     if (this.stream !== null || this.state !== 'request') return
-    // Calls of gRPC end without trailer fields of the client; anything else that has no announced length may have some.
-    const waitForTrailers = this.requestTrailers !== null || (this.chunked && !this.session.isGrpc)
+    // Node.js also ends the body of a stream that is closed in the middle of it, as if it was whole, unless it has to wait.
+    const waitForTrailers = !this.requestSent || this.requestTrailers !== null
     const stream = this.session.request(this.fields, { endStream: isEmpty, waitForTrailers }) as Owned
     stream[owner] = this
     stream.push = watchedPush
