@@ -330,6 +330,31 @@ export class Gateway {
     return { ports: [...ports.values()], cores: threads.length, requests: this.#exposition.requests }
   }
 
+  /** In the text format of Prometheus. */
+  async metrics(): Promise<string> {
+    return (await this.#exposition.render()).text
+  }
+
+  /** Of upstreams that are watched, as a control plane is told. */
+  health(): {
+    upstream_id: string
+    nodes: { host: string; port: number; status: 'healthy' | 'unhealthy' }[]
+  }[] {
+    return this.#health.status().map(({ key, endpoints }) => ({
+      upstream_id: key.slice(key.indexOf(':') + 1),
+      nodes: endpoints.map(({ address, port, state, ejected }) => ({
+        host: address,
+        port,
+        status: ejected || state === 'unhealthy' ? 'unhealthy' : 'healthy',
+      })),
+    }))
+  }
+
+  /** Every line of the log from now on, for the control plane. */
+  followLog(listener: (line: string) => void): void {
+    this.#shippedLog.forward = listener
+  }
+
   /** Lets go of files that were renamed, and opens those that took their place. */
   reopenLogs(): void {
     this.#supervisor.reopenLogs()

@@ -16,6 +16,8 @@ export interface ShippedLogOptions {
 }
 
 export class ShippedLog {
+  /** Gets every line too, for the control plane. */
+  forward: ((line: string) => void) | undefined
   readonly #options: ShippedLogOptions
   #metadata: PluginSetSpec | undefined
   #shipping: LogShipping | undefined
@@ -25,7 +27,10 @@ export class ShippedLog {
 
   constructor(options: ShippedLogOptions) {
     this.#options = options
-    options.log.follow((line, level) => this.#take(line, level))
+    options.log.follow((line, level) => {
+      this.forward?.(line)
+      this.#take(line, level)
+    })
   }
 
   families(): MetricFamily[] {

@@ -121,6 +121,9 @@ export class Following {
     await applyRuntime(gateway, this.#configuration)
     const followed = {
       facts: () => gateway.facts(),
+      metrics: () => gateway.metrics(),
+      health: () => gateway.health(),
+      followLog: (listener: (line: string) => void) => gateway.followLog(listener),
       take: async (configuration: SyncedConfiguration) => {
         const runtime = readRuntimeConfiguration(configuration.runtime_configuration ?? {})
         if ('code' in runtime) return runtime

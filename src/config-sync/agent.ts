@@ -12,15 +12,18 @@ import type { ConfigurationStore } from './kept-configuration.ts'
 import { Link } from './link.ts'
 import { Poll } from './poll.ts'
 import type { Manifest } from './protocol/manifest.ts'
-import type { ReportedRefusal, SyncedConfiguration } from './protocol/messages.ts'
+import type { HealthReport, ReportedRefusal, SyncedConfiguration } from './protocol/messages.ts'
 import { certificateOf, type Registration } from './registration.ts'
 import type { SyncStatus } from './status.ts'
+import { Uploads } from './uploads.ts'
 
 export interface SyncSettings {
   /** Bytes of a configuration. */
   max_size: number
   /** Milliseconds between two heartbeats. */
   heartbeat: number
+  /** Milliseconds between two uploads of metrics; 0: none, and none of the health of upstreams. */
+  telemetry: number
   /** Whether the certificate is renewed without anybody asking. */
   renew: boolean
   /** Milliseconds that a start without a kept configuration waits for a control plane. */
@@ -49,6 +52,12 @@ export interface FollowedGateway {
   /** Checks it and puts it to work, in all threads or in none. @returns why not; undefined: it is in force */
   take(configuration: SyncedConfiguration): Promise<ReportedRefusal | undefined>
   facts(): GatewayFacts
+  /** In the text format of Prometheus. */
+  metrics(): Promise<string>
+  /** Of the nodes of upstreams that are watched. */
+  health(): HealthReport['data']
+  /** Hands over every line of the gateway's log. */
+  followLog(listener: (line: string) => void): void
 }
 
 export class SyncAgent {
@@ -117,7 +126,7 @@ export class SyncAgent {
 
   /** Follows the control plane until `stop`. */
   follow(gateway: FollowedGateway): void {
-    const { settings, log, version, file, renewedFile } = this.#options
+    const { settings, log, version, file, renewedFile, clock = Date.now } = this.#options
     const link = this.#link
     const held = this.#held
     const wake = () => this.#poll.wake()
@@ -132,6 +141,18 @@ export class SyncAgent {
       news: wake,
       answered: () => this.#acknowledgements.repeat(),
     })
+    const uploads = new Uploads({
+      link,
+      log,
+      every: settings.telemetry,
+      clock,
+      instance: () => held.instance,
+      metrics: () => gateway.metrics(),
+      health: () => gateway.health(),
+    })
+    gateway.followLog((line) => {
+      if (held.forwardsLogs) uploads.take(line)
+    })
     const renewal = new CertificateRenewal({
       link,
       log,
@@ -145,7 +166,7 @@ export class SyncAgent {
       arrived: (candidate) => this.#handOver(candidate, gateway),
       refused: (refusal) => this.refused(refusal),
     })
-    this.#loops = [poll, heartbeats.run(), renewal.run()]
+    this.#loops = [poll, heartbeats.run(), uploads.run(), renewal.run()]
   }
 
   async stop(): Promise<void> {

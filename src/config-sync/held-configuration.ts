@@ -49,6 +49,7 @@ export class HeldConfiguration {
   #staleTold = false
   #desired: 'STARTED' | 'STOPPED' = 'STARTED'
   #withoutEffect: readonly string[] = []
+  #forwardsLogs = false
 
   private constructor(options: HeldOptions, marks: Marks) {
     this.#options = options
@@ -86,6 +87,11 @@ export class HeldConfiguration {
   /** Seconds since 1970. Never before anything that was verified was issued, so that no clock brings it back to life. */
   get now(): number {
     return Math.max(Math.floor(this.#options.clock() / 1000), this.#marks.time)
+  }
+
+  /** The runtime configuration asks for the lines of the log. */
+  get forwardsLogs(): boolean {
+    return this.#forwardsLogs
   }
 
   get state() {
@@ -289,6 +295,7 @@ export class HeldConfiguration {
     this.#desired = desired
     const settings = readRuntimeConfiguration(runtime)
     const unused = 'code' in settings ? [] : settings.withoutEffect
+    this.#forwardsLogs = !('code' in settings) && settings.forwardLogs
     if (unused.length > 0 && unused.join() !== this.#withoutEffect.join()) {
       this.#log.warn({ fields: unused }, 'fields of the runtime configuration have no effect in this version')
     }

@@ -12,11 +12,13 @@ test('the examples of the Gateway Manager API are taken, and what has no effect 
   }
   assert.deepEqual(readRuntimeConfiguration(managed), {
     logLevel: 'error',
+    forwardLogs: true,
     bodyIdle: 300_000,
     upstreams: { responseTimeout: 15, idleTimeout: 60, passHost: 'pass' },
-    withoutEffect: ['logging.anypoint.forwardLogs', 'tracing'],
+    withoutEffect: ['tracing'],
   })
   assert.deepEqual(readRuntimeConfiguration({ probe: { enabled: true }, later: 1 }), {
+    forwardLogs: false,
     upstreams: {},
     probe: { path: '/health', port: 8080 },
     withoutEffect: ['later'],

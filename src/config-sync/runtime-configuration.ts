@@ -60,6 +60,8 @@ export type RuntimeConfiguration = Static<typeof runtimeConfigurationSchema>
 /** What a runtime configuration means for this gateway. Times in milliseconds. */
 export interface RuntimeSettings {
   logLevel?: 'debug' | 'info' | 'warn' | 'error'
+  /** Whether lines of the log go to the control plane. */
+  forwardLogs: boolean
   /** Longest silence inside a request body. */
   bodyIdle?: number
   /** For upstreams that say nothing themselves. */
@@ -114,6 +116,7 @@ export function readRuntimeConfiguration(
   const level = logging?.runtimeLogs?.logLevel
   const { streamIdleSeconds, upstreamResponseSeconds, upstreamConnectionIdleSeconds } = timeouts
   return {
+    forwardLogs: logging?.anypoint?.forwardLogs === true,
     ...(level !== undefined && { logLevel: level === 'fatal' ? 'error' : level }),
     ...(streamIdleSeconds !== undefined && { bodyIdle: streamIdleSeconds * 1000 }),
     upstreams: {
@@ -150,7 +153,6 @@ const hasLimit = (name: string, value: unknown): boolean =>
 function withoutEffect(value: RuntimeConfiguration): string[] {
   const { logging, tracing, proxyProtocol, circuitBreaker, connectionBufferLimits } = value
   const asked: Record<string, boolean> = {
-    'logging.anypoint.forwardLogs': logging?.anypoint?.forwardLogs === true,
     'logging.outputs': Object.values(logging?.outputs ?? {}).some(({ type }) => type !== 'stdout'),
     tracing: tracing?.enabled === true,
     'proxyProtocol.enabled': proxyProtocol?.enabled === true,

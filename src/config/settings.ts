@@ -155,6 +155,8 @@ export interface SyncSettings {
   max_size: number
   /** Milliseconds. */
   heartbeat: number
+  /** 0: no telemetry is sent. */
+  telemetry: number
   start_timeout: number
   /** Whether the certificate is renewed without anybody asking. */
   renew: boolean
@@ -800,6 +802,10 @@ export const gatewaySchema = Type.Object(
           ),
           max_size: size('64MiB', 'Bytes of a configuration that is taken.'),
           heartbeat: duration('10s', 'Time between two reports to the control plane.'),
+          telemetry: duration(
+            '15s',
+            'Time between two uploads of metrics to the control plane, which has the health of upstreams too; 0s: none.',
+          ),
           start_timeout: duration(
             '30s',
             'How long a start without a kept configuration waits for the control plane.',
@@ -1002,6 +1008,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     sync: {
       max_size: parseSize(gateway.sync.max_size),
       heartbeat: parseDuration(gateway.sync.heartbeat),
+      telemetry: parseDuration(gateway.sync.telemetry),
       start_timeout: parseDuration(gateway.sync.start_timeout),
       renew: gateway.sync.renew,
       ...(input.sync?.registration !== undefined && { registration: input.sync.registration }),

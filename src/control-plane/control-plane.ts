@@ -14,6 +14,7 @@ import { type Preparation, preparedHere } from './preparation.ts'
 import type { PrivateFolder } from './private-files.ts'
 import { Problem } from './problem.ts'
 import { Registrations } from './registrations.ts'
+import { Telemetry } from './telemetry.ts'
 
 export interface ControlPlaneOptions {
   folder: PrivateFolder
@@ -47,6 +48,7 @@ export class ControlPlane {
   readonly registrations: Registrations
   readonly groups: Groups
   readonly fleet: Fleet
+  readonly telemetry: Telemetry
   readonly audit: AuditLog
   readonly organization: string
   readonly environment: string
@@ -96,7 +98,13 @@ export class ControlPlane {
       clock,
       callerOf: (incoming) => this.#callers.get(incoming),
     })
-    this.fleet = new Fleet(this.database, this.now, (group) => this.newestVersion(group))
+    this.telemetry = new Telemetry(this.now)
+    this.fleet = new Fleet(
+      this.database,
+      this.now,
+      (group) => this.newestVersion(group),
+      (id) => this.telemetry.forget(id),
+    )
   }
 
   /** Seconds since 1970. */

@@ -48,9 +48,17 @@ export class Fleet {
   readonly #now: () => number
   /** Newest version of a group; 0: none. */
   readonly #newest: (group: string) => number
+  readonly #forgotten: (id: string) => void
 
-  constructor(database: Database, now: () => number, newest: (group: string) => number) {
+  /** @param forgotten is called with each instance that is removed, or was silent for too long */
+  constructor(
+    database: Database,
+    now: () => number,
+    newest: (group: string) => number,
+    forgotten: (id: string) => void,
+  ) {
     this.#database = database
+    this.#forgotten = forgotten
     this.#now = now
     this.#newest = newest
     this.#kept = database.collection('instances')
@@ -136,6 +144,7 @@ export class Fleet {
 
   remove(id: string): boolean {
     if (!this.#instances.delete(id)) return false
+    this.#forgotten(id)
     this.#changed.delete(id)
     if (this.#kept.get(id) !== undefined) this.#kept.remove(id)
     return true
@@ -154,6 +163,7 @@ export class Fleet {
     for (const { id } of gone) {
       this.#instances.delete(id)
       this.#changed.delete(id)
+      this.#forgotten(id)
     }
     const hour = Math.floor(now / 3600) * 3600
     const cores = this.cores()

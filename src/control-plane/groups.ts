@@ -40,6 +40,8 @@ export interface GroupsOptions {
 
 /** Milliseconds in which changes gather before they are published together. */
 const gatheringMs = 20
+/** Milliseconds until a publication that could not be checked is tried again. */
+const tryAgainMs = 1000
 
 /** Who signs without being asked. */
 const itself = 'the control plane'
@@ -54,6 +56,7 @@ export class Group {
   readonly #isAutomatic: () => boolean
   readonly #preparation: Preparation
   #timer: NodeJS.Timeout | undefined
+  #isClosed = false
   /** Publications, one at a time. Never rejects. */
   #publishing: Promise<unknown> = Promise.resolve()
 
@@ -129,6 +132,7 @@ export class Group {
 
   async close(): Promise<void> {
     await this.configuration.live.settle()
+    this.#isClosed = true
     clearTimeout(this.#timer)
     await this.#publishing
     await this.admin.close()
@@ -160,12 +164,12 @@ export class Group {
     return { version: publisher.current!.version, published }
   }
 
-  #expectPublication(): void {
-    if (!this.#isAutomatic() || this.#timer !== undefined) return
+  #expectPublication(afterMs = gatheringMs): void {
+    if (this.#isClosed || !this.#isAutomatic() || this.#timer !== undefined) return
     this.#timer = setTimeout(() => {
       this.#timer = undefined
       void this.#publishItself()
-    }, gatheringMs)
+    }, afterMs)
   }
 
   async #publishItself(): Promise<void> {
@@ -174,6 +178,8 @@ export class Group {
     } catch (err) {
       const findings = this.refused.filter(({ severity }) => severity === 'error').slice(0, 10)
       this.#log.warn({ err, findings }, 'a change is kept, and not published')
+      // What keeps a check from an answer passes; what a check finds does not.
+      if (!(err instanceof Problem)) this.#expectPublication(tryAgainMs)
     }
   }
 }

@@ -9,6 +9,7 @@ import { copy } from '../config/copy.ts'
 import { formatPath } from '../config/problem.ts'
 import { checkSchema } from '../config/schema.ts'
 import type { TSchema } from '../config/type.ts'
+import { paths } from '../config-sync/protocol/index.ts'
 import type { Principal } from './accounts.ts'
 import { Attempts } from './attempts.ts'
 import { holderOn } from './client-certificate.ts'
@@ -170,10 +171,19 @@ export class Router {
   #record({ client, method, segments }: ApiRequest, { who }: Seen, { status }: Answer): void {
     const path = `/${segments.join('/')}`
     if (method === 'GET' || method === 'HEAD' || status === 429) return
-    if (path === '/api/dataplane/heartbeat' || path === '/sync/v1/acknowledgements') return
+    if (reports.has(path)) return
     this.#plane.audit.write({ who, address: client, method, path, status })
   }
 }
+
+/** Of gateways, all day long. */
+const reports: ReadonlySet<string> = new Set([
+  paths.heartbeat,
+  paths.acknowledgements,
+  paths.metrics,
+  paths.healthcheck,
+  paths.logs,
+])
 
 interface Seen {
   who?: string

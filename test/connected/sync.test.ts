@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RefusalCode } from '../../src/config-sync/protocol/index.ts'
-import { keyIdOf, publicKeyOf } from '../../src/config-sync/protocol/index.ts'
+import { keyIdOf, paths, publicKeyOf } from '../../src/config-sync/protocol/index.ts'
 import { type Registration, writeRegistration } from '../../src/config-sync/registration.ts'
 import { type BundleParts, ControlPlane, newSigningKey, serialOf } from '../harness/control-plane.ts'
 import { freePort, type RunningGateway, startGateway } from '../harness/gateway.ts'
@@ -311,6 +311,34 @@ suite('a gateway with a control plane', () => {
     control.publish(routes('/a'))
     await starting
     assert.equal(await statusOf('/a'), 200)
+  })
+
+  test('sends its metrics, the health of upstreams and, where it is asked to, the lines of its log', async () => {
+    const { port } = upstream.address() as AddressInfo
+    const nodes = [{ host: '127.0.0.1', port, weight: 1 }]
+    const active = { http_path: '/', healthy: { interval: 1 } }
+    const watched = { id: 'watched', type: 'roundrobin', nodes, checks: { active } }
+    const resources = { upstreams: [watched], routes: [{ id: 'a', uri: '/a', upstream_id: 'watched' }] }
+    control.publish({ resources })
+    await start('heartbeat: 200ms, telemetry: 100ms')
+    const sent = (path: string) => control.uploads.filter((upload) => upload.path === path)
+    await control.until(() => sent(paths.metrics).length > 1 && sent(paths.healthcheck).length > 0)
+    assert.match(sent(paths.metrics)[0]!.body.metrics, /^sluice_sync_connected 1$/m)
+    assert.deepEqual(sent(paths.healthcheck)[0]!.body.data, [
+      { upstream_id: 'watched', nodes: [{ host: '127.0.0.1', port, status: 'healthy' }] },
+    ])
+    assert.deepEqual(sent(paths.logs), [])
+    const logging = { anypoint: { forwardLogs: true }, runtimeLogs: { logLevel: 'info' } }
+    control.publish({ resources, runtime_configuration: { logging } })
+    await control.acknowledged(2)
+    control.publish({ resources, runtime_configuration: { logging }, desired_status: 'STOPPED' })
+    await control.until(() => sent(paths.logs).length > 0)
+    const { lines, instance_id: instance } = sent(paths.logs)[0]!.body
+    assert.ok(
+      lines.some((line: string) => JSON.parse(line).message.startsWith('STOPPED')),
+      lines.join('\n'),
+    )
+    assert.equal(instance, control.heartbeats[0]!.instance_id)
   })
 
   test('follows the runtime configuration', async () => {

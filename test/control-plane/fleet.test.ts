@@ -5,6 +5,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { after, before, suite, test } from 'node:test'
 import { parse } from 'yaml'
+import { paths } from '../../src/config-sync/protocol/index.ts'
 import {
   type Json,
   startTestControlPlane,
@@ -87,6 +88,32 @@ suite('the fleet', () => {
     await plane.restart()
     const { json } = await plane.ask('GET', '/api/instances')
     assert.equal(json.total, 2)
+  })
+
+  test('shows what an instance uploads, to nobody else', async () => {
+    const agent = await TestAgent.register(plane.platform, await plane.newToken(), 'uploads')
+    agent.instance = 'uploading'
+    await agent.heartbeat()
+    const own = { instance_id: agent.instance }
+    const nodes = [{ host: '10.0.0.1', port: 80, status: 'unhealthy' }]
+    for (const [path, body] of [
+      [paths.metrics, { ...own, metrics: 'sluice_up 1\n', truncated: true }],
+      [paths.healthcheck, { ...own, data: [{ upstream_id: 'u', nodes }] }],
+      [paths.logs, { ...own, lines: ['{"level":"warn"}'], dropped: 3 }],
+    ] as const) {
+      assert.equal((await agent.ask(path, 'POST', body)).status, 200, path)
+      assert.equal((await agent.ask(path, 'POST', { ...body, instance_id: 'of another' })).status, 404, path)
+      assert.equal((await plane.ask('POST', path, body)).status, 403, path)
+    }
+    const base = '/api/gateway_groups/default'
+    const metrics = await plane.ask('GET', `${base}/instances/${agent.instance}/metrics`)
+    assert.equal(metrics.text, 'sluice_up 1\n# The instance has more than it may send.\n')
+    const { json: logs } = await plane.ask('GET', `${base}/instances/${agent.instance}/logs`)
+    assert.deepEqual(logs, { list: ['{"level":"warn"}'], total: 1, dropped: 3 })
+    const { json: health } = await plane.ask('GET', `${base}/healthcheck?upstream_id=u`)
+    assert.deepEqual(health.list[0].data, [{ upstream_id: 'u', nodes }])
+    const huge = await agent.ask(paths.metrics, 'POST', { ...own, metrics: 'x'.repeat(600_000) })
+    assert.equal(huge.status, 400)
   })
 
   test('is installed by snippets that say what the gateway needs', async () => {

@@ -92,4 +92,15 @@ suite('a publication', () => {
     await agent.until(({ resources }) => (resources.routes as unknown[]).length === 3)
     assert.ok(agent.held!.version > before)
   })
+
+  test('that nobody asked for is tried again when its check failed', async () => {
+    await plane.ask('PUT', group, { enforce_service_publishing: false })
+    gate = Promise.reject(new Error('the thread ended'))
+    gate.catch(() => {})
+    const begun = checks
+    await plane.ask('PUT', '/apisix/admin/routes/d', route('/d'))
+    while (checks === begun) await new Promise(setImmediate)
+    gate = undefined
+    await agent.until(({ resources }) => (resources.routes as unknown[]).length === 4)
+  })
 })

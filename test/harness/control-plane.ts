@@ -70,6 +70,9 @@ export class ControlPlane {
   readonly authority: Authority
   readonly heartbeats: Heartbeat[] = []
   readonly acknowledgements: Acknowledgement[] = []
+  /** Metrics, health and lines of the log. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of every form
+  readonly uploads: { path: string; body: any }[] = []
   readonly registrations: RegistrationRequest[] = []
   readonly revoked = new Set<string>()
   /** Requests for configuration, with what they asked for. */
@@ -300,6 +303,10 @@ export class ControlPlane {
     if (pathname === paths.heartbeat) {
       this.heartbeats.push(JSON.parse(body))
       return void send(response, 200, JSON.stringify({ config: { config_version: this.version } }))
+    }
+    if ([paths.metrics, paths.healthcheck, paths.logs].some((path) => path === pathname)) {
+      this.uploads.push({ path: pathname, body: JSON.parse(body) })
+      return void send(response, 200, '{}')
     }
     if (pathname === paths.acknowledgements) {
       if (this.lostAcknowledgements > 0) {

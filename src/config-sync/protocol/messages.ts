@@ -12,6 +12,9 @@ export const paths = {
   configuration: '/sync/v1/configuration',
   acknowledgements: '/sync/v1/acknowledgements',
   heartbeat: '/api/dataplane/heartbeat',
+  metrics: '/api/dataplane/metrics',
+  healthcheck: '/api/dataplane/healthcheck',
+  logs: '/sync/v1/logs',
   login: '/accounts/api/login',
   token: '/accounts/api/v2/oauth2/token',
 } as const
@@ -195,6 +198,67 @@ export const heartbeatAnswerSchema = Type.Object(
   open,
 )
 export type HeartbeatAnswer = Static<typeof heartbeatAnswerSchema>
+
+/** Characters of metrics in one upload. */
+export const maxMetricsBytes = 512 * 1024
+
+/** Body of `POST metrics`, as API7's agents send it. Answer: 200. */
+export const metricsReportSchema = Type.Object(
+  {
+    instance_id: text(128),
+    /** In the text format of Prometheus. */
+    metrics: Type.String({ maxLength: maxMetricsBytes }),
+    /** There is more than fits. */
+    truncated: Type.Optional(Type.Boolean()),
+  },
+  open,
+)
+export type MetricsReport = Static<typeof metricsReportSchema>
+
+/** In one upload. */
+export const mostUpstreamsOfHealth = 1000
+
+/** Body of `POST healthcheck`, as API7's agents send it. Answer: 200. */
+export const healthReportSchema = Type.Object(
+  {
+    instance_id: text(128),
+    data: Type.Array(
+      Type.Object(
+        {
+          upstream_id: text(512),
+          nodes: Type.Array(
+            Type.Object(
+              {
+                host: text(255),
+                port: Type.Integer({ minimum: 0, maximum: 65_535 }),
+                status: Type.Enum(['healthy', 'unhealthy']),
+              },
+              open,
+            ),
+            { maxItems: 10_000 },
+          ),
+        },
+        open,
+      ),
+      { maxItems: mostUpstreamsOfHealth },
+    ),
+  },
+  open,
+)
+export type HealthReport = Static<typeof healthReportSchema>
+
+/** In one upload. */
+export const mostLinesOfLog = 200
+
+/** Body of `POST logs`. Answer: 200. */
+export const logReportSchema = Type.Object({
+  instance_id: text(128),
+  /** JSON, the oldest first. */
+  lines: Type.Array(Type.String({ maxLength: 8192 }), { maxItems: mostLinesOfLog }),
+  /** How many are missing in front of them. */
+  dropped: Type.Optional(count()),
+})
+export type LogReport = Static<typeof logReportSchema>
 
 /** Body of `POST acknowledgements`. Answer: 204. */
 export const acknowledgementSchema = Type.Object({

@@ -6,10 +6,12 @@ import { gatewayManagerOperations } from './gateway-manager.ts'
 import { groupOperations } from './groups.ts'
 import { installOperations } from './install.ts'
 import { syncOperations } from './sync.ts'
+import { telemetryOperations } from './telemetry.ts'
 import { versionOperations } from './versions.ts'
 
 export const operations: readonly Operation[] = [
   ...syncOperations,
+  ...telemetryOperations,
   ...accountOperations,
   ...groupOperations,
   ...versionOperations,
