@@ -45,8 +45,8 @@ export const command: Command = {
     if (values['rotate-keys']) {
       return rotate(io, data, passphrase, { revoke: values['revoke-key'], root: values['root-key'] })
     }
-    // It has little to compute and connections in thousands: memory is what they need.
-    setFlagsFromString('--optimize-for-size')
+    // Connections in thousands need the memory; what a request leaves behind needs no room to grow in.
+    setFlagsFromString('--semi-space-growth-factor=1')
     const { serveControlPlane } = await import('./serve-control-plane.ts')
     return serveControlPlane(io, {
       data,
