@@ -93,6 +93,18 @@ suite('a publication', () => {
     assert.ok(agent.held!.version > before)
   })
 
+  test('has stream routes too', async () => {
+    const stream = { server_port: 9100, upstream: { type: 'roundrobin', nodes: { '127.0.0.1:1': 1 } } }
+    const { status, text } = await plane.ask('PUT', '/apisix/admin/stream_routes/s', stream)
+    assert.equal(status, 201, text)
+    await plane.ask('POST', `${group}/publish`)
+    const { resources } = await agent.until(({ resources }) => resources.stream_routes !== undefined)
+    assert.deepEqual(
+      (resources.stream_routes as { id: string }[]).map(({ id }) => id),
+      ['s'],
+    )
+  })
+
   test('that nobody asked for is tried again when its check failed', async () => {
     await plane.ask('PUT', group, { enforce_service_publishing: false })
     gate = Promise.reject(new Error('the thread ended'))
