@@ -1,6 +1,7 @@
 /** Policies that read or change bodies, or copy requests, through the wire. */
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -189,6 +190,57 @@ suite('threat protection', () => {
     })
     await answered.body.dump()
     assert.deepEqual([answered.statusCode, gateway.received.length], [400, before])
+  })
+})
+
+suite('threat protection of a large body, which is looked at on its way', () => {
+  const large = `[${'"a",'.repeat(100_000)}"a"]`
+  const head = (path: string, type: string, length: number) =>
+    `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\n\r\n`
+
+  /** What is answered to a request of which nothing more follows. */
+  async function answerTo(text: string): Promise<string> {
+    const socket = connect(gateway.port, '127.0.0.1')
+    socket.write(text)
+    let answer = ''
+    for await (const piece of socket) {
+      answer += piece
+      if (answer.includes('"}\n')) break
+    }
+    return answer
+  }
+
+  test('a sound one reaches the upstream byte for byte', async () => {
+    const { status, seen } = await send('/json', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: large,
+    })
+    assert.equal(status, 200)
+    assert.equal(seen?.body.toString(), large)
+    const xml = `<a>${'<b/>'.repeat(50_000)}</a>`
+    const sent = { method: 'POST', headers: { 'content-type': 'text/xml' }, body: xml }
+    assert.equal((await send('/xml', sent)).seen?.body.toString(), xml)
+  })
+
+  test('what is wrong is answered at once, while the rest is still to come', async () => {
+    const before = gateway.received.length
+    const wrong = [
+      [head('/json', 'application/json', 10_000_000), large.slice(0, 100_001), '[[['],
+      [head('/xml', 'text/xml', 10_000_000), `<a>${'<b/>'.repeat(20_000)}`, '<b><c>'],
+    ]
+    for (const pieces of wrong) assert.match(await answerTo(pieces.join('')), /^HTTP\/1.1 400 .*too deeply"/s)
+    assert.equal(gateway.received.length, before, 'no request reached the upstream as a whole')
+  })
+
+  test('one that ends too early is stopped before its last byte', async () => {
+    const before = gateway.received.length
+    const { status } = await send('/json', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: large.slice(0, -1),
+    })
+    assert.deepEqual([status, gateway.received.length], [400, before])
   })
 })
 

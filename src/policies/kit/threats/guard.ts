@@ -46,9 +46,21 @@ interface GuardConfig {
   readonly rejected_msg?: string
 }
 
+/** Bytes of a body that is read to its end before the upstream gets any of it. */
+const heldSize = 64 * 1024
+
+/** A body that is looked at on its way. */
+interface Scan {
+  readonly scanner: Scanner
+  /** Bytes that are still to come. */
+  left: number
+}
+
 /**
- * Keeps from the upstream what `scannerOf` finds wrong. A body that says to be of another format passes; one that says
- * nothing is read, since the upstream may read it too.
+ * Keeps from the upstream what `scannerOf` finds wrong. A large body whose length is known is looked at on its way: what is
+ * wrong stops it, so the upstream never has the whole of it, and nothing of it is kept. Other bodies are read first.
+ *
+ * A body that says to be of another format passes; one that says nothing is read, since the upstream may read it too.
  *
  * @param format as in its media types: `json`
  */
@@ -75,7 +87,23 @@ export function guard(
     return problem === undefined ? undefined : reject(problem)
   }
 
+  const scans = new WeakMap<Exchange, Scan>()
+
+  function scanOnItsWay(exchange: Exchange, length: number): Verdict | undefined {
+    if (length > largest) return { status: 413 }
+    scans.set(exchange, { scanner: scannerOf(), left: length })
+    return undefined
+  }
+
   return {
+    requestBody(exchange, piece) {
+      const scan = scans.get(exchange)
+      if (scan === undefined) return undefined
+      const { scanner } = scan
+      scan.left -= piece.length
+      const problem = scanner.write(piece.toString('latin1')) ?? (scan.left === 0 ? scanner.end() : undefined)
+      return problem === undefined ? undefined : reject(problem)
+    },
     request(exchange) {
       const { request } = exchange
       if (request.contentLength === 0) return undefined
@@ -85,7 +113,9 @@ export function guard(
       if (!everyType && type.trim() !== '' && !mediaType.test(type.trim())) return undefined
       if (!parameters.every(isReadable)) return reject('it is not UTF-8')
       const encoding = request.headers.getAll('content-encoding')?.toLowerCase() ?? 'identity'
-      return encoding === 'identity' ? scan(exchange) : reject('it is compressed')
+      if (encoding !== 'identity') return reject('it is compressed')
+      const { contentLength: length } = request
+      return length > heldSize ? scanOnItsWay(exchange, length) : scan(exchange)
     },
   }
 }
