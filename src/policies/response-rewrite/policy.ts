@@ -81,6 +81,7 @@ export default definePolicy({
               options: Type.String({
                 default: 'jo',
                 pattern: '^[ijosmxuaD]*$',
+                'x-apisix': { pattern: undefined },
                 description: '`i`: letters of either case are equal. `j` and `o` have no effect.',
               }),
             },
@@ -104,6 +105,9 @@ export default definePolicy({
     const condition = vars && conditionFinding(vars)
     if (condition !== undefined) return `failed to validate the 'vars' expression: ${condition}`
     for (const filter of filters) {
+      const unknown = /[^ijosmxuaD]/.exec(filter.options)?.[0]
+      if (unknown !== undefined)
+        return `regex "${filter.regex}" validation failed: unknown flag "${unknown}" (flags "${filter.options}")`
       const compiled = compileFilter(filter)
       if ('problem' in compiled) {
         return `regex "${filter.regex}" validation failed: the expression ${compiled.problem}`

@@ -5,7 +5,7 @@ import { closedInApisix } from '../fields.ts'
 import type { PolicyHost } from '../host.ts'
 import { isJson } from './chat.ts'
 import { askService } from './service-call.ts'
-import { endpoint, simpleAuth } from './settings.ts'
+import { endpoint, isEndpoint, simpleAuth } from './settings.ts'
 
 export const embeddings = Type.Object(
   {
@@ -25,6 +25,7 @@ export type Embeddings = Static<typeof embeddings>
 
 /** As one sentence; undefined: nothing is wrong. */
 export function embeddingsFinding({ provider, endpoint: url }: Embeddings): string | undefined {
+  if (!isEndpoint(url)) return 'invalid `semantic_opts.embeddings.endpoint`'
   if (provider !== 'azure-openai') return undefined
   if (url === undefined)
     return 'must configure `semantic_opts.embeddings.endpoint` when embeddings provider is azure-openai'

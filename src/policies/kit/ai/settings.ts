@@ -83,9 +83,16 @@ export const options = Type.Optional(
   ),
 )
 
+const endpointPattern = '^https?://[^/?#\\s]+([/?][^#\\s]*)?$'
+const endpointForm = new RegExp(endpointPattern)
+
+/** Whether it says where a service is. The Admin API asks in the words of APISIX, for which its schema has no pattern. */
+export const isEndpoint = (text: string | undefined) => text === undefined || endpointForm.test(text)
+
 export const endpoint = Type.Optional(
   Type.String({
-    pattern: '^https?://[^/?#\\s]+([/?][^#\\s]*)?$',
+    pattern: endpointPattern,
+    'x-apisix': { pattern: undefined },
     description: 'Address of the service; without a path, that of the provider is added.',
     'x-form': 'a URL that begins with http:// or https://',
   }),
@@ -201,6 +208,7 @@ export function instanceFinding({
   override: other,
   auth: { gcp, aws },
 }: Omit<Instance, 'name'>): string | undefined {
+  if (!isEndpoint(other?.endpoint)) return 'invalid endpoint'
   const account = gcp?.service_account_json
   if (account !== undefined && !account.startsWith('$') && !isJson(parsedJson(account)))
     return 'invalid gcp service_account_json: it is no JSON object'
