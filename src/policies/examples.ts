@@ -155,6 +155,10 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
     credential: { key: 'alice-key', secret: 'a-secret-of-at-least-thirty-two-bytes' },
   },
   'key-auth': { config: { hide_credentials: true }, credential: { key: 'key-of-alice' } },
+  'ldap-auth-advanced': {
+    config: { base_dn: 'ou=users,dc=example,dc=org', ldap_uri: '127.0.0.1:1389', attribute: 'uid' },
+    credential: { user_dn: 'uid=user01,ou=users,dc=example,dc=org' },
+  },
   'ldap-auth': {
     config: { base_dn: 'ou=users,dc=example,dc=org', ldap_uri: '127.0.0.1:1389' },
     credential: { user_dn: 'cn=alice,ou=users,dc=example,dc=org' },

@@ -60,6 +60,7 @@ const names = [
   'jwt-auth',
   'key-auth',
   'ldap-auth',
+  'ldap-auth-advanced',
   'limit-conn',
   'limit-count',
   'limit-req',

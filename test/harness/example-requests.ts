@@ -188,6 +188,7 @@ export function exampleRequest(name: PolicyName, { accessToken }: ExampleService
 /** Policies whose example cannot be run here, with the reason. */
 export const notRun: { readonly [name in PolicyName]?: string } = {
   'ldap-auth': 'needs an LDAP server',
+  'ldap-auth-advanced': 'needs an LDAP server',
   'mcp-bridge': 'needs a program that speaks MCP',
   'sls-logger': 'needs a service that speaks TLS with a known certificate',
 }

@@ -46,6 +46,7 @@ const refusing: readonly PolicyName[] = [
   'jwt-auth',
   'key-auth',
   'ldap-auth',
+  'ldap-auth-advanced',
   'multi-auth',
   'opa',
   'openid-connect',

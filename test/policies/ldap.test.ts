@@ -1,4 +1,4 @@
-/** ldap-auth with a real LDAP server, through the wire. */
+/** ldap-auth and ldap-auth-advanced with a real LDAP server, through the wire. */
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { Authority } from '../harness/certificates.ts'
@@ -92,5 +92,120 @@ routes:
   test('passwords are not in the log', () => {
     assert.match(gateway.output(), /did not let a user/)
     assert.doesNotMatch(gateway.output(), /password[12]/)
+  })
+})
+
+suite('ldap-auth-advanced', { skip: withoutLdap }, () => {
+  let directory: LdapServer
+  const authority = new Authority()
+  let nobody: number
+  before(async () => {
+    nobody = await freePort()
+    directory = await LdapServer.start(
+      { user01: 'password1', 'comma\\,user': 'p:w ü', stranger: 'password2', 'star*': 'password3' },
+      authority.issue({ names: ['127.0.0.1'] }),
+    )
+  })
+  after(async () => {
+    await directory?.stop()
+    authority.remove()
+  })
+
+  const base = 'dc=example,dc=org'
+  const admin = `bind_dn: "cn=user01,ou=users,${base}"`
+  const gateway = policyGateway(
+    () => {
+      const route = (name: string, more: string, port = directory.port) =>
+        `  - { id: ${name}, uri: /${name}, upstream_id: u, plugins: { ldap-auth-advanced: { base_dn: "${base}", ldap_uri: "127.0.0.1:${port}", ${more} } } }\n`
+      return `
+consumers:
+  - { username: one, plugins: { ldap-auth-advanced: { user_dn: "cn=user01,ou=users,${base}" } } }
+routes:
+${route('r', '')}${route('any', 'consumer_required: false')}${route('basic', 'header_type: basic')}${route('dead', '', nobody)}
+${route('admin', `${admin}, ldap_password: password1`)}${route('wrong', `${admin}, ldap_password: password2`)}
+${route('base', 'size_limit: 3').replace(base, 'ou=nowhere,dc=example,dc=org')}
+${route('many', 'attribute: objectClass, size_limit: 50')}${route('few', 'attribute: objectClass')}
+${route('tls', 'use_ldaps: true', directory.tlsPort)}${route('start', 'use_starttls: true')}
+${route('other', 'use_starttls: true').replace('127.0.0.1', 'localhost')}
+`
+    },
+    undefined,
+    { NODE_EXTRA_CA_CERTS: authority.certFile },
+  )
+  const field = (user: string, password: string, scheme = 'ldap') =>
+    `${scheme} ${Buffer.from(`${user}:${password}`).toString('base64')}`
+  const send = (path: string, user: string, password: string, more: Record<string, string> = {}) =>
+    gateway.send(path, {
+      headers: {
+        authorization: field(user, password),
+        'x-consumer-username': 'root',
+        'x-authenticated-groups': 'admins',
+        ...more,
+      },
+    })
+
+  test('the entry that is found is the consumer, and what clients say of themselves does not go on', async () => {
+    for (const path of ['/r', '/admin', '/tls', '/start']) {
+      const { status, seen } = await send(path, 'user01', 'password1')
+      assert.deepEqual([path, status, seen?.headers['x-consumer-username']], [path, 200, 'one'])
+      assert.equal(seen?.headers['x-authenticated-groups'], undefined)
+      assert.equal((await send(path, 'user01', 'password2')).status, 401)
+    }
+  })
+
+  test('users need not be consumers where the route says so', async () => {
+    for (const [user, password] of [
+      ['stranger', 'password2'],
+      ['comma,user', 'p:w ü'],
+      ['star*', 'password3'],
+    ] as const) {
+      assert.equal((await send('/r', user, password)).status, 401)
+      const { status, seen } = await send('/any', user, password)
+      assert.deepEqual([status, seen?.headers['x-consumer-username']], [200, undefined])
+    }
+  })
+
+  test('Proxy-Authorization counts first, unless it is of another scheme', async () => {
+    const wrong = field('user01', 'password2')
+    const proxied = { 'proxy-authorization': field('user01', 'password1'), authorization: wrong }
+    assert.equal((await send('/r', '', '', proxied)).status, 200)
+    const foreign = { 'proxy-authorization': field('proxy', 'own', 'Basic') }
+    assert.equal((await send('/r', 'user01', 'password1', foreign)).status, 200)
+    const basic = { authorization: field('user01', 'password1', 'Basic') }
+    assert.equal((await send('/basic', '', '', basic)).status, 200)
+    assert.equal((await send('/r', '', '', basic)).status, 401)
+  })
+
+  for (const [title, path, user, password] of [
+    ['a wrong password', '/any', 'user01', 'password2'],
+    ['an unknown user', '/any', 'user02', 'password1'],
+    ['a pattern in place of a name', '/any', 'user0*', 'password1'],
+    ['a name with a filter in it', '/any', 'x)(|(cn=user01', 'password1'],
+    ['a name with NUL', '/any', 'user01\0', 'password1'],
+    ['a name that fits more than one entry', '/many', 'person', 'password1'],
+    ['a name that fits more entries than may be found', '/few', 'person', 'password1'],
+  ] as const) {
+    test(`${title} is 401, and reaches nobody`, async () => {
+      const { status, text, headers, seen } = await send(path, user, password)
+      assert.deepEqual([status, text, seen], [401, '{"message":"Authorization required"}\n', undefined])
+      assert.equal(headers.get('www-authenticate'), 'ldap realm="ldap"')
+    })
+  }
+
+  for (const [title, path] of [
+    ['a directory that is not there', '/dead'],
+    ['a directory that does not know who looks for users', '/wrong'],
+    ['a place that does not exist in the directory', '/base'],
+    ['a directory with the certificate of another', '/other'],
+  ] as const) {
+    test(`${title} is 500, and the request reaches nobody`, async () => {
+      const { status, seen } = await send(path, 'user01', 'password1')
+      assert.deepEqual([status, seen], [500, undefined])
+    })
+  }
+
+  test('passwords are not in the log', () => {
+    assert.match(gateway.output(), /cannot be asked/)
+    assert.doesNotMatch(gateway.output(), /password[123]/)
   })
 })

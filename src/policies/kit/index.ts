@@ -38,7 +38,7 @@ export {
   NumberFields,
   nameHash,
 } from '../../proxy/headers.ts'
-export { type BasicCredentials, readBasicCredentials } from './basic-credentials.ts'
+export { type BasicCredentials, credentialReader, readBasicCredentials } from './basic-credentials.ts'
 export { callFields, callOptions, callTimeout, keepAliveFields } from './call-fields.ts'
 export {
   type Call,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import net, { type AddressInfo } from 'node:net'
 import { after, before, suite, test } from 'node:test'
+import { Directory } from '../kit/ldap/directory.ts'
+import { escapedValue, parseDirectoryAddress } from '../kit/ldap/name.ts'
 import { bindPolicy } from '../kit/testing.ts'
-import { Directory } from './directory.ts'
-import { escapedValue, parseDirectoryAddress } from './name.ts'
 import policy from './policy.ts'
 
 const base = 'ou=users,dc=example,dc=org'

@@ -7,8 +7,8 @@ import {
   realm,
   Type,
 } from '../kit/index.ts'
-import { Directory } from './directory.ts'
-import { escapedValue, parseDirectoryAddress } from './name.ts'
+import { Directory } from '../kit/ldap/directory.ts'
+import { escapedValue, inUtf8, parseDirectoryAddress } from '../kit/ldap/name.ts'
 
 const nameOf = (credential: { user_dn: string }) => credential.user_dn
 const authorization = headerName('Authorization')
@@ -103,10 +103,3 @@ export default definePolicy({
     }
   },
 })
-
-/** A directory knows texts in UTF-8 (RFC 4513 5.1.3); undefined: it is none. */
-function inUtf8(bytes: string): string | undefined {
-  const buffer = Buffer.from(bytes, 'latin1')
-  const text = buffer.toString('utf8')
-  return Buffer.from(text).equals(buffer) ? text : undefined
-}

@@ -32,3 +32,10 @@ export function parseDirectoryAddress(text: string): DirectoryAddress | undefine
   if (port !== undefined && (port === 0 || port > 65_535)) return undefined
   return { host: host.replace(/^\[|\]$/g, ''), port, tls: scheme === 'ldaps' }
 }
+
+/** A directory knows texts in UTF-8 (RFC 4513 5.1.3); undefined: it is none. @param bytes one character a byte */
+export function inUtf8(bytes: string): string | undefined {
+  const buffer = Buffer.from(bytes, 'latin1')
+  const text = buffer.toString('utf8')
+  return Buffer.from(text).equals(buffer) ? text : undefined
+}
