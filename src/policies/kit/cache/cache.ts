@@ -107,6 +107,9 @@ interface Work {
   leads: string
 }
 
+/** Milliseconds by which a clock that is kept right is set back at most. */
+const largestCorrection = 10_000
+
 export class Cache implements PolicyHandlers {
   readonly #rules: CacheRules
   readonly #host: Pick<PolicyHost, 'delays' | 'now' | 'log'>
@@ -326,6 +329,8 @@ export class Cache implements PolicyHandlers {
   /** Whether an answer may be used as it is: `HIT`; else what is said of one that has to be asked about. */
   #fitness({ directives }: Work, known: Known, now: number): 'HIT' | 'STALE' | 'EXPIRED' {
     const left = known.at + known.freshFor - now
+    // From a time that is yet to come: the clock was set back, and how old it is nobody knows.
+    if (known.at - now > largestCorrection) return 'EXPIRED'
     if (left <= 0) return directives.has('max-stale') ? 'STALE' : 'EXPIRED'
     const oldest = secondsOf(directives, 'max-age')
     if (oldest !== undefined && ageOf(known, now) > oldest) return 'STALE'
