@@ -11,6 +11,7 @@ export const notMeasured: { readonly [name in PolicyName]?: string } = {
   'exit-transformer': 'has nothing to do for a request that goes well',
   'error-page': 'has nothing to do for a request that goes well',
   mocking: 'answers in place of the upstream, so nothing is added to a forwarded request',
+  'node-status': 'has nothing to do for a request',
   'public-api': 'answers in place of the upstream, so nothing is added to a forwarded request',
   'server-info': 'has nothing to do for a request',
 }

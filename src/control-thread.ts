@@ -2,6 +2,7 @@
  * Where the control thread comes together: configuration and its reloads, the supervisor of the data threads, name
  * resolution, metrics, and the endpoints for operators.
  */
+import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { AdminApi } from './admin/api/api.ts'
 import { storeFamilies } from './admin/api/families.ts'
@@ -106,6 +107,8 @@ export class Gateway {
   readonly #health: HealthMonitor
   readonly #secrets: SecretBook
   readonly #loads: UpstreamLoads
+  /** Of this run. */
+  readonly #id = randomUUID()
   readonly #exposition: Exposition
   readonly #pulse: ThreadPulse
   readonly #expiry: NodeJS.Timeout | undefined
@@ -387,6 +390,7 @@ export class Gateway {
   async #controlEndpoints(): Promise<Endpoints> {
     const { operatorEndpoints } = await import('./operator-endpoints.ts')
     return operatorEndpoints({
+      id: this.#id,
       catalogue: this.#catalogue,
       supervisor: this.#supervisor,
       live: this.#live,
@@ -481,6 +485,7 @@ export class Gateway {
   #facts() {
     const status = this.#supervisor.status
     return {
+      id: this.#id,
       version,
       configVersion: status.version,
       configAppliedAt: status.appliedAt,

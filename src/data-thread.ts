@@ -185,6 +185,7 @@ class DataThread {
       const owner = publicApiAt(path, settings)
       if (owner === undefined) return undefined
       if (owner === 'metrics') return (exchange) => this.#showMetrics(exchange)
+      if (owner === 'node-status') return (exchange) => this.#showStatus(exchange)
       return publicApis.get(owner)!(path)
     }
     this.#dryPolicies = buildPolicies(catalogue, dryServices(services), indices)
@@ -218,6 +219,17 @@ class DataThread {
     const metrics = await this.#sharedMetrics.text()
     if (metrics === undefined) return { status: 503 }
     return { status: 200, body: metrics.text, contentType: metrics.contentType }
+  }
+
+  /** As APISIX's `node-status` writes it: numbers are texts. */
+  async #showStatus({ request }: Exchange): Promise<Verdict> {
+    if (request.method !== 'GET') return { status: 404 }
+    const metrics = await this.#sharedMetrics.text()
+    if (metrics === undefined) return { status: 503 }
+    const { id, connections, requests } = metrics.status
+    const counts = Object.entries({ ...connections, total: requests })
+    const status = Object.fromEntries(counts.map(([name, count]) => [name, String(count)]))
+    return { status: 200, body: JSON.stringify({ id, status }) }
   }
 
   async ask(id: number, name: QuestionName, question: Questions[QuestionName]['question']): Promise<void> {

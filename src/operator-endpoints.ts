@@ -1,5 +1,4 @@
 /** What stands behind the control port; in a file of its own, because it is loaded when somebody first asks. */
-import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Store } from './admin/api/store.ts'
 import { controlEndpoints } from './admin/control.ts'
@@ -27,10 +26,11 @@ import type { Log } from './telemetry/log.ts'
 import { version } from './version.ts'
 
 const bootTime = Math.floor(performance.timeOrigin / 1000)
-const instanceId = randomUUID()
 
 /** The running gateway, as far as operators ask about it. */
 export interface Operated {
+  /** Of this run. */
+  id: string
   catalogue: Catalogue
   supervisor: Supervisor
   live: LiveConfiguration
@@ -74,7 +74,7 @@ export function operatorEndpoints(operated: Operated): Endpoints {
         collectGarbage()
       },
     }),
-    ...serverInfoEndpoints({ boot_time: bootTime, hostname: hostname(), id: instanceId, version }),
+    ...serverInfoEndpoints({ boot_time: bootTime, hostname: hostname(), id: operated.id, version }),
     ...schemaEndpoints(catalogue),
     ...resourceEndpoints(source, secrets, catalogue),
     ...exportEndpoints(source, secrets, version),

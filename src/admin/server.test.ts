@@ -197,6 +197,7 @@ test('one thread that is being replaced does not make the gateway unready', asyn
 
 test('metrics stand under both paths', async (t) => {
   const facts = () => ({
+    id: 'run',
     version: '1.2.3',
     configVersion: 4,
     configAppliedAt: 0,

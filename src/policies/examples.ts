@@ -180,6 +180,7 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
   'multi-auth': {
     config: { auth_plugins: [{ 'basic-auth': {} }, { 'key-auth': { header: 'apikey' } }] },
   },
+  'node-status': { config: {} },
   'oas-validator': {
     config: {
       spec: JSON.stringify({

@@ -71,6 +71,7 @@ const names = [
   'mocking',
   'mqtt-proxy',
   'multi-auth',
+  'node-status',
   'oas-validator',
   'oauth2-introspection',
   'opa',

@@ -157,7 +157,7 @@ async function startedSupervisor(
     threadEnded: (threadId) => events.push(`end ${threadId}`),
     announced: () => {},
     lines: (text) => output.push(text),
-    metrics: async () => ({ contentType: 'text/plain', text: '' }),
+    metrics: () => Promise.reject(new Error('the test has no metrics')),
   }
   const addressBook = new FixedAddresses()
   const nodeBook = new FixedNodes()

@@ -6,6 +6,7 @@ import { createMetricMemory, Registry } from './metrics.ts'
 import { createThreadGaugeMemory, ThreadPulse, threadGauge } from './thread-gauges.ts'
 
 const facts: GatewayFacts = {
+  id: 'run',
   version: '1.2.3',
   configVersion: 7,
   configAppliedAt: 1_700_000_000_500,

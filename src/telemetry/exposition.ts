@@ -29,10 +29,23 @@ export interface ThreadTelemetry {
 export interface MetricsText {
   contentType: string
   text: string
+  /** The same moment in short. */
+  status: GatewayStatus
+}
+
+/** Connections of clients, as nginx counts them, and their requests. */
+export interface GatewayStatus {
+  /** Of this run of the gateway. */
+  id: string
+  connections: Record<'active' | 'reading' | 'writing' | 'waiting' | 'accepted' | 'handled', number>
+  /** Requests since the start. */
+  requests: number
 }
 
 /** What the control thread knows at the moment of a scrape. */
 export interface GatewayFacts {
+  /** Of this run of the gateway. */
+  id: string
   version: string
   configVersion: number
   /** Epoch milliseconds; 0: never. */
@@ -94,6 +107,22 @@ export class Exposition {
     return this.#total('requests')
   }
 
+  get status(): GatewayStatus {
+    const facts = this.#facts()
+    const handled = this.#total('connections_accepted')
+    const inFlight = this.#inFlight()
+    const connections = {
+      active: facts.openConnections,
+      reading: 0,
+      writing: inFlight,
+      waiting: Math.max(0, facts.openConnections - inFlight),
+      // As nginx counts them: those that were closed at once were accepted too.
+      accepted: handled + this.#total('connections_refused'),
+      handled,
+    }
+    return { id: facts.id, connections, requests: this.requests }
+  }
+
   /** A dead thread's counts stay in the totals; its gauges go. */
   retireThread(threadId: number): void {
     const telemetry = this.#threads.get(threadId)
@@ -125,7 +154,8 @@ export class Exposition {
     for (const family of await this.#families()) {
       registry.registerMetric(asPromMetric(renamed(family, apisixPrefix, this.#prefix)))
     }
-    return { contentType: registry.contentType, text: await registry.metrics() }
+    const text = await registry.metrics()
+    return { contentType: registry.contentType, text, status: this.status }
   }
 
   async #families(): Promise<MetricFamily[]> {
@@ -141,18 +171,7 @@ export class Exposition {
 
   #gatewayFamilies(): MetricFamily[] {
     const facts = this.#facts()
-    const requests = this.#total('requests')
-    const handled = this.#total('connections_accepted')
-    const inFlight = this.#inFlight()
-    const connections = {
-      active: facts.openConnections,
-      reading: 0,
-      writing: inFlight,
-      waiting: Math.max(0, facts.openConnections - inFlight),
-      // As nginx counts them: those that were closed at once were accepted too.
-      accepted: handled + this.#total('connections_refused'),
-      handled,
-    }
+    const { connections, requests } = this.status
     return [
       gaugeFamily('apisix_http_requests_total', 'Requests since the start of the gateway.', requests),
       {

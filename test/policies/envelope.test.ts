@@ -42,6 +42,7 @@ const withoutTurn: { readonly [name in PolicyName]?: string } = {
   'batch-requests': 'it answers through public-api',
   'exit-transformer': 'it has its turn at answers of the gateway’s own alone, see exit.test.ts',
   'error-log-logger': 'it follows the log of the gateway',
+  'node-status': 'it answers through public-api',
   'proxy-buffering': 'it is accepted for the sake of configurations of APISIX',
   'server-info': 'it answers at an endpoint of its own',
 }

@@ -22,6 +22,7 @@ routes:
   - { id: only, uri: /only, upstream_id: u, plugins: { real-ip: { source: arg_ip, trusted_addresses: [127.0.0.0/8] }, ip-restriction: { whitelist: [1.1.1.1] } } }
   - { id: mock, uri: /mock, plugins: { key-auth: {}, mocking: { response_example: "hello $consumer_name", content_type: text/plain, response_status: 202 } } }
   - { id: metrics, uri: /metrics, plugins: { key-auth: {}, public-api: { uri: /apisix/prometheus/metrics } } }
+  - { id: status, uri: /apisix/status, plugins: { public-api: {} } }
   - { id: echo, uri: /echo, upstream_id: u, plugins: { echo: { before_body: "<", after_body: ">", headers: { X-Echo: 1 } } } }
   - { id: nothing, uri: /nowhere, upstream: { nodes: {} }, plugins: { server-info: {} } }
 `,
@@ -97,6 +98,27 @@ test('mocking: an answer without an upstream, after authentication', async () =>
   const { status, headers, text } = await send('/mock', { headers: { apikey: 'auth-one' } })
   assert.deepEqual([status, text], [202, 'hello jack'])
   assert.deepEqual([headers.get('content-type'), headers.get('x-mock-by')], ['text/plain', 'sluice'])
+})
+
+test('node-status: connections and requests of the whole gateway through a route', async () => {
+  const read = async () => JSON.parse((await send('/apisix/status')).text)
+  const first = await read()
+  assert.match(first.id, /^[0-9a-f-]{36}$/)
+  assert.deepEqual(Object.keys(first.status).sort(), [
+    'accepted',
+    'active',
+    'handled',
+    'reading',
+    'total',
+    'waiting',
+    'writing',
+  ])
+  for (const count of Object.values(first.status)) assert.match(count as string, /^[0-9]+$/)
+  const second = await read()
+  assert.equal(second.id, first.id)
+  assert.ok(Number(second.status.total) > Number(first.status.total))
+  assert.ok(Number(second.status.active) >= 1)
+  assert.equal((await send('/apisix/status', { method: 'POST' })).status, 404)
 })
 
 test('public-api: the metrics through a route, for callers who may', async () => {
