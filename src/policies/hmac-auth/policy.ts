@@ -11,7 +11,19 @@ import {
   Type,
 } from '../kit/index.ts'
 import { readHttpDate } from './http-date.ts'
-import { type Algorithm, algorithms, isSignedWith, readParameters, signingText } from './signature.ts'
+import { type Algorithm, algorithms, readParameters, SigningKey, signingText } from './signature.ts'
+
+/** The date that came last: most requests of a second say the same. */
+let lastDate = ''
+let lastTime: number | undefined
+
+function timeOf(date: string): number | undefined {
+  if (date !== lastDate) {
+    lastTime = readHttpDate(date)
+    lastDate = date
+  }
+  return lastTime
+}
 
 interface Key {
   key_id: string
@@ -87,6 +99,7 @@ export default definePolicy({
   credentialKey: 'key_id',
   create(config, host) {
     const credentials = host.credentials(keyOf)
+    const keys = new WeakMap<Key, SigningKey>()
     const allowed = new Set<string>(config.allowed_algorithms)
     const headers = headerBlock([['WWW-Authenticate', `hmac realm="${config.realm}"`]])
     const refusal = (message: string) => ({ status: 401, body: { message }, headers })
@@ -124,11 +137,20 @@ export default definePolicy({
       if (!config.signed_headers.every((name) => given.headers.includes(name))) return refused
       const text = signingText(given.keyId, given.headers, request)
       const algorithm = given.algorithm as Algorithm
-      return isSignedWith(found.config.secret_key, algorithm, text, given.signature) ? found : refused
+      return keyOfConfig(found.config).isSigned(algorithm, text, given.signature) ? found : refused
+    }
+
+    function keyOfConfig(credential: Key): SigningKey {
+      let key = keys.get(credential)
+      if (key === undefined) {
+        key = new SigningKey(credential.secret_key)
+        keys.set(credential, key)
+      }
+      return key
     }
 
     function isTimely(date: string | undefined): boolean {
-      const time = date === undefined ? undefined : readHttpDate(date)
+      const time = date === undefined ? undefined : timeOf(date)
       return time !== undefined && Math.abs(Math.floor(host.now() / 1000) - time) <= config.clock_skew
     }
 

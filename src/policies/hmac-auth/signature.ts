@@ -1,5 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { ExchangeRequest } from '../kit/index.ts'
+import { type ExchangeRequest, Hmac } from '../kit/index.ts'
 
 /** Names that requests use, with the hash of each. */
 const hashes = { 'hmac-sha1': 'sha1', 'hmac-sha256': 'sha256', 'hmac-sha512': 'sha512' } as const
@@ -51,10 +50,23 @@ export function signingText(keyId: string, names: readonly string[], request: Ex
   return text
 }
 
-/** `presented` in base64; `text` one character a byte. Takes the same time for every wrong signature. */
-export function isSignedWith(secret: string, algorithm: Algorithm, text: string, presented: string): boolean {
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(presented)) return false
-  const expected = createHmac(hashes[algorithm], secret).update(text, 'latin1').digest()
-  const given = Buffer.from(presented, 'base64')
-  return given.length === expected.length && timingSafeEqual(given, expected)
+/** A key, made ready for each algorithm when that is first used. */
+export class SigningKey {
+  readonly #secret: string
+  readonly #hmacs = new Map<Algorithm, Hmac>()
+
+  constructor(secret: string) {
+    this.#secret = secret
+  }
+
+  /** `presented` in base64; `text` one character a byte. Takes the same time for every wrong signature. */
+  isSigned(algorithm: Algorithm, text: string, presented: string): boolean {
+    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(presented)) return false
+    let hmac = this.#hmacs.get(algorithm)
+    if (hmac === undefined) {
+      hmac = new Hmac(hashes[algorithm], Buffer.from(this.#secret))
+      this.#hmacs.set(algorithm, hmac)
+    }
+    return hmac.verify(text, Buffer.from(presented, 'base64'))
+  }
 }

@@ -78,6 +78,7 @@ export type {
 export { type GraphqlRequest, postedGraphql, queriedGraphql } from './graphql-request.ts'
 export { HashedTurns, type HashSource, hashSourceFinding } from './hashed-turns.ts'
 export { headerNameProblem } from './header-name-problem.ts'
+export { Hmac, type HmacHash } from './hmac.ts'
 export type {
   CircuitRule,
   Circuits,

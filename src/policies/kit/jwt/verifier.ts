@@ -1,4 +1,5 @@
-import { constants, createHmac, createPublicKey, type KeyObject, timingSafeEqual, verify } from 'node:crypto'
+import { constants, createPublicKey, type KeyObject, verify } from 'node:crypto'
+import { Hmac } from '../hmac.ts'
 import type { Token } from './token.ts'
 
 /** Signature algorithms of RFC 7518 and RFC 8037, with the hash of each. */
@@ -51,11 +52,8 @@ export function isSecret(algorithm: Algorithm): boolean {
 
 function secretVerifier(algorithm: Algorithm, { secret = '', base64_secret: encoded }: JwtKey): Verifier {
   const key = Buffer.from(secret, encoded ? 'base64' : 'utf8')
-  const hash = hashes[algorithm] as string
-  return ({ signed, signature }) => {
-    const expected = createHmac(hash, key).update(signed).digest()
-    return expected.length === signature.length && timingSafeEqual(expected, signature)
-  }
+  const hmac = new Hmac(hashes[algorithm] as 'sha256' | 'sha384' | 'sha512', key)
+  return ({ signed, signature }) => hmac.verify(signed, signature)
 }
 
 function publicVerifier(algorithm: Algorithm, { public_key: text = '' }: JwtKey): Verifier {
