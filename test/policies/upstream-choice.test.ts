@@ -44,6 +44,7 @@ routes:
     plugins:
       traffic-split:
         rules: [{ weighted_upstreams: [{ upstream: { pass_host: rewrite, upstream_host: retried.example, nodes: { "127.0.0.1:${dead}": 1000, "localhost:${port}": 1 } } }] }]
+  - { id: example, uri: /example, plugins: { example-plugin: { i: 1, ip: 127.0.0.1, port: ${port} } } }
   - id: refused
     uri: /refused
     upstream_id: base
@@ -55,6 +56,11 @@ routes:
 
 const destination = async (path: string, headers: Record<string, string> = {}) =>
   (await gateway.send(path, { headers })).seen?.headers.host
+
+test('example-plugin sends requests to the node that it names, on a route without an upstream', async () => {
+  const { status, seen } = await gateway.send('/example')
+  assert.deepEqual([status, seen?.target], [200, '/example'])
+})
 
 suite('traffic-split', () => {
   test('sends every upstream its share', async () => {

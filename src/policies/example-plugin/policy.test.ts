@@ -9,6 +9,12 @@ test('requests and answers pass as they are', async () => {
   assert.deepEqual(answer, { status: 200, headers: {}, body: 'x' })
 })
 
+test('a node that is named takes the place of the upstream', async () => {
+  const { sentTo } = await runPolicy(policy, { config: { i: 1, ip: '10.0.0.1', port: 8080 } })
+  assert.equal(sentTo, '')
+  assert.equal((await runPolicy(policy, { config: { i: 1 } })).sentTo, undefined)
+})
+
 suite('the configuration', () => {
   const refused: [object, RegExp][] = [
     [{}, /"?i"?/],
@@ -17,6 +23,8 @@ suite('the configuration', () => {
     [{ i: 1, t: [] }, /t: /],
     [{ i: 1, ip: 1 }, /ip: /],
     [{ i: 1, port: 'x' }, /port: /],
+    [{ i: 1, ip: '10.0.0.1' }, /a node has an ip and a port/],
+    [{ i: 1, ip: '10.0.0.1', port: 0 }, /a node has an ip and a port/],
   ]
   for (const [config, finding] of refused) {
     test(JSON.stringify(config), () =>
