@@ -9,7 +9,7 @@ export interface FilterDecision {
 }
 
 /** The phases of a policy, all of them. */
-const phases = Object.keys({
+export const phases = Object.keys({
   request: true,
   serve: true,
   send: true,

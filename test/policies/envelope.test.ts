@@ -12,6 +12,8 @@ import { setTimeout } from 'node:timers/promises'
 import { stringify } from 'yaml'
 import type { PluginConfig } from '../../src/config/plan.ts'
 import { catalogue, type PolicyName } from '../../src/policies/index.ts'
+import type { PolicyHandlers } from '../../src/proxy/exchange.ts'
+import { phases } from '../../src/proxy/filter.ts'
 import { exampleCommands, exampleHost, exampleResources } from '../harness/example-requests.ts'
 import { startExampleServices } from '../harness/example-services.ts'
 import { policyGateway } from '../harness/policy-gateway.ts'
@@ -25,17 +27,7 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 const names = [...catalogue.keys()] as PolicyName[]
-const phases = [
-  'request',
-  'serve',
-  'send',
-  'requestBody',
-  'receive',
-  'respond',
-  'responseBody',
-  'observe',
-] as const
-type Phase = (typeof phases)[number]
+type Phase = keyof PolicyHandlers
 
 /** Policies that have nothing to do in any phase, with the reason. */
 const withoutTurn: { readonly [name in PolicyName]?: string } = {

@@ -6,26 +6,23 @@ import { freePort } from '../harness/gateway.ts'
 import { LdapServer, withoutLdap } from '../harness/ldap-server.ts'
 import { policyGateway } from '../harness/policy-gateway.ts'
 
-suite('ldap-auth', { skip: withoutLdap }, () => {
-  let directory: LdapServer
-  const authority = new Authority()
-  let nobody: number
-  before(async () => {
-    nobody = await freePort()
-    directory = await LdapServer.start(
-      {
-        user01: 'password1',
-        'comma\\,user': 'p:w ü',
-        stranger: 'password2',
-      },
-      authority.issue({ names: ['127.0.0.1'] }),
-    )
-  })
-  after(async () => {
-    await directory?.stop()
-    authority.remove()
-  })
+let directory: LdapServer
+const authority = new Authority()
+let nobody: number
+before(async () => {
+  if (withoutLdap !== false) return
+  nobody = await freePort()
+  directory = await LdapServer.start(
+    { user01: 'password1', 'comma\\,user': 'p:w ü', stranger: 'password2', 'star*': 'password3' },
+    authority.issue({ names: ['127.0.0.1'] }),
+  )
+})
+after(async () => {
+  await directory?.stop()
+  authority.remove()
+})
 
+suite('ldap-auth', { skip: withoutLdap }, () => {
   const gateway = policyGateway(
     () => `
 consumers:
@@ -96,21 +93,6 @@ routes:
 })
 
 suite('ldap-auth-advanced', { skip: withoutLdap }, () => {
-  let directory: LdapServer
-  const authority = new Authority()
-  let nobody: number
-  before(async () => {
-    nobody = await freePort()
-    directory = await LdapServer.start(
-      { user01: 'password1', 'comma\\,user': 'p:w ü', stranger: 'password2', 'star*': 'password3' },
-      authority.issue({ names: ['127.0.0.1'] }),
-    )
-  })
-  after(async () => {
-    await directory?.stop()
-    authority.remove()
-  })
-
   const base = 'dc=example,dc=org'
   const admin = `bind_dn: "cn=user01,ou=users,${base}"`
   const gateway = policyGateway(
