@@ -70,8 +70,8 @@ const variants = {
   shadowed: { mode: 'shadow' },
   continued: { on_error: 'continue' },
   worded: { error_response: { message: 'in other words' } },
-  first: { priority: 1e6 },
-  last: { priority: -1e6 },
+  first: { priority: 1e11 },
+  last: { priority: -1e11 },
 } as const
 type Variant = keyof typeof variants
 
@@ -123,7 +123,7 @@ function marksBeside({ id, plugins }: Route): Record<string, object> {
   return {
     'mark-before': { stage, priority: priority + 0.5 },
     'mark-after': { stage, priority: priority - 0.5 },
-    'mark-end': { stage, priority: -1e9 },
+    'mark-end': { stage, priority: -1e12 },
   }
 }
 
