@@ -51,6 +51,33 @@ test('refusals are in the words of APISIX', async (t) => {
   }
 })
 
+test('plugins of a stream route are checked as such, and those for requests are unknown there', async (t) => {
+  const { admin } = await startAdminGateway(t)
+  const put = async (plugins: object) =>
+    (await admin('PUT', '/stream_routes/1', { upstream: { nodes: { '127.0.0.1:1': 1 } }, plugins })).body
+  t.assert.deepEqual(await put({ 'key-auth': {} }), { error_msg: 'unknown plugin [key-auth]' })
+  t.assert.deepEqual(await put({ 'mqtt-proxy': {} }), {
+    error_msg:
+      'failed to check the configuration of stream plugin [mqtt-proxy]: property "protocol_level" is required',
+  })
+  const route = await admin('PUT', '/routes/1', {
+    uri: '/a',
+    plugins: { 'mqtt-proxy': { protocol_level: 4 } },
+  })
+  t.assert.deepEqual(route.body, { error_msg: 'unknown plugin [mqtt-proxy]' })
+  const names = (await admin('GET', '/plugins/list?subsystem=stream')).body
+  t.assert.deepEqual(names, [
+    'ip-restriction',
+    'limit-conn',
+    'mqtt-proxy',
+    'traffic-split',
+    'prometheus',
+    'syslog',
+  ])
+  const bad = await admin('PUT', '/stream_routes/1', { remote_addr: ':/8', upstream: { nodes: { a: 1 } } })
+  t.assert.deepEqual(bad.body, { error_msg: 'invalid remote_addr: :/8' })
+})
+
 test('a configuration of a plugin that is no map is refused wherever plugins stand', async (t) => {
   const { admin } = await startAdminGateway(t)
   await admin('PUT', '/consumers', { username: 'jack' })

@@ -42,7 +42,11 @@ export function pluginsError(
     )
       return `unknown plugin [${name}]`
     const fault = configError(policy, plugins, config as PluginConfig, role, ground)
-    if (fault !== undefined) return `failed to check the configuration of plugin ${name} err: ${fault}`
+    if (fault !== undefined) {
+      return role === 'stream'
+        ? `failed to check the configuration of stream plugin [${name}]: ${fault}`
+        : `failed to check the configuration of plugin ${name} err: ${fault}`
+    }
     const read = parseExpression((config as PluginConfig)._meta?.filter ?? [])
     if ('problem' in read) return `failed to validate the 'vars' expression: ${read.problem}`
   }

@@ -1,6 +1,7 @@
 /** One resource, as a client of the Admin API wrote it -> what the configuration holds, or APISIX's words for why not. */
 
 import { addressProblem } from '../../config/addresses.ts'
+import { apisixError } from '../../config/apisix-wording.ts'
 import { certificateError, pairError } from '../../config/certificate.ts'
 import { checkHeld } from '../../config/check.ts'
 import type { Configuration } from '../../config/configuration.ts'
@@ -182,6 +183,7 @@ export class ResourceCheck {
   #streamRouteError({ id }: Target, input: Value, around: Surroundings): string | undefined {
     const { upstream, protocol } = input as { upstream?: unknown; protocol?: Value }
     const fault =
+      addressError(input) ??
       formError(resourceSchemas.stream_routes, input) ??
       references(input, ['upstream_id', 'service_id'], around)
     if (fault !== undefined) return fault
@@ -194,7 +196,7 @@ export class ResourceCheck {
         return `protocol mismatch: subordinate protocol [${protocol!.name}] does not match superior protocol [${above.protocol.name}]`
       }
     }
-    return upstreamError(upstream, around) ?? this.#plugins(input, 'stream') ?? addressError(input)
+    return upstreamError(upstream, around) ?? this.#plugins(input, 'stream')
   }
 
   #routeError(input: Value, around: Surroundings): string | undefined {
@@ -303,8 +305,9 @@ function decorationError(
   return undefined
 }
 
-/** Forms that APISIX's schema takes, and what comes of them not. */
+/** Texts that APISIX's schema takes for an address, and that are none. */
 function addressError(input: Value): string | undefined {
+  if (apisixError(resourceSchemas.stream_routes, input) !== undefined) return undefined
   for (const field of ['remote_addr', 'server_addr']) {
     const address = input[field]
     if (typeof address === 'string' && addressProblem(address) !== undefined)
