@@ -44,6 +44,7 @@ suite('published schemas', () => {
       disable: { type: 'boolean' },
       filter: { type: 'array' },
       priority: { type: 'integer' },
+      order: { type: 'integer' },
       error_response: { oneOf: [{ type: 'string' }, { type: 'object' }] },
       pre_function: { type: 'string' },
       mode: { enum: ['enforce', 'shadow'], type: 'string' },

@@ -58,7 +58,7 @@ suite('sluice validate', () => {
     t.assert.equal(good.valid, true)
     t.assert.equal(good.summary.resources.routes, 1)
     t.assert.deepEqual(good.summary.listeners, [
-      { name: 'http', host: '0.0.0.0', port: 9080, protocol: 'http' },
+      { name: 'http', host: '0.0.0.0', port: 9080, protocol: 'http', http2: true },
     ])
     const bad = await validate(t, broken, '--format', 'json')
     t.assert.equal(bad.code, 3)
