@@ -155,6 +155,8 @@ export function exampleRequest(name: PolicyName, { accessToken }: ExampleService
     case 'forward-auth':
     case 'openid-connect':
       return { headers: { authorization: `Bearer ${accessToken}` } }
+    case 'http-basic-authentication-flex':
+      return { headers: basic('ada', 'of-the-example') }
     case 'basic-auth':
       return { headers: basic(field(name, 'username'), field(name, 'password')) }
     case 'client-id-enforcement':
