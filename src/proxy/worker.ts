@@ -217,7 +217,6 @@ export class Worker {
     clock.tick()
     this.engine.draining = true
     this.closeListeners()
-    for (const connection of [...this.opened]) connection.drain()
   }
 
   /** Accepts nothing more, lets requests in flight finish within the grace period, then ends what is left. */
@@ -225,7 +224,6 @@ export class Worker {
     clock.tick()
     this.engine.draining = true
     this.closeListeners()
-    for (const connection of [...this.opened]) connection.drain()
     if (this.count > 0) {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.emptied = resolve

@@ -124,6 +124,8 @@ export class FrameClient {
       }
       await new Promise((resolve) => setImmediate(resolve))
     }
+    // A short flood is sent before anybody hears that the connection was ended at its beginning.
+    await this.until(() => false).catch(() => {})
     return this.isClosed
   }
 

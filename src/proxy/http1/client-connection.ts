@@ -64,6 +64,8 @@ export class ClientConnection implements WireOwner, ClientStream {
   /** Inside `read`, which flushes at its end and goes on with the next request by itself. */
   private reading = false
   private served = 0
+  /** Its listener closes, or the gateway does: it ends with the request in work, or the one that is on its way. */
+  private draining = false
   private inputEnded = false
   private lingered = 0
   private keepAlive = false
@@ -86,12 +88,15 @@ export class ClientConnection implements WireOwner, ClientStream {
    * of an idle connection would be lost.
    */
   drain(): void {
+    // A second look would take the deadline that the first one set for that of an idle connection.
+    if (this.draining) return
+    this.draining = true
     this.keepAlive = false
     if (this.state === 'tunnel') this.conversation.drainTunnel()
     if (this.state !== 'head' || this.pending !== null) return
     const now = clock.now
     const idleFor = now - (this.wire.due - this.engine.settings.timeouts.keepalive)
-    if (idleFor >= crossingTime) this.close()
+    if (this.served > 0 && idleFor >= crossingTime) this.close()
     else this.wire.setDeadline(now + crossingTime)
   }
 
@@ -258,7 +263,8 @@ export class ClientConnection implements WireOwner, ClientStream {
         ? !parsed.connectionClose
         : parsed.connectionKeepAlive && !parsed.connectionClose) &&
       this.served < engine.settings.limits.requests_per_connection &&
-      !engine.draining
+      !engine.draining &&
+      !this.draining
     if (parsed.chunked) body.beginChunked()
     else if (parsed.contentLength > 0) body.beginLength(parsed.contentLength)
     else body.beginNone()
