@@ -8,12 +8,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const longestStart = 30_000
 const longestEnd = 3000
 
-/** A port that was free a moment ago. */
+/** Given away before, maybe to somebody who does not listen there yet. */
+const given = new Set<number>()
+
+/** A port that was free a moment ago, and that nobody else of this process was given. */
 export async function freePort(): Promise<number> {
   const server = net.createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as net.AddressInfo
   await new Promise((resolve) => server.close(resolve))
+  if (given.has(port)) return freePort()
+  given.add(port)
   return port
 }
 
