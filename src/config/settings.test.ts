@@ -88,6 +88,7 @@ suite('settings', () => {
         encrypt: true,
         allow: ['127.0.0.0/8', '::1'],
         cors: true,
+        api_version: 'v3',
       },
       cache: {
         ttl: 10_000,

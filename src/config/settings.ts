@@ -198,6 +198,8 @@ export interface AdminSettings extends AddressSettings {
   allow: string[]
   /** Whether pages of other sites may use it, with a key. */
   cors: boolean
+  /** Whose shape its answers have. */
+  api_version: 'v3' | 'v2'
   /** File for what was changed by whom; absent: the log of the gateway. */
   audit_log?: string
 }
@@ -737,6 +739,13 @@ export const gatewaySchema = Type.Object(
             Type.Boolean({
               default: true,
               description: 'Whether pages of other sites may use it in a browser, with a key that they send.',
+            }),
+          ),
+          api_version: Type.Optional(
+            Type.Enum(['v3', 'v2'], {
+              default: 'v3',
+              description:
+                'Shape of the answers: `v2` is that of APISIX 2, with `action` and `node` around resources, and without choosing from lists.',
             }),
           ),
           audit_log: Type.Optional(

@@ -20,6 +20,7 @@ import { type ApiRequest, BodyTooLarge, readHead, readWhole } from './request.ts
 import { ResourceCheck } from './resource-check.ts'
 import { ResourceHandler } from './resources.ts'
 import { readTarget, type Target } from './target.ts'
+import { unchosenQuery, v2Answer } from './v2.ts'
 
 export interface AdminApiOptions {
   settings: AdminSettings
@@ -52,6 +53,7 @@ export class AdminApi {
   readonly #admission: Pick<Admission, 'refuseAddress' | 'admit'>
   readonly #group: string
   readonly #crossOrigin: boolean
+  readonly #version: AdminSettings['api_version']
   readonly #audit: Pick<AuditLog, 'write' | 'reopen' | 'close'>
   readonly #resources: ResourceHandler
   readonly #configs: ConfigsHandler
@@ -64,6 +66,7 @@ export class AdminApi {
     this.#admission = options.admission ?? new Admission(settings, now)
     this.#group = group
     this.#crossOrigin = settings.cors
+    this.#version = settings.api_version
     this.#audit = options.audit ?? new AuditLog(settings.audit_log, log)
     this.#log = log
     this.#expiry = new Expiry(live, log, now)
@@ -120,7 +123,7 @@ export class AdminApi {
   ): Promise<Answer> {
     try {
       const answer = await this.#dispatch(segments, await readWhole(incoming, head), caller)
-      return { ...answer, headers: { 'X-API-VERSION': 'v3', ...answer.headers } }
+      return { ...answer, headers: { 'X-API-VERSION': this.#version, ...answer.headers } }
     } catch (error) {
       if (error instanceof BodyTooLarge) return failure(400, `invalid request body: ${error.message}`)
       if (error instanceof InvalidBody) return error.answer
@@ -169,7 +172,16 @@ export class AdminApi {
     if (ttl !== null && !(Number(ttl) > 0)) return failure(400, 'invalid argument ttl: should be a number')
     const body = jsonOf(request)
     if (speaksApi7(request)) return this.#api7(verb, target, request, body)
-    return this.#resources.handle({ verb, target, query: request.query, ...(body !== undefined && { body }) })
+    const given = body !== undefined && { body }
+    if (this.#version === 'v3')
+      return this.#resources.handle({ verb, target, query: request.query, ...given })
+    const answer = await this.#resources.handle({
+      verb,
+      target,
+      query: unchosenQuery(request.query),
+      ...given,
+    })
+    return v2Answer(verb, target, answer)
   }
 
   async #api7(verb: Verb, target: Target, request: ApiRequest, body: unknown): Promise<Answer> {

@@ -153,7 +153,10 @@ const translations: Readonly<Record<string, Translation>> = {
   'apisix.enable_admin': into('admin', 'enabled', isBoolean),
   'deployment.admin.admin_key': into('admin', 'keys', isKeyList, fromKeyList),
   'deployment.admin.admin_key_required': into('admin', 'key_required', isBoolean),
-  'deployment.admin.admin_api_version': (version) => (version === 'v3' ? 'admin' : undefined),
+  // Whatever is not v3 is the older version to APISIX.
+  'deployment.admin.admin_api_version': into('admin', 'api_version', isString, (version) =>
+    version === 'v3' ? 'v3' : 'v2',
+  ),
   'deployment.admin.allow_admin': into('admin', 'allow', Array.isArray),
   'deployment.admin.enable_admin_cors': into('admin', 'cors', isBoolean),
   'deployment.admin.admin_listen.ip': into('admin', 'host', isString),
