@@ -101,6 +101,19 @@ suite('a bearer token', () => {
     })
   }
 
+  test('is refused where the key is published for another algorithm (RFC 8725, 3.1)', async () => {
+    const keys = (alg: string) => ({ '/jwks': { body: { keys: [{ ...jwk(rsa.publicKey, 'k1'), alg }] } } })
+    for (const [alg, status] of [
+      ['RS256', undefined],
+      ['PS256', 401],
+      ['RS384', 401],
+      ['RS265', 401],
+    ] as const) {
+      const { verdict, upstream } = await bind(config, keys(alg)).run(bearer(tokenOf({ sub: 'a' })))
+      assert.deepEqual([verdict?.status, upstream === undefined], [status, status !== undefined], alg)
+    }
+  })
+
   test('of no trusted issuer is refused where the discovery document is not there', async () => {
     const away = { '/.well-known/openid-configuration': { status: 500 } }
     const public_key = rsa.publicKey.export({ type: 'spki', format: 'pem' }).toString()
