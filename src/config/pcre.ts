@@ -429,8 +429,8 @@ class PatternReader {
   }
 }
 
-/** PCRE's `$` also stands before a last line feed. */
-const endOfText = '(?:\\n?$)'
+/** PCRE's `$` also stands before a last line feed. This takes the line feed along, since V8's linear engine cannot look ahead. */
+export const endOfText = '(?:\\n?$)'
 
 const lineFeed: readonly Range[] = [[10, 10]]
 const hyphen = 0x2d

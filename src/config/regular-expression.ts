@@ -6,7 +6,7 @@
  * texts only. See docs/decisions/0013.
  */
 import './regexp-engine.ts'
-import { type Part, PatternProblem, readPattern, startOfText } from './pcre.ts'
+import { endOfText, type Part, PatternProblem, readPattern, startOfText } from './pcre.ts'
 
 /** Tests texts of one character a byte, or of characters where it is compiled for them. */
 export interface TextPattern {
@@ -56,10 +56,8 @@ export function matchesPattern(pattern: TextPattern, text: string): boolean {
 
 /** An expression whose groups are counted as they stand in its source, for what takes the place of a match. */
 export interface CapturingPattern {
-  /** Finds every match, one after the other (flag `g`). */
-  readonly expression: RegExp
-  /** The longest text that is looked at; nothing is found in a longer one. */
-  readonly longest: number
+  /** The first match that does not begin before `from`; null for none, and in a text that is too long for the expression. */
+  find(text: string, from: number): RegExpExecArray | null
 }
 
 /** As `compilePattern`, for expressions whose groups are used. */
@@ -71,13 +69,40 @@ export function compileCapturing(
     const { part, refersBack } = readPattern(inBytes(source), ignoreCase)
     const plain = write(part, Number.POSITIVE_INFINITY)
     const expression = regExp(plain, refersBack && ignoreCase ? 'gi' : 'g')
-    if (!refersBack && isLinear(plain)) return { expression, longest: Number.POSITIVE_INFINITY }
-    if (repeatsRepetition(part)) throw new PatternProblem(ambiguous)
-    return { expression, longest: shortText }
+    const isUnbounded = !refersBack && isLinear(plain)
+    if (!isUnbounded && repeatsRepetition(part)) throw new PatternProblem(ambiguous)
+    const longest = isUnbounded ? Number.POSITIVE_INFINITY : shortText
+    const atVeryEnd = plain.includes(endOfText)
+      ? regExp(plain.replaceAll(endOfText, '$'), expression.flags)
+      : null
+    return {
+      find: (text, from) => (text.length > longest ? null : matchIn(text, from, expression, atVeryEnd)),
+    }
   } catch (error) {
     if (error instanceof PatternProblem) return { problem: error.message }
     throw error
   }
+}
+
+/** @param atVeryEnd the same expression, for which a text ends behind its last line feed only; null: it asks for no end */
+function matchIn(
+  text: string,
+  from: number,
+  expression: RegExp,
+  atVeryEnd: RegExp | null,
+): RegExpExecArray | null {
+  const match = found(expression, text, from)
+  if (match === null || atVeryEnd === null || !match[0].endsWith('\n')) return match
+  const { index } = match
+  if (index + match[0].length < text.length) return match
+  // The line feed belongs to the match if something in the expression asked for it, not if it only is the last one.
+  const whole = found(atVeryEnd, text, index)
+  return whole?.index === index ? whole : found(expression, text.slice(0, -1), index)
+}
+
+function found(expression: RegExp, text: string, from: number): RegExpExecArray | null {
+  expression.lastIndex = from
+  return expression.exec(text)
 }
 
 /** A text of the configuration as it compares with what came in: one character a byte. */

@@ -51,6 +51,15 @@ test('refusals are in the words of APISIX', async (t) => {
   }
 })
 
+test('an expression of uri-blocker that does not end is refused in the words of PCRE', async (t) => {
+  const { admin } = await startAdminGateway(t)
+  const plugins = { 'uri-blocker': { block_rules: ['^a', '^b('] } }
+  const { status, body } = await admin('PUT', '/routes/1', { uri: '/a', plugins })
+  const error = 'pcre_compile() failed: missing ) in "^b("'
+  const message = `failed to check the configuration of plugin uri-blocker err: ${error}`
+  t.assert.deepEqual([status, body], [400, { error_msg: message }])
+})
+
 test('plugins of a stream route are checked as such, and those for requests are unknown there', async (t) => {
   const { admin } = await startAdminGateway(t)
   const put = async (plugins: object) =>

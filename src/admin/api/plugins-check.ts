@@ -79,7 +79,7 @@ function configError(
     credentials === undefined
       ? judged && policy.validate?.(judged, ground.zones)
       : judged && policy.validateCredential?.(judged)
-  if (meaning !== undefined) return meaning
+  if (meaning !== undefined) return policy.wording?.(meaning, own) ?? meaning
   const inner = credentials === undefined ? nestedError(policy, own, ground) : undefined
   if (inner === undefined) plugins[policy.name] = meta === undefined ? own : { ...own, _meta: meta }
   return inner

@@ -10,20 +10,19 @@ const mostPieces = 1024
 export function compileSplit(separator: string): Split | { problem: string } {
   const pattern = compileCapturing(separator, false)
   if ('problem' in pattern) return pattern
-  const { expression, longest } = pattern
   return (text) => {
-    if (text.length > longest) return [text]
     const pieces: string[] = []
     let start = 0
-    expression.lastIndex = 0
+    let from = 0
     while (pieces.length < mostPieces - 1) {
-      const match = expression.exec(text)
+      const match = pattern.find(text, from)
       if (match === null) break
+      from = match.index + match[0].length
       // What matches nothing separates nothing.
-      if (match[0] === '') expression.lastIndex++
+      if (match[0] === '') from++
       else {
         pieces.push(text.slice(start, match.index))
-        start = expression.lastIndex
+        start = from
       }
     }
     pieces.push(text.slice(start))

@@ -27,6 +27,14 @@ test('an empty match moves on', () => {
   assert.equal(compiled('x*', '-').apply('ab', true), '-a-b-')
 })
 
+test('the end of a text, which may come before a last line feed', () => {
+  assert.equal(compiled('\\w+$', '*').apply('hello world\n', false), 'hello *\n')
+  assert.equal(compiled('\\s+$', '').apply('hello \n', false), 'hello')
+  assert.equal(compiled('$', '!').apply('a\n', false), 'a!\n')
+  assert.equal(compiled('\\w+\\Z', '*').apply('a\n\n', false), 'a\n\n')
+  assert.equal(compiled('d\\z', '*').apply('d\n', false), 'd\n')
+})
+
 test('letters of either case, where that is asked for', () => {
   assert.equal(compiled('fox', 'dog', true).apply('FOX', false), 'dog')
   assert.equal(compiled('fox', 'dog').apply('FOX', false), 'FOX')

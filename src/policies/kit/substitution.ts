@@ -25,26 +25,19 @@ export function compileSubstitution(
   if (/\$(?!\$|\d|\{\d+\})/.test(replacement.replaceAll('$$', ''))) {
     return { problem: `has no group of the name that its replacement ${replacement} refers to` }
   }
-  const { expression, longest } = pattern
   const pieces = piecesOf(Buffer.from(replacement).toString('latin1'))
 
-  function find(text: string): RegExpExecArray | null {
-    if (text.length > longest) return null
-    expression.lastIndex = 0
-    return expression.exec(text)
-  }
-
   return {
-    find,
+    find: (text) => pattern.find(text, 0),
     apply(text, every) {
       let result = ''
       let copied = 0
-      for (let match = find(text); match !== null; match = expression.exec(text)) {
+      for (let match = pattern.find(text, 0); match !== null; ) {
         result += text.slice(copied, match.index) + filled(pieces, match)
         copied = match.index + match[0].length
         if (!every) break
         // An empty match would be found again at the same place.
-        if (match[0] === '') expression.lastIndex++
+        match = pattern.find(text, match[0] === '' ? copied + 1 : copied)
       }
       return copied === 0 && result === '' ? text : result + text.slice(copied)
     },

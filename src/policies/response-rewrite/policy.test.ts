@@ -35,6 +35,10 @@ suite('the configuration', () => {
     [{ body: 'x', body_base64: true }, /invalid base64 content/],
     [{ body: 'x', filters: [filter] }, /.+/],
     [{ filters: [{ ...filter, regex: '(' }] }, /validation failed/],
+    [
+      { filters: [{ ...filter, options: 'ih' }] },
+      /regex "a" validation failed: unknown flag "h" \(flags "ih"\)/,
+    ],
     [{ vars: ['x'] }, /failed to validate the 'vars' expression/],
     [{ headers: { set: { Connection: 'x' } } }, /own to write/],
     [{ status_code: 101 }, /.+/],

@@ -80,8 +80,6 @@ export default definePolicy({
               replace: Type.String({ description: 'What takes its place; `$1` is a group.' }),
               options: Type.String({
                 default: 'jo',
-                pattern: '^[ijosmxuaD]*$',
-                'x-apisix': { pattern: undefined },
                 description: '`i`: letters of either case are equal. `j` and `o` have no effect.',
               }),
             },

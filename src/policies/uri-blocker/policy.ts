@@ -30,6 +30,13 @@ export default definePolicy({
     }
     return undefined
   },
+  // Of what is wrong with an expression, the words of PCRE for this are what people meet.
+  wording(fault, { block_rules: rules }) {
+    const rule = /^block_rules: the expression .* has a parenthesis that is not closed$/s.test(fault)
+      ? (rules as string[]).find((one) => 'problem' in compileSearch(one))
+      : undefined
+    return rule && `pcre_compile() failed: missing ) in "${rule}"`
+  },
   create(
     { block_rules: rules, rejected_code: status, rejected_msg: message, case_insensitive: ignoreCase },
     host,
