@@ -171,6 +171,7 @@ class DataThread {
       log: this.#log,
       consumers: () => this.#resources.consumers(),
       contracts: () => this.#resources.contracts(),
+      proto: (id) => this.#resources.proto(id),
       metadata: (policy) => this.#resources.metadata(policy),
       hasUpstream: (key) => this.#worker.hasUpstream(key),
       isUpstreamUp: (key) => this.#worker.isUpstreamUp(key),

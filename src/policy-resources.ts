@@ -5,12 +5,18 @@ import type {
   PlanChanges,
   PlanDelta,
   PluginConfig,
+  ProtoSpec,
   ResourceKind,
   Resources,
 } from './config/plan.ts'
 
 /** Without routes and the like, which are the engine's. */
-const policyKinds = ['consumers', 'contracts', 'plugin_metadata'] as const satisfies readonly ResourceKind[]
+const policyKinds = [
+  'consumers',
+  'contracts',
+  'protos',
+  'plugin_metadata',
+] as const satisfies readonly ResourceKind[]
 
 type PolicyKind = (typeof policyKinds)[number]
 type Held = { [K in PolicyKind]: Map<string, Resources[K]> }
@@ -21,7 +27,12 @@ export type ChangedResources = ReadonlyMap<ResourceKind, readonly string[]>
 
 export class PolicyResources {
   readonly #listeners: Listener[] = []
-  readonly #held: Held = { consumers: new Map(), contracts: new Map(), plugin_metadata: new Map() }
+  readonly #held: Held = {
+    consumers: new Map(),
+    contracts: new Map(),
+    protos: new Map(),
+    plugin_metadata: new Map(),
+  }
 
   consumers(): ReadonlyMap<string, ConsumerSpec> {
     return this.#held.consumers
@@ -29,6 +40,10 @@ export class PolicyResources {
 
   contracts(): ReadonlyMap<string, ContractSpec> {
     return this.#held.contracts
+  }
+
+  proto(id: string): ProtoSpec | undefined {
+    return this.#held.protos.get(id)
   }
 
   metadata(policy: string): PluginConfig | undefined {

@@ -58,6 +58,7 @@ function services() {
     log: { debug() {}, info() {}, warn() {}, error() {} },
     consumers: () => consumers,
     contracts: () => contracts,
+    proto: () => undefined,
     metadata: (policy) => metadata.get(policy),
     hasUpstream: (key) => key === 'upstream:u',
     isUpstreamUp: (key) => key === 'upstream:u',

@@ -1,7 +1,7 @@
 /** Turns the catalogue into what the proxy runs: policies that are bound to the services of one data thread. */
 import { expressionVariables, parseExpression } from './config/expression.ts'
 import { DerivedMap } from './config/lazy-map.ts'
-import type { ConsumerSpec, ContractSpec, PluginConfig } from './config/plan.ts'
+import type { ConsumerSpec, ContractSpec, PluginConfig, ProtoSpec } from './config/plan.ts'
 import { policyUpstreamKey } from './config/policy-upstreams.ts'
 import type { PrometheusSettings } from './config/prometheus-settings.ts'
 import type { OwnCodeGuard } from './own-code-guard.ts'
@@ -71,6 +71,7 @@ export interface PolicyServices {
   readonly log: PolicyLog
   consumers(): ReadonlyMap<string, ConsumerSpec>
   contracts(): ReadonlyMap<string, ContractSpec>
+  proto(id: string): ProtoSpec | undefined
   metadata(policy: string): PluginConfig | undefined
   /** Whether the current plan has an upstream with this key. */
   hasUpstream(key: string): boolean
@@ -212,6 +213,7 @@ function hostOf(
     },
     consumers: indices.consumers,
     contracts: indices.contracts,
+    proto: (id) => services.proto(String(id)),
     limiter: services.limiter,
     circuits: services.circuits,
     takeTurn: (name) => services.takeTurn(name),

@@ -3,7 +3,6 @@
  * wrong. Annotations of ours are left out, and where a resource takes more than APISIX does, the difference stands here.
  */
 import { apisixAddressForms } from './addresses.ts'
-import { keptSchemas } from './kept-resources.ts'
 import {
   consumerGroupSchema,
   consumerSchema,
@@ -11,6 +10,7 @@ import {
   globalRuleSchema,
   metaSchema,
   pluginSetSchema,
+  protoSchema,
   routeSchema,
   serviceSchema,
   sslSchema,
@@ -141,7 +141,7 @@ const differences = new Map<TSchema, () => Difference>([
   [pluginSetSchema, pluginConfig],
   [globalRuleSchema, globalRule],
   [sslSchema, certificate],
-  [keptSchemas.protos, () => ({ properties: named })],
+  [protoSchema, () => ({ properties: named })],
   [streamRouteSchema, streamRoute],
   [metaSchema, meta],
 ])

@@ -274,16 +274,30 @@ consumers: [{ username: jack }]`),
   })
 })
 
-suite('resources that nothing asks for yet', () => {
-  test('are checked, and said to have no effect', (t) => {
-    const { plan, findings } = run(`protos: [{ id: 1, content: 'syntax = "proto3";' }]`)
-    t.assert.notEqual(plan, undefined)
-    t.assert.deepEqual(
-      findings.map(({ severity, path, message }) => `${severity} ${path}: ${message}`),
-      ['warning protos: protos have no effect: gRPC is not transcoded by this version yet'],
+suite('definitions of gRPC messages', () => {
+  test('are in the plan as they were read', (t) => {
+    const { plan } = run(
+      `protos: [{ id: 1, content: 'syntax = "proto3"; package p; message A { string b = 1; }' }]`,
     )
+    t.assert.deepEqual(plan?.protos.get('1')?.messages, [
+      { name: 'p.A', isProto3: true, fields: [{ name: 'b', id: 1, type: 'string' }] },
+    ])
+  })
+
+  test('that cannot be read are a finding at their place', (t) => {
+    const { plan, findings } = run(`protos:
+  - id: 1
+    content: |
+      syntax = "proto3";
+      message A { string b }
+`)
+    t.assert.equal(plan, undefined)
+    t.assert.deepEqual(
+      findings.map(({ code, path, line }) => `${code} ${path}:${line}`),
+      ['invalid-proto protos[0].content:3'],
+    )
+    t.assert.match(findings[0]!.message, /line 2/)
     t.assert.deepEqual(codes('protos: { a: 1 }'), ['wrong-type protos'])
-    t.assert.deepEqual(codes('protos: []'), [])
   })
 })
 

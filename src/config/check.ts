@@ -136,6 +136,7 @@ const tolerated: readonly FindingCode[] = [
   'duplicate-contract',
   'duplicate-sni',
   'ignored-field',
+  'invalid-proto',
   'mismatched-certificate',
   'missing-metadata',
   'missing-variable',

@@ -13,6 +13,7 @@ import {
   type CredentialInput,
   credentialSchema,
   type PluginSetInput,
+  type ProtoInput,
   type RouteInput,
   resourceSchemas,
   type ServiceInput,
@@ -35,6 +36,7 @@ export interface Inputs {
   consumer_groups: PluginSetInput
   consumers: ConsumerInput
   contracts: ContractInput
+  protos: ProtoInput
   plugin_configs: PluginSetInput
   global_rules: PluginSetInput
   plugin_metadata: Record<string, unknown> & { id: string }

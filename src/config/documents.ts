@@ -2,7 +2,6 @@
 import { settingsOfApisix } from './dialects/apisix.ts'
 import { isFlexResource } from './dialects/flex/names.ts'
 import { translateFlex } from './dialects/flex.ts'
-import { checkDormant, isDormant } from './dormant-resources.ts'
 import type { SourceDocument } from './load.ts'
 import { nearest } from './nearest.ts'
 import { type ResourceKind, resourceKinds } from './plan.ts'
@@ -91,7 +90,6 @@ export function addSections(document: SourceDocument, sections: Sections, report
       readList(place, section, items, report)
       for (const item of items) sections.certificates.push({ ...item, kind: key })
     } else if (apisixKeys.has(key)) apisix[key] = section
-    else if (isDormant(key)) checkDormant(key, place, section, report)
     else unknownSection(place, key, report)
   }
   if (Object.keys(apisix).length > 0) {

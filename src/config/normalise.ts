@@ -10,6 +10,7 @@ import {
   type DiscoverySpec,
   type NodeSpec,
   type PluginSetSpec,
+  type ProtoSpec,
   type RouteSpec,
   type SecretManagerSpec,
   type ServiceRegistrySpec,
@@ -21,11 +22,13 @@ import {
   type UpstreamSpec,
   type UpstreamTlsSpec,
 } from './plan.ts'
+import { readProto } from './proto/proto-content.ts'
 import type {
   ConsumerInput,
   ContractInput,
   CostDecorationInput,
   PluginSetInput,
+  ProtoInput,
   RouteInput,
   ServiceInput,
   ServiceRegistryInput,
@@ -244,6 +247,12 @@ export function consumerSpec(input: ConsumerInput): ConsumerSpec {
     })),
     ...(input.labels !== undefined && { labels: input.labels }),
   }
+}
+
+/** Undefined: it cannot be read, which the Admin API let be once. */
+export function protoSpec(id: string, { content }: ProtoInput): ProtoSpec | undefined {
+  const read = readProto(content)
+  return 'problem' in read ? undefined : { id, ...read.definitions }
 }
 
 export function contractSpec(id: string, input: ContractInput): ContractSpec {

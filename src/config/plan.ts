@@ -4,6 +4,7 @@
  */
 import type { RegistrySettings } from './discovery.ts'
 import type { ChecksSpec, OutlierEjectionSpec } from './health-checks.ts'
+import type { ProtoDefinitions } from './proto/definitions.ts'
 import type { Settings } from './settings.ts'
 
 /** Policies by name with their configuration, as an operator wrote it plus defaults; `_meta` is the common envelope. */
@@ -254,6 +255,11 @@ export interface ContractSpec {
   tier: string
 }
 
+/** Definitions of gRPC messages, as they were read. */
+export interface ProtoSpec extends ProtoDefinitions {
+  id: string
+}
+
 /** A plugin config, a consumer group or a global rule; for `plugin_metadata`, the id is the policy and its metadata is its only entry. */
 export interface PluginSetSpec {
   id: string
@@ -308,6 +314,7 @@ export interface Resources {
   consumer_groups: PluginSetSpec
   consumers: ConsumerSpec
   contracts: ContractSpec
+  protos: ProtoSpec
   plugin_configs: PluginSetSpec
   global_rules: PluginSetSpec
   plugin_metadata: PluginSetSpec
@@ -328,6 +335,7 @@ export const resourceKinds = [
   'consumer_groups',
   'consumers',
   'contracts',
+  'protos',
   'global_rules',
   'routes',
   'stream_routes',

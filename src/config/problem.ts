@@ -28,6 +28,7 @@ export const findingCodes = {
   'invalid-function': 'A module with functions for policies cannot be loaded.',
   'too-many-versions':
     'Code cannot be loaded once more, because too many older versions of it are in memory.',
+  'invalid-proto': 'A definition of gRPC messages that cannot be read.',
   'unknown-function': 'A function that does not exist, or that may not be named in this place.',
   'unknown-policy': 'A plugin name that is not in the catalogue.',
   'duplicate-id': 'Two resources of one kind share an id.',

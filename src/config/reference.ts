@@ -1,6 +1,5 @@
 /** The reference page of the configuration, made from the schemas: what is checked is what is documented. */
 
-import { dormantResources } from './dormant-resources.ts'
 import { keptSchemas } from './kept-resources.ts'
 import { findingCodes } from './problem.ts'
 import { metaSchema, resourceSchemas } from './resources.ts'
@@ -64,7 +63,6 @@ export function configurationReference(): string {
     ...Object.entries(secretManagerSchemas).map(([kind, schema]) => section(`secrets: ${kind}`, schema)),
     section('_meta', metaSchema),
     environment(),
-    notYet(),
     findings(),
   ]
   return `${sections.join('\n').trimEnd()}\n`
@@ -157,18 +155,6 @@ function environment(): string {
     '## Settings from the environment\n',
     'Each setting of [gateway](#gateway) has a variable, and with `_FILE` behind its name one for the file that holds its value. They are stronger than the files of the configuration; `--set NAME=VALUE` of `sluice start` is stronger still. A list has commas between its items, or is JSON; a listener may be `PORT` or `HOST:PORT`; what holds maps is JSON. A variable with the prefix `SLUICE_` that sets nothing is a finding.\n',
     '| variable | setting |',
-    '|---|---|',
-    ...rows,
-    '',
-  ].join('\n')
-}
-
-function notYet(): string {
-  const rows = Object.entries(dormantResources).map(([name, why]) => row([`\`${name}\``, why]))
-  return [
-    '## Lists without effect yet\n',
-    'They are checked by the schemas of the Admin API.\n',
-    '| list | why |',
     '|---|---|',
     ...rows,
     '',

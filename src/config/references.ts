@@ -8,8 +8,16 @@ import { nearest } from './nearest.ts'
 import { parseAddress, routePaths } from './normalise.ts'
 import { balancings, httpSchemes, type PluginConfig, type Plugins, type ResourceKind } from './plan.ts'
 import type { Catalogue, PolicyCheck } from './policy-check.ts'
+import { readProto } from './proto/proto-content.ts'
 import { below, describePlace, type Place, type Report } from './report.ts'
-import type { ContractInput, RouteInput, ServiceInput, StreamRouteInput, UpstreamInput } from './resources.ts'
+import type {
+  ContractInput,
+  ProtoInput,
+  RouteInput,
+  ServiceInput,
+  StreamRouteInput,
+  UpstreamInput,
+} from './resources.ts'
 import { checkSchema } from './schema.ts'
 import { absentInFiles, type CertificateKind, sslIdOf } from './sni-resources.ts'
 
@@ -38,10 +46,23 @@ export function checkReferences(
   for (const { place, input } of declarations.consumers.values()) {
     reference('consumer_groups', input?.group_id, below(place, 'group_id'), declarations, report)
   }
+  for (const { place, input } of declarations.protos.values()) {
+    if (input !== undefined) checkProto(input, place, report)
+  }
   for (const { kind, id, place } of policies.resources) reference(kind, id, place, declarations, report)
   for (const { input, place } of policies.upstreams) checkUpstream(input, place, declarations, report)
   checkGlobalRules(declarations, report)
   checkContracts(declarations, report)
+}
+
+function checkProto({ content }: ProtoInput, place: Place, report: Report): void {
+  const read = readProto(content)
+  if (!('problem' in read)) return
+  report.add(below(place, 'content'), {
+    code: 'invalid-proto',
+    message: `cannot be read: ${read.problem}`,
+    hint: 'It is the text of one .proto file, or what protoc --include_imports --descriptor_set_out writes, in Base64.',
+  })
 }
 
 function checkUpstream(input: UpstreamInput, place: Place, declarations: Declarations, report: Report): void {
@@ -407,6 +428,7 @@ const singular: Record<ResourceKind, string> = {
   consumer_groups: 'consumer group',
   consumers: 'consumer',
   contracts: 'contract',
+  protos: 'definition of messages',
   plugin_configs: 'plugin config',
   global_rules: 'global rule',
   plugin_metadata: 'plugin metadata',

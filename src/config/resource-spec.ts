@@ -5,6 +5,7 @@ import {
   contractSpec,
   metadataSpec,
   pluginSetSpec,
+  protoSpec,
   routeSpec,
   secretManagerSpec,
   serviceRegistrySpec,
@@ -58,6 +59,10 @@ export function specOf(
     case 'contracts': {
       const input = source.whole(kind, id)
       return input && contractSpec(id, input)
+    }
+    case 'protos': {
+      const input = source.whole(kind, id)
+      return input && protoSpec(id, input)
     }
     case 'plugin_metadata': {
       const input = source.whole(kind, id)

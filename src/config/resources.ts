@@ -600,6 +600,22 @@ export const contractSchema = Type.Object(
   },
 )
 
+export const protoSchema = Type.Object(
+  {
+    id: ownId('definition'),
+    name: name(),
+    desc: desc(),
+    labels: labels(),
+    content: Type.String({
+      minLength: 1,
+      maxLength: 1_048_576,
+      description: 'The text of a `.proto` file, or a descriptor set of `protoc` in Base64.',
+    }),
+    ...bookkeeping(),
+  },
+  { description: 'Definitions of gRPC messages and services, for `grpc-transcode`.' },
+)
+
 export const pluginSetSchema = Type.Object(
   {
     id: ownId('set'),
@@ -813,6 +829,7 @@ export const resourceSchemas = {
   consumer_groups: consumerGroupSchema,
   consumers: consumerSchema,
   contracts: contractSchema,
+  protos: protoSchema,
   plugin_configs: pluginSetSchema,
   global_rules: globalRuleSchema,
   plugin_metadata: pluginMetadataSchema,
@@ -829,6 +846,7 @@ export type RouteInput = Static<typeof routeSchema>
 export type StreamRouteInput = Static<typeof streamRouteSchema>
 export type CredentialInput = Static<typeof credentialSchema>
 export type ConsumerInput = Static<typeof consumerSchema>
+export type ProtoInput = Static<typeof protoSchema>
 export type ContractInput = Static<typeof contractSchema>
 export type ServiceRegistryInput = Static<typeof serviceRegistrySchema>
 export type PluginSetInput = Static<typeof pluginSetSchema>

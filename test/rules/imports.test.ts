@@ -34,6 +34,9 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'config/tolerant-json.ts',
     'config/json-path.ts',
     'config/addresses.ts',
+    // Messages of gRPC, as descriptor sets are read.
+    'config/proto/wire-reader.ts',
+    'config/proto/proto-content.ts',
     'config/prometheus-settings.ts',
     'config/apisix-wording.ts',
     'proxy/addresses.ts',

@@ -42,7 +42,7 @@ export const adminKinds: ReadonlyMap<string, AdminKind> = new Map(
     kind('certificates', 'certificate'),
     kind('ca_certificates', 'ca certificate'),
     kind('snis', 'sni'),
-    kind('protos', 'proto', ['patch']),
+    kind('protos', 'proto', ['patch'], { plan: 'protos' }),
     kind('stream_routes', 'stream route', ['patch'], { plan: 'stream_routes' }),
     kind('contracts', 'contract', [], { plan: 'contracts' }),
   ].map((one) => [one.name, one]),

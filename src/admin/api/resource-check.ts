@@ -13,6 +13,7 @@ import { keptSchemas } from '../../config/kept-resources.ts'
 import { luaFieldOf } from '../../config/lua.ts'
 import type { PluginConfig, Plugins, ResourceKind } from '../../config/plan.ts'
 import { type PluginsRole, withoutUnknown } from '../../config/policy-check.ts'
+import { readProto } from '../../config/proto/proto-content.ts'
 import {
   type CredentialInput,
   costDecorationSchema,
@@ -172,7 +173,7 @@ export class ResourceCheck {
           invalid(schemaError(keptSchemas.snis, input, { references: true })) ?? sniError(input, around.kept)
         )
       case 'protos':
-        return invalid(schemaError(keptSchemas.protos, input))
+        return invalid(schemaError(resourceSchemas.protos, input)) ?? protoError(input as Inputs['protos'])
       case 'stream_routes':
         return this.#streamRouteError(target, input, around)
       default:
@@ -314,6 +315,11 @@ function addressError(input: Value): string | undefined {
       return `invalid ${field}: ${address}`
   }
   return undefined
+}
+
+function protoError({ content }: Inputs['protos']): string | undefined {
+  const read = readProto(content)
+  return 'problem' in read ? `invalid content: ${read.problem}` : undefined
 }
 
 const invalid = (fault: string | undefined) => fault && `invalid configuration: ${fault}`

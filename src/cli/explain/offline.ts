@@ -101,6 +101,7 @@ function policiesOf(
     condition: compileCondition,
     consumers: () => resources.consumers(),
     contracts: () => resources.contracts(),
+    proto: (id) => resources.proto(id),
     metadata: (policy) => resources.metadata(policy),
     hasUpstream: (key) => upstreams.has(key),
     isUpstreamUp: (key) => upstreams.has(key),

@@ -1,5 +1,5 @@
 /** What the gateway offers a policy. Every service here can be faked: see `testing.ts`. */
-import type { ContractSpec, PluginConfig } from '../../config/plan.ts'
+import type { ContractSpec, PluginConfig, ProtoSpec } from '../../config/plan.ts'
 import type { PrometheusSettings } from '../../config/prometheus-settings.ts'
 import type {
   BindingInfo,
@@ -47,6 +47,8 @@ export interface PolicyHost<Credential = unknown, Metadata = unknown> {
   ): UpstreamHandle
   readonly consumers: ConsumerLookup
   readonly contracts: ContractLookup
+  /** Definitions of gRPC messages of the current plan; undefined: there are none of that id. */
+  proto(id: string | number): ProtoSpec | undefined
   readonly limiter: Limiter
   /** Counters that nodes share; the connection is opened with the first decision. */
   counterStore(target: RedisTarget, use?: StoreUse): CounterStore

@@ -5,8 +5,16 @@
 
 import type { Static, TObject } from 'typebox'
 import { defaultZones, zonePlaces } from '../../config/cache-zones.ts'
-import type { ConsumerSpec, ContractSpec, CredentialSpec, PluginConfig, Plugins } from '../../config/plan.ts'
+import type {
+  ConsumerSpec,
+  ContractSpec,
+  CredentialSpec,
+  PluginConfig,
+  Plugins,
+  ProtoSpec,
+} from '../../config/plan.ts'
 import { type PrometheusInput, prometheusSettings } from '../../config/prometheus-settings.ts'
+import { readProto } from '../../config/proto/proto-content.ts'
 import { checkSchema } from '../../config/schema.ts'
 import type {
   BindingInfo,
@@ -58,6 +66,8 @@ export interface BindOptions<Config, Metadata> {
   metadata?: Metadata
   consumers?: readonly FakeConsumer[]
   contracts?: readonly ContractSpec[]
+  /** As `content` of an item of `protos` has them, by id. */
+  protos?: Readonly<Record<string, string>>
   /** Default: route `r1` of service `s1`, whose own plugins hold the policy. */
   binding?: Partial<BindingInfo> & { owner?: string }
   /** Those that the policy may set up in its own place. */
@@ -172,6 +182,9 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
 
   let consumers = consumersByName(options.consumers ?? [])
   const directory = new ConsumerDirectory(() => consumers)
+  const protos = new Map(
+    Object.entries(options.protos ?? {}).map(([id, content]) => [id, protoSpec(id, content)]),
+  )
   const contracts = new Map((options.contracts ?? []).map((contract) => [contract.id, contract]))
   const indices: CredentialIndex[] = []
   const clock = new FakeClock()
@@ -211,6 +224,7 @@ export function bindPolicy<Config extends TObject, Credential extends TObject, M
     },
     consumers: directory,
     contracts: new ContractIndex(() => contracts),
+    proto: (id) => protos.get(String(id)),
     limiter: new FakeLimiter(clock),
     circuits: {
       isBroken: (key, rule) => circuits.isBroken(key, rule, clock.second),
@@ -586,4 +600,10 @@ class FakeMetrics {
     if (known !== -1) return known
     return this.#series.push({ metric, labels, count: 0, sum: 0, histogram }) - 1
   }
+}
+
+function protoSpec(id: string, content: string): ProtoSpec {
+  const read = readProto(content)
+  if ('problem' in read) throw new Error(read.problem)
+  return { id, ...read.definitions }
 }
