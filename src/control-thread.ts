@@ -12,7 +12,7 @@ import { type Check, healthEndpoints } from './admin/health.ts'
 import { LiveConfiguration } from './admin/live-configuration.ts'
 import { metricsEndpoints } from './admin/metrics.ts'
 import { AdminServer, type AdminServerOptions, type Endpoints } from './admin/server.ts'
-import { statusEndpoints } from './admin/status.ts'
+import { probeEndpoints, statusEndpoints } from './admin/status.ts'
 import { zonePlaces } from './config/cache-zones.ts'
 import type { Catalogue, CheckResult } from './config/check.ts'
 import type { Configuration } from './config/configuration.ts'
@@ -217,7 +217,7 @@ export class Gateway {
 
   /** Resolves when traffic is taken. Rejects when it cannot be; then nothing is left open. */
   async start(): Promise<Addresses> {
-    const { metrics, prometheus, control, status: statusApi, admin } = this.#supervisor.plan.settings
+    const { metrics, prometheus, control, status: statusApi, probe, admin } = this.#supervisor.plan.settings
     const status = () => this.#supervisor.status
     try {
       // Health comes first, so that a start that takes long can be watched.
@@ -230,6 +230,7 @@ export class Gateway {
         wrongMethod: 404,
       })
       await this.#serve(statusApi, statusEndpoints(status))
+      await this.#serve(probe, probeEndpoints(status))
       await this.#supervisor.start()
       const adminPort = await this.#serveAdmin(admin)
       const { listeners } = this.#supervisor.plan.settings

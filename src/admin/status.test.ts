@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SupervisorStatus } from '../proxy/supervisor.ts'
 import type { AdminRequest } from './server.ts'
-import { statusEndpoints } from './status.ts'
+import { probeEndpoints, statusEndpoints } from './status.ts'
 
 const running = {
   state: 'running',
@@ -42,5 +42,20 @@ test('it is ready when every data thread has its configuration', async () => {
   assert.deepEqual(await answer('/status/ready', { state: 'draining' }), [
     503,
     '{"status":"error","error":"the gateway is stopping"}',
+  ])
+})
+
+test('the probes of Flex Gateway say the same in its words', async () => {
+  const probe = async (path: '/probes/readiness' | '/probes/liveness', status: Partial<SupervisorStatus>) => {
+    const endpoints = probeEndpoints(() => ({ ...running, ...status }))
+    const { status: code, body } = await endpoints[`GET ${path}`]!({} as AdminRequest)
+    return [code, body]
+  }
+  const well = [200, '{"status":200,"message":"OK"}']
+  assert.deepEqual(await probe('/probes/readiness', {}), well)
+  assert.deepEqual(await probe('/probes/liveness', { appliedAt: 0 }), well)
+  assert.deepEqual(await probe('/probes/readiness', { appliedAt: 0 }), [
+    503,
+    '{"name":"Service Unavailable","message":"Gateway not started: no worker has received configuration","status":503}',
   ])
 })

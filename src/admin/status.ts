@@ -1,4 +1,4 @@
-/** APISIX's status API: whether the gateway runs, and whether every data thread has its configuration. */
+/** Status as APISIX and Flex Gateway have it: whether the gateway runs, and whether every data thread has its configuration. */
 import type { SupervisorStatus } from '../proxy/supervisor.ts'
 import type { Answer, Endpoints } from './server.ts'
 
@@ -11,6 +11,20 @@ export function statusEndpoints(status: () => SupervisorStatus): Endpoints {
     'GET /status/ready': () => {
       const error = unready(status())
       return error === undefined ? alive() : answer(503, { status: 'error', error })
+    },
+  }
+}
+
+/** Flex Gateway's probes. What it can be told to take no notice of is never the reason here. */
+export function probeEndpoints(status: () => SupervisorStatus): Endpoints {
+  const well = () => answer(200, { status: 200, message: 'OK' })
+  return {
+    'GET /probes/liveness': well,
+    'GET /probes/readiness': () => {
+      const reason = unready(status())
+      if (reason === undefined) return well()
+      const message = `Gateway not started: ${reason}`
+      return answer(503, { name: 'Service Unavailable', message, status: 503 })
     },
   }
 }

@@ -12,7 +12,7 @@ export async function readConfiguration(
   named: readonly string[],
   io: CliIo,
 ): Promise<CheckResult & Pick<Loaded, 'documents'>> {
-  const sources = await chooseSources(named, io.cwd)
+  const sources = await chooseSources(named, io.cwd, io.env)
   const loaded = await load(sources, io.env, io.cwd)
   const { documents } = loaded
   return { documents, ...(await checkWithPolicies(loaded, io.cwd, { gatewayVersion: version })) }

@@ -31,7 +31,7 @@ export async function checkOnly(
   io: CliIo,
   flags: readonly GivenSetting[] = [],
 ): Promise<number> {
-  const sources = await chooseSources(named, io.cwd)
+  const sources = await chooseSources(named, io.cwd, io.env)
   const { plan, findings } = await readConfiguration(sources, io, { secretReader: readerOf(io), flags })
   for (const finding of findings) io.stderr.write(formatFinding(finding))
   if (plan === undefined) return exitCode.invalid
@@ -46,7 +46,7 @@ export async function serve(
   io: CliIo,
   flags: readonly GivenSetting[] = [],
 ): Promise<number> {
-  const sources = await chooseSources(named, io.cwd)
+  const sources = await chooseSources(named, io.cwd, io.env)
   const slot: StoreSlot = {}
   const secretReader = readerOf(io)
   const read = async (synced = slot.synced) => {

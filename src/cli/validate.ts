@@ -41,7 +41,7 @@ export const command: Command = {
     if (values.format !== 'text' && values.format !== 'json') {
       throw new UsageError(`--format is text or json, not '${values.format}'`)
     }
-    const sources = await chooseSources(values.config, io.cwd)
+    const sources = await chooseSources(values.config, io.cwd, io.env)
     const loaded = await load(sources, io.env, io.cwd, await settingFlags(values.set))
     const checked = await checkWithPolicies(loaded, io.cwd, { gatewayVersion: version, planOnly: true })
     const { plan, findings } = values.secrets ? await withSecrets(checked, io) : checked

@@ -15,7 +15,7 @@ import { addPolicyUpstreams } from './policy-upstreams.ts'
 import { type Finding, type FindingCode, hasErrors } from './problem.ts'
 import { checkReachability } from './reachability.ts'
 import { checkReferences } from './references.ts'
-import { below, Report } from './report.ts'
+import { below, type Place, Report } from './report.ts'
 import { type InputSource, specOf } from './resource-spec.ts'
 import { checkSecrets } from './secret-check.ts'
 import { secretReferencesIn } from './secret-reference.ts'
@@ -59,7 +59,7 @@ export interface CheckResult {
 /** What the files say about the gateway itself, without a look at their resources; undefined: it is not sound. */
 export function settingsOf(loaded: Loaded, gatewayVersion: string): Settings | undefined {
   const report = new Report(loaded.findings)
-  const sections = readSections(loaded.documents, report)
+  const sections = readSections(loaded.documents, report, loaded.env)
   const settings = readSettings(sections, sourcesOf(loaded, gatewayVersion), report)
   return hasErrors(report.finish()) ? undefined : settings
 }
@@ -72,7 +72,7 @@ const sourcesOf = ({ adminKey, settings }: Loaded, version: string): SettingsSou
 
 export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOptions): CheckResult {
   const report = new Report(loaded.findings)
-  const sections = readSections(loaded.documents, report)
+  const sections = readSections(loaded.documents, report, loaded.env)
   const settings = readSettings(sections, sourcesOf(loaded, options.gatewayVersion), report)
   if (settings !== undefined) {
     settings.policies = loaded.policies ?? []
@@ -100,6 +100,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     { env: loaded.env, unresolved: settings?.secrets.unresolved ?? 'refuse' },
     report,
   )
+  checkListenerCertificates(declarations, settings, sections.gateways, report)
   checkTls(declarations, settings, report)
   const specs = specsOf(declarations)
   const routes = Array.from(specs.routes, ([id, route]) => ({
@@ -176,6 +177,26 @@ export function checkHeld(
     return { finding: { ...finding, path: finding.path.replace(/^\w+\[0\]\.?/, '') } }
   for (const { input } of declarations[kind].values()) return input === undefined ? {} : { input }
   return {}
+}
+
+/** Certificates that listeners name. */
+function checkListenerCertificates(
+  { ssls }: Declarations,
+  settings: Settings | undefined,
+  gateways: readonly Place[],
+  report: Report,
+): void {
+  for (const [index, { ssl }] of settings?.listeners.entries() ?? []) {
+    const found = ssl === undefined ? undefined : ssls.get(ssl)
+    // What is wrong with one that is there was told already.
+    if (ssl === undefined || (found !== undefined && (found.input?.type ?? 'server') === 'server')) continue
+    const [place] = gateways
+    report.addUnplaced(place && below(place, 'listeners', index, 'ssl'), {
+      code: 'dangling-reference',
+      message: `there is no certificate ${ssl} for clients`,
+      hint: 'Name the id of one of ssls.',
+    })
+  }
 }
 
 /** What certificates and settings say only together. */

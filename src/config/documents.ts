@@ -2,6 +2,7 @@
 import { settingsOfApisix } from './dialects/apisix.ts'
 import { isFlexResource } from './dialects/flex/names.ts'
 import { translateFlex } from './dialects/flex.ts'
+import type { Environment } from './environment.ts'
 import type { SourceDocument } from './load.ts'
 import { nearest } from './nearest.ts'
 import { type ResourceKind, resourceKinds } from './plan.ts'
@@ -25,14 +26,19 @@ export interface Sections {
   apisix: (Place & { value: Record<string, unknown> })[]
 }
 
-export function readSections(documents: readonly SourceDocument[], report: Report): Sections {
+export function readSections(
+  documents: readonly SourceDocument[],
+  report: Report,
+  env?: Environment,
+): Sections {
   const sections: Sections = {
     items: Object.fromEntries(resourceKinds.map((kind) => [kind, []])) as unknown as Sections['items'],
     certificates: [],
     gateways: [],
     apisix: [],
   }
-  const translated = translateFlex(documents.filter(isFlexResource), report)
+  const isStrict = documents.every(({ value }) => !isLenient(value))
+  const translated = translateFlex(documents.filter(isFlexResource), { env, isStrict }, report)
   for (const document of documents) if (!isFlexResource(document)) addSections(document, sections, report)
   if (translated !== undefined) addSections(translated, sections, report)
   return sections
@@ -40,6 +46,13 @@ export function readSections(documents: readonly SourceDocument[], report: Repor
 
 const isMap = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Whether a document says `gateway.flex.strict: false`. */
+function isLenient(value: unknown): boolean {
+  const { gateway } = isMap(value) ? value : {}
+  const { flex } = isMap(gateway) ? gateway : {}
+  return isMap(flex) && flex.strict === false
+}
 
 const isKind = (key: string): key is ResourceKind => (resourceKinds as readonly string[]).includes(key)
 

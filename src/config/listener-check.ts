@@ -22,6 +22,7 @@ export function checkListeners(
     const carriesSessions = protocol === 'tcp' || protocol === 'tls'
     const idle = [
       listener.passthrough === true && protocol !== 'tls' && 'passthrough',
+      listener.ssl !== undefined && protocol !== 'https' && protocol !== 'tls' && 'ssl',
       listener.proxy_protocol !== undefined && protocol === 'udp' && 'proxy_protocol',
       listener.proxy_protocol_to_upstream !== undefined && !carriesSessions && 'proxy_protocol_to_upstream',
     ].filter((field) => field !== false)

@@ -158,3 +158,55 @@ suite('chooseSources', () => {
     t.assert.deepEqual(await chooseSources([], cwd), ['./sluice.yaml'])
   })
 })
+
+suite('what Flex Gateway has beside files', () => {
+  const resource = (name: string) =>
+    `apiVersion: gateway.mulesoft.com/v1alpha1\nkind: Service\nmetadata: { name: ${name} }\nspec: { address: "http://a" }\n`
+
+  test('subfolders are read for its resources alone, however deep, without hidden ones', async (t) => {
+    const cwd = await folder(t, {
+      'a.yaml': 'routes: []',
+      'deep/er/b.yaml': resource('b'),
+      'deep/c.yaml': 'routes: []',
+      '.hidden/d.yaml': resource('d'),
+      'node_modules/x/e.yaml': resource('e'),
+    })
+    for (const source of ['.', './', cwd]) {
+      const { documents } = await load([source], {}, cwd)
+      t.assert.deepEqual(
+        documents.map(({ file }) => file.split('/').at(-1)),
+        ['a.yaml', 'b.yaml'],
+      )
+    }
+  })
+
+  test('its variables become settings, and one that cannot be read is told', async (t) => {
+    const cwd = await folder(t, {})
+    const env = {
+      FLEX_CONFIG: resource('inline'),
+      FLEX_CONNECTION_IDLE_TIMEOUT_SECONDS: '30',
+      FLEX_SERVICE_ENVOY_DRAIN_TIME: 'soon',
+      FLEX_FORWARD_CLIENT_CERT_DETAILS: 'APPEND_FORWARD',
+      FLEX_ENVOY_HEADERS_ENABLED: 'false',
+      FLEX_UPSTREAM_RESPONSE_TIMEOUT_SECONDS: '-1',
+    }
+    t.assert.deepEqual(await chooseSources([], cwd, env), [])
+    const { documents, settings, findings } = await load([], env, cwd)
+    t.assert.deepEqual(
+      documents.map(({ file }) => file),
+      ['FLEX_CONFIG'],
+    )
+    t.assert.deepEqual(
+      settings?.map(({ name, path, value }) => [name, path.join('.'), value]),
+      [['FLEX_CONNECTION_IDLE_TIMEOUT_SECONDS', 'timeouts.keepalive', '30s']],
+    )
+    t.assert.deepEqual(
+      findings.map(({ severity, message }) => `${severity} ${/FLEX_\w+/.exec(message)?.[0]}`),
+      [
+        'error FLEX_SERVICE_ENVOY_DRAIN_TIME',
+        'error FLEX_UPSTREAM_RESPONSE_TIMEOUT_SECONDS',
+        'warning FLEX_FORWARD_CLIENT_CERT_DETAILS',
+      ],
+    )
+  })
+})

@@ -4,8 +4,9 @@
  */
 import { hash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { readAdminKey } from './admin-key.ts'
+import { flexSettings } from './dialects/flex/environment.ts'
 import { expandNames, isFlexResource } from './dialects/flex/names.ts'
 import { type Environment, expandVariables, mayReferToVariables } from './environment.ts'
 import { scanJson } from './json-text.ts'
@@ -49,11 +50,25 @@ export interface Loaded {
   functions?: readonly FunctionModule[]
 }
 
-/** Where a configuration is looked for when none is named; the first that exists is taken. */
-const defaultSources = ['./sluice.yaml', '/etc/sluice/'] as const
+/** Where a configuration is looked for when none is named; the first that exists is taken. The last is Flex Gateway's. */
+const defaultSources = [
+  './sluice.yaml',
+  '/etc/sluice/',
+  '/usr/local/share/mulesoft/flex-gateway/conf.d/',
+] as const
 
-/** The sources that were named, or else the default that exists; when neither does, the first default. */
-export async function chooseSources(named: readonly string[], cwd: string): Promise<readonly string[]> {
+/** The variable with a whole configuration of Flex Gateway, beside that of its files. */
+const inlineVariable = 'FLEX_CONFIG'
+
+/**
+ * The sources that were named, or else the default that exists; when neither does, none if the environment has a
+ * configuration, and else the first default.
+ */
+export async function chooseSources(
+  named: readonly string[],
+  cwd: string,
+  env: Environment = {},
+): Promise<readonly string[]> {
   if (named.length > 0) return named
   for (const source of defaultSources) {
     const exists = await stat(resolve(cwd, source)).then(
@@ -62,7 +77,7 @@ export async function chooseSources(named: readonly string[], cwd: string): Prom
     )
     if (exists) return [source]
   }
-  return [defaultSources[0]]
+  return (env[inlineVariable] ?? '') === '' ? [defaultSources[0]] : []
 }
 
 /** What a registration with a control plane wrote; no part of a configuration. */
@@ -73,8 +88,8 @@ const extensions = /\.(ya?ml|json)$/
 
 /**
  * Reads every source, in the order given. A folder stands for its `*.yaml`, `*.yml` and `*.json` in the order of their
- * names, without its subfolders and hidden files. Never throws for what it finds: that becomes findings. Findings name
- * the files as they were given, relative to `cwd`.
+ * names, without hidden files; of its subfolders only resources of Flex Gateway are read. Never throws for what it finds:
+ * that becomes findings. Findings name the files as they were given, relative to `cwd`.
  * @param flags settings of the command line, stronger than those of the environment
  */
 export async function load(
@@ -93,6 +108,7 @@ export async function load(
     try {
       for (const file of await sourceFiles(source, cwd)) {
         const text = await readFile(resolve(cwd, file), 'utf8')
+        if (isNested(file, source, cwd) && !text.includes('gateway.mulesoft.com')) continue
         digests.set(file, hash('sha256', text))
         for (const [name] of text.matchAll(/\bSLUICE_\w+/g)) mentioned.add(name)
         const known = loaded.documents.length
@@ -103,8 +119,12 @@ export async function load(
       loaded.findings.push(unreadable(source, error as NodeJS.ErrnoException))
     }
   }
+  const inline = env[inlineVariable] ?? ''
+  if (inline !== '') readText(inlineVariable, inline, env, loaded)
   const { given, findings } = await settingsOfEnvironment(env, cwd, mentioned)
-  loaded.settings = [...given, ...flags]
+  const ofFlex = loaded.documents.some(isFlexResource) ? flexSettings(env) : { given: [], findings: [] }
+  loaded.findings.push(...ofFlex.findings)
+  loaded.settings = [...ofFlex.given, ...given, ...flags]
   const isEmpty = loaded.documents.length === 0 && loaded.findings.length === 0
   loaded.findings.push(...findings)
   if (isEmpty) {
@@ -119,18 +139,38 @@ export async function load(
   return loaded
 }
 
-/** The files that a source stands for. */
+/** How deep the folders of a source are looked through. */
+const deepest = 8
+
+/** The files that a source stands for: those of a folder, and behind them those of its subfolders. */
 export async function sourceFiles(source: string, cwd: string): Promise<string[]> {
-  const path = resolve(cwd, source)
-  if (!(await stat(path)).isDirectory()) return [source]
-  const names = await readdir(path)
+  if (!(await stat(resolve(cwd, source))).isDirectory()) return [source]
+  return filesIn(source, cwd, deepest)
+}
+
+async function filesIn(folder: string, cwd: string, depth: number): Promise<string[]> {
+  const entries = await readdir(resolve(cwd, folder), { withFileTypes: true })
+  const names = entries
+    .filter((entry) => !entry.isDirectory() && extensions.test(entry.name) && !entry.name.startsWith('.'))
+    .map(({ name }) => name)
   const isRegistered = names.includes(registration)
-  return names
-    .filter((name) => extensions.test(name) && !name.startsWith('.'))
+  const files = names
     .filter((name) => !isRegistered || (name !== registration && name !== registrationCertificate))
     .toSorted()
-    .map((name) => join(source, name))
+    .map((name) => join(folder, name))
+  const folders = entries
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.') && entry.name !== 'node_modules')
+    .map(({ name }) => join(folder, name))
+    .toSorted()
+  if (depth === 0) return files
+  // One that may not be read is none of the configuration's.
+  const further = await Promise.all(folders.map((one) => filesIn(one, cwd, depth - 1).catch(() => [])))
+  return [...files, ...further.flat()]
 }
+
+/** Whether it stands in a folder inside of the one that was named. */
+const isNested = (file: string, source: string, cwd: string): boolean =>
+  ![resolve(cwd, file), dirname(resolve(cwd, file))].includes(resolve(cwd, source))
 
 /** Adds the documents and findings of one text; `load` for a text that is already in memory. */
 export function readText(file: string, text: string, env: Environment, loaded: Loaded): void {
@@ -241,7 +281,13 @@ function addDocument(document: SourceDocument, text: string, env: Environment, l
   }
   if (isFlexResource(document)) {
     document.value = expandNames(document.value, env, (path, name) => {
-      problems.push({ path, finding: missingVariable(file, name, 'not set') })
+      problems.push({
+        path,
+        finding: {
+          ...missingVariable(file, name, 'not set'),
+          hint: `Set it for the process: $${name} stands for its value here, as it does in Flex Gateway.`,
+        },
+      })
     })
   }
   if (problems.length > 0) {

@@ -275,7 +275,7 @@ function checkPorts(
       place: placeOf(index),
     }
   })
-  for (const what of ['control', 'metrics', 'status', 'admin'] as const) {
+  for (const what of ['control', 'metrics', 'status', 'probe', 'admin'] as const) {
     const { enabled, host, port } = settings[what]
     if (enabled) all.push({ what: `the ${what} endpoint`, host, port, place: places.get(what) })
   }

@@ -78,6 +78,7 @@ suite('settings', () => {
       },
       batch_requests: { path: '/apisix/batch-requests' },
       status: { host: '127.0.0.1', port: 7085, enabled: false },
+      probe: { host: '127.0.0.1', port: 3000, enabled: false },
       admin: {
         host: '127.0.0.1',
         port: 9180,

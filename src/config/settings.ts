@@ -122,6 +122,7 @@ export interface Settings {
   /** Programs that policies may start. */
   commands: string[]
   status: AddressSettings
+  probe: AddressSettings
   admin: AdminSettings
   /** Where policies store answers, and for how many milliseconds those on disk that do not say it themselves. */
   cache: { ttl: number; zones: CacheZone[] }
@@ -218,6 +219,8 @@ export interface ListenerSettings {
   protocol: ListenerProtocol
   /** With `http` and `https`: HTTP/2 is spoken with clients that want it. */
   http2?: true
+  /** With `https` and `tls`: the certificate of all connections, by its id in `ssls`. */
+  ssl?: string
   /** With `tls`: TLS passes as it is, and is only looked at for the name that is asked for. */
   passthrough?: true
   /** Every connection begins with a header of the PROXY protocol; absent: none does. */
@@ -326,6 +329,13 @@ export const gatewaySchema = Type.Object(
                 default: 'http',
                 description:
                   'What is spoken. With `https` and `tls`, certificates are those of [ssls](#ssls). Sessions of `tcp`, `tls` and `udp` go where [stream_routes](#stream_routes) say.',
+              }),
+            ),
+            ssl: Type.Optional(
+              Type.String({
+                minLength: 1,
+                description:
+                  'With `https` and `tls`: one of [ssls](#ssls), by its id, which every client gets, whatever name it asks for.',
               }),
             ),
             passthrough: Type.Optional(
@@ -672,6 +682,21 @@ export const gatewaySchema = Type.Object(
       }),
     ),
     status: address('`/status` and `/status/ready`, as APISIX has them.', 7085, false),
+    probe: address('`/probes/readiness` and `/probes/liveness`, as Flex Gateway has them.', 3000, false),
+    flex: Type.Optional(
+      Type.Object(
+        {
+          strict: Type.Optional(
+            Type.Boolean({
+              default: true,
+              description:
+                'Whether what Flex Gateway ignores without a word is refused: a wrong `apiVersion`, an unknown kind or field, a binding of nothing. `false`: such findings are warnings.',
+            }),
+          ),
+        },
+        { default: {}, description: 'How resources of Flex Gateway are read.' },
+      ),
+    ),
     admin: Type.Optional(
       Type.Object(
         {
@@ -939,6 +964,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
       port: listener.port ?? standardListenerPorts[listener.protocol] ?? 0,
       protocol: listener.protocol,
       ...(listener.http2 && ['http', 'https'].includes(listener.protocol) && { http2: true as const }),
+      ...(listener.ssl !== undefined && { ssl: listener.ssl }),
       ...(listener.passthrough && { passthrough: true as const }),
       ...(listener.proxy_protocol !== undefined && { proxy_protocol: listener.proxy_protocol }),
       ...(listener.proxy_protocol_to_upstream !== undefined && {
@@ -1004,6 +1030,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     batch_requests: gateway.batch_requests,
     commands: gateway.commands,
     status: gateway.status,
+    probe: gateway.probe,
     admin: adminSettings(gateway.admin, input.admin),
     cache: {
       ttl: parseDuration(gateway.cache.ttl),

@@ -105,6 +105,7 @@ export function watchConfig(
     text = await digest(files, cwd)
     if (closed) return
     watchFolders(await folders(sources, cwd))
+    watchFolders((await configFiles(sources, cwd)).map((file) => dirname(resolve(cwd, file))))
     if (poll > 0) poller = setTimeout(again, poll).unref()
     schedule()
   }

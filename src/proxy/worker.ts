@@ -362,7 +362,7 @@ export class Worker {
       return
     }
     if (peers === null) {
-      this.tls.accept(socket, { listener, client: null }, insideOf(listener))
+      this.tls.accept(socket, { listener, client: null }, insideOf(listener), listener.settings.ssl)
       return
     }
     const isBelieved = peers.believes(peer)
@@ -373,7 +373,12 @@ export class Worker {
       clock.now + this.engine.settings.timeouts.handshake,
       (client) => {
         this.waiting.delete(socket)
-        this.tls.accept(socket, { listener, client: isBelieved ? client : null }, insideOf(listener))
+        this.tls.accept(
+          socket,
+          { listener, client: isBelieved ? client : null },
+          insideOf(listener),
+          listener.settings.ssl,
+        )
       },
       () => {
         this.waiting.delete(socket)

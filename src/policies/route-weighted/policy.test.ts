@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { bindPolicy } from '../kit/testing.ts'
+import { bindPolicy, runPolicy } from '../kit/testing.ts'
 import policy from './policy.ts'
 
 const target = async (config: object, path: string) =>
@@ -33,7 +33,6 @@ test('turns go by weight', async () => {
 test('what it does not take', () => {
   for (const config of [
     {},
-    { routes: [] },
     { routes: [{ weight: 0 }] },
     { routes: [{ weight: 101 }] },
     { routes: [{ destinationPath: '/a?b' }] },
@@ -42,4 +41,10 @@ test('what it does not take', () => {
   ]) {
     assert.throws(() => bindPolicy(policy, { config: config as never }), JSON.stringify(config))
   }
+})
+
+test('without services a request is answered with 404, no body and its id', async () => {
+  const { answer } = await runPolicy(policy, { config: { routes: [] } })
+  assert.deepEqual([answer.status, answer.body], [404, ''])
+  assert.match(answer.headers['x-correlation-id'] ?? '', /./)
 })

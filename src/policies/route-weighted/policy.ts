@@ -2,11 +2,15 @@ import {
   compileSubstitution,
   definePolicy,
   type Exchange,
+  headerName,
   type Substitution,
   Type,
   upstreamId,
   WeightedTurns,
 } from '../kit/index.ts'
+
+const correlationId = headerName('X-Correlation-Id')
+const notFound = { status: 404, body: '' }
 
 /** Where bindings of `route` and `route-weighted` send requests, and under which path. */
 export default definePolicy({
@@ -15,7 +19,7 @@ export default definePolicy({
   details:
     'What the Flex policies `route` and `route-weighted` come to. The upstream gets `destinationPath` with what the groups ' +
     'of `path` found behind it, or, where it has no groups, with the path behind `base`. Turns are smooth, and all threads ' +
-    'take the same ones.',
+    'take the same ones. Without a service, requests are answered with 404, no body and `X-Correlation-Id`.',
   // After everything that an instance has, so that those see the path of the client.
   stage: 'limit',
   priority: -2_000_000_000,
@@ -44,7 +48,7 @@ export default definePolicy({
           },
           { additionalProperties: false },
         ),
-        { minItems: 1, maxItems: 100, description: 'The services.' },
+        { maxItems: 100, description: 'The services; none: requests are answered with 404.' },
       ),
     },
     { additionalProperties: false },
@@ -68,6 +72,14 @@ export default definePolicy({
       prefix: `/${destinationPath.replace(/^\/+|\/+$/g, '')}`.replace(/^\/$/, ''),
       upstream: id === undefined ? null : host.upstream({ id }),
     }))
+    if (routes.length === 0) {
+      return {
+        request(exchange) {
+          exchange.answer.set(correlationId, exchange.id)
+          return notFound
+        },
+      }
+    }
     return {
       request(exchange) {
         const { prefix, upstream } = destinations[destinations.length === 1 ? 0 : turns.next()]!

@@ -67,10 +67,11 @@ export class TlsAcceptor<Arrived> {
     return this.begun.size
   }
 
-  accept(socket: net.Socket, arrived: Arrived, inside: Inside): void {
+  /** `ssl`: the certificate that is shown, by its id; undefined: the name that the client asks for says which. */
+  accept(socket: net.Socket, arrived: Arrived, inside: Inside, ssl: string | undefined): void {
     const ends = endsOf(socket)
     const handshake = new Handshake(socket, inside, {
-      hello: (bytes) => this.read(handshake, bytes),
+      hello: (bytes) => this.read(handshake, bytes, ssl),
       secured: (secure) => this.finish(handshake, secure, arrived),
       unsecured: () => {
         this.forget(ends, handshake)
@@ -96,7 +97,7 @@ export class TlsAcceptor<Arrived> {
     if (this.begun.get(ends) === handshake) this.begun.delete(ends)
   }
 
-  private read(handshake: Handshake, bytes: Buffer): void {
+  private read(handshake: Handshake, bytes: Buffer, ssl: string | undefined): void {
     const hello = readClientHello(bytes)
     switch (hello.kind) {
       case 'incomplete':
@@ -108,14 +109,15 @@ export class TlsAcceptor<Arrived> {
         handshake.socket.destroy()
         return
       default:
-        this.begin(handshake, bytes, hello.name)
+        this.begin(handshake, bytes, hello.name, ssl)
     }
   }
 
-  private begin(handshake: Handshake, bytes: Buffer, serverName: string): void {
+  private begin(handshake: Handshake, bytes: Buffer, serverName: string, ssl: string | undefined): void {
     const asked = serverName === '' ? this.engine.settings.tls.fallback_sni : serverName
     const name = asked.endsWith('.') ? asked.slice(0, -1) : asked
-    const certificate = name === '' ? null : this.certificates.find(name)
+    const certificate =
+      ssl !== undefined ? this.certificates.named(ssl) : name === '' ? null : this.certificates.find(name)
     if (certificate === null) {
       handshake.refuse(unrecognizedName)
       return

@@ -9,6 +9,7 @@ export class Certificates {
   guardsHosts = false
   private settings: Settings['tls'] | null = null
   private bySpec = new Map<SslSpec, ServerCertificate>()
+  private readonly byId = new Map<string, ServerCertificate>()
   private readonly exact = new Map<string, ServerCertificate>()
   /** By what follows the `*`. */
   private readonly wildcards = new Map<string, ServerCertificate>()
@@ -20,6 +21,7 @@ export class Certificates {
     const known = this.settings === settings ? this.bySpec : new Map<SslSpec, ServerCertificate>()
     this.settings = settings
     this.bySpec = new Map()
+    this.byId.clear()
     this.exact.clear()
     this.wildcards.clear()
     this.odd = []
@@ -28,10 +30,16 @@ export class Certificates {
       if (spec.type !== 'server') continue
       const certificate = known.get(spec) ?? new ServerCertificate(spec, settings)
       this.bySpec.set(spec, certificate)
+      this.byId.set(spec.id, certificate)
       if (spec.client !== undefined) this.guardsHosts = true
       for (const name of spec.snis) this.enter(name, certificate)
     }
     this.odd.sort(([a], [b]) => b.length - a.length)
+  }
+
+  /** The certificate with that id; null: there is none. */
+  named(id: string): ServerCertificate | null {
+    return this.byId.get(id) ?? null
   }
 
   /** The certificate for a name in lower case; null: there is none. */

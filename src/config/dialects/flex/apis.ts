@@ -6,50 +6,39 @@
  */
 import type { PathSegment } from '../../problem.ts'
 import { below, type Place, type Report } from '../../report.ts'
-import { type InstanceAddress, instanceAddress, serviceAddress } from './addresses.ts'
+import { type InstanceAddress, instanceAddress } from './addresses.ts'
+import { type Applied, appliedTo, isBoundTo } from './applied.ts'
+import type { FlexSettings } from './configurations.ts'
 import { type Tier, tiersOf } from './contracts.ts'
 import type { FlexModel, Resource } from './model.ts'
-import { type Counterpart, counterpartOf, slaPolicy, trafficPolicies } from './policies.ts'
-import type { ApiInstance, PolicyBinding, Rule } from './resources.ts'
+import { idOf } from './names.ts'
+import { type Counterpart, counterpartOf, isOfConnections, slaPolicy, trafficPolicies } from './policies.ts'
+import { checkConfig } from './policy-config.ts'
+import type { ApiInstance, Rule } from './resources.ts'
 import { type Condition, conditionsOf, groupsIn, pathPattern } from './rules.ts'
+import { addUpstream, misplaced, type Target, translateServices } from './services.ts'
+import { timeoutSchema, timeoutSeconds } from './timeouts.ts'
 import type { Translation } from './translation.ts'
 
-/** The order of bindings that say none. */
-const usualOrder = 50
-/** Seconds that an upstream has for its answer; `FLEX_UPSTREAM_RESPONSE_TIMEOUT_SECONDS` without a value. */
-const responseTimeout = 15
-
-/** A policy that applies to an instance, wherever it was written. */
-interface Applied {
-  name: string
-  config: Record<string, unknown>
-  rules: readonly Rule[]
-  order: number
-  /** Bound by a selector: those come before the ones that name their instance. */
-  isAutomated: boolean
-  /** For a stable order among equals. */
-  key: string
-  /** Of the reference to the policy, of its configuration, and of its rules. */
-  place: Place
-  configPlace: Place
-  rulesPlace: Place
+/** Policies of routes to a service, as they stand in the routes. */
+interface Plugins {
+  readonly plugins: Record<string, object>
+  readonly parts: [PathSegment[], Place][]
 }
 
-export function translateApis(model: FlexModel, translation: Translation, report: Report): void {
-  const upstreams = translateServices(model, translation, report)
+export function translateApis(
+  model: FlexModel,
+  settings: FlexSettings,
+  translation: Translation,
+  report: Report,
+): void {
+  const targets = translateServices(model, settings.services, translation, report)
+  const ports = new Map<number, Place>()
   const bases = new Map<string, Resource<ApiInstance>>()
   for (const instance of model.instances) {
     const place = below(instance.place, 'address')
     const address = instanceAddress(instance.spec.address, place, report)
     if (address === undefined) continue
-    if (address.isSecure) {
-      report.add(place, {
-        code: 'unsupported-value',
-        message: 'API instances with https are not read by this version yet',
-        hint: 'Write http, or the API as services, routes and ssls.',
-      })
-      continue
-    }
     const base = `${address.port}${address.base}`
     const other = bases.get(base)
     if (other !== undefined) {
@@ -61,43 +50,32 @@ export function translateApis(model: FlexModel, translation: Translation, report
       continue
     }
     bases.set(base, instance)
-    new InstanceTranslation(instance, address, upstreams, translation, report).translate(model)
+    if (!ports.has(address.port)) ports.set(address.port, place)
+    new InstanceTranslation(instance, address, targets, settings, translation, report).translate(model)
   }
+  for (const [port, place] of ports) addUnmatched(port, place, translation)
   checkTargets(model, report)
 }
 
-/** @returns the services that there are, as they are called in routes */
-function translateServices(
-  { services }: FlexModel,
-  translation: Translation,
-  report: Report,
-): ReadonlyMap<string, string> {
-  const ids = new Map<string, string>()
-  for (const { namespace, name, spec, place } of services) {
-    const id = idOf(namespace, name)
-    ids.set(`${namespace}/${name}`, id)
-    addUpstream(id, spec.address, below(place, 'address'), translation, report)
+/** What no instance of a port takes. */
+function addUnmatched(port: number, place: Place, translation: Translation): void {
+  const route = {
+    id: `port-${port}.unmatched`,
+    uri: '/*',
+    vars: [['server_port', '==', String(port)]],
+    priority: -1,
+    plugins: { 'route-weighted': { routes: [] } },
   }
-  return ids
-}
-
-function addUpstream(id: string, text: string, place: Place, translation: Translation, report: Report): void {
-  const address = serviceAddress(text, place, report)
-  const { scheme, host, port } = address ?? { scheme: 'http', host: 'localhost', port: 1 }
-  const upstream = {
-    id,
-    nodes: [{ host, port, weight: 1 }],
-    scheme,
-    pass_host: 'node',
-    timeout: { connect: responseTimeout, send: responseTimeout, read: responseTimeout },
-  }
-  translation.add('upstreams', upstream, place)
+  translation.add('routes', route, place)
 }
 
 class InstanceTranslation {
   private readonly instance: Resource<ApiInstance>
   private readonly address: InstanceAddress
-  private readonly upstreams: ReadonlyMap<string, string>
+  private readonly targets: ReadonlyMap<string, Target>
+  private readonly settings: FlexSettings
+  /** `timeout` of its routes; undefined: that of their upstreams. */
+  private timeout: { connect: number; send: number; read: number } | undefined
   private readonly translation: Translation
   private readonly report: Report
   private readonly id: string
@@ -106,13 +84,15 @@ class InstanceTranslation {
   constructor(
     instance: Resource<ApiInstance>,
     address: InstanceAddress,
-    upstreams: ReadonlyMap<string, string>,
+    targets: ReadonlyMap<string, Target>,
+    settings: FlexSettings,
     translation: Translation,
     report: Report,
   ) {
     this.instance = instance
     this.address = address
-    this.upstreams = upstreams
+    this.targets = targets
+    this.settings = settings
     this.translation = translation
     this.report = report
     this.id = idOf(instance.namespace, instance.name)
@@ -120,9 +100,9 @@ class InstanceTranslation {
 
   translate(model: FlexModel): void {
     const { place } = this.instance
-    const applied = this.applied(model)
+    const applied = appliedTo(this.instance, model)
     this.addService(
-      applied.filter(({ name }) => !trafficPolicies.has(name)),
+      applied.filter((one) => !trafficPolicies.has(one.name) && one.name !== 'tls' && !this.setTimeout(one)),
       model,
     )
     for (const binding of applied) if (trafficPolicies.has(binding.name)) this.addBinding(binding)
@@ -140,12 +120,40 @@ class InstanceTranslation {
     })
   }
 
+  /** @returns whether the policy is about times, which its routes have */
+  private setTimeout(applied: Applied): boolean {
+    const name = applied.name.replace(/-flex$/, '')
+    if (name !== 'response-timeout' && name !== 'stream-idle-timeout') return false
+    const { responseTimeout: usual } = this.settings.services
+    const config = checkConfig(timeoutSchema(name === 'response-timeout' ? 15 : 300), applied, this.report)
+    if (applied.rules.length > 0) {
+      this.report.add(applied.rulesPlace, {
+        code: 'unsupported-field',
+        at: 'key',
+        message: 'a timeout is for all requests of an instance here',
+        hint: 'Give the paths that need another one an instance of their own, or leave rules out.',
+      })
+    }
+    if (config === undefined) return true
+    const seconds = timeoutSeconds(config.timeout)
+    const known = this.timeout ?? { connect: usual, send: usual, read: timeoutSeconds(usual) }
+    // A request that is silent for too long is over, whatever time there is left for its answer.
+    if (name === 'response-timeout') this.timeout = { ...known, read: seconds }
+    else this.timeout = { ...known, send: seconds, read: Math.min(known.read, seconds) }
+    return true
+  }
+
   private addService(applied: readonly Applied[], model: FlexModel): void {
-    const plugins: Record<string, object> = {}
-    const parts: [PathSegment[], Place][] = []
+    const made: Plugins = { plugins: {}, parts: [] }
+    const { plugins, parts } = made
     for (const one of applied) {
+      if (isOfConnections(one.name)) {
+        misplaced(one, 'a Service', this.report)
+        continue
+      }
       const counterpart = counterpartOf(one.name, one.place, this.report)
-      if (counterpart !== undefined) this.addPolicy(one, counterpart, model, plugins, parts)
+      if (counterpart?.binds === 'service') misplaced(one, 'a Service', this.report)
+      else if (counterpart !== undefined) this.addPolicy(one, counterpart, model, made)
     }
     const { place, name } = this.instance
     this.translation.add('services', { id: this.id, name, plugins }, place, parts)
@@ -153,10 +161,9 @@ class InstanceTranslation {
 
   private addPolicy(
     { config, rules, place, configPlace, rulesPlace }: Applied,
-    { policy, fields = {}, fixed = {}, before }: Counterpart,
+    { policy, fields = {}, fixed = {}, before, told }: Counterpart,
     model: FlexModel,
-    plugins: Record<string, object>,
-    parts: [PathSegment[], Place][],
+    { plugins, parts }: Plugins,
   ): void {
     const filter = filterOf(rules, this.address.base, rulesPlace, this.report)
     const put = (name: string, fieldsOf: object) => {
@@ -173,7 +180,12 @@ class InstanceTranslation {
     }
     const rest = own.filter(([field]) => before?.fields.includes(field) !== true)
     const renamed = Object.fromEntries(rest.map(([field, value]) => [fields[field] ?? field, value]))
-    const key = put(policy, { ...fixed, ...renamed, ...(policy === slaPolicy && this.tiers(model, place)) })
+    const key = put(policy, {
+      ...fixed,
+      ...told?.(this.settings, config),
+      ...renamed,
+      ...(policy === slaPolicy && this.tiers(model, place)),
+    })
     for (const [field, here] of Object.entries(fields)) {
       if (Object.hasOwn(config, field)) parts.push([['plugins', key, here], below(configPlace, field)])
     }
@@ -197,7 +209,7 @@ class InstanceTranslation {
       return {
         weight: destination.weight,
         destinationPath: destination.destinationPath,
-        upstream_id: this.upstreamOf(destination.destinationRef, below(place, 'destinationRef')),
+        target: this.targetOf(destination.destinationRef, below(place, 'destinationRef')),
         place,
       }
     })
@@ -215,7 +227,15 @@ class InstanceTranslation {
     for (const [name, service] of Object.entries(spec.services ?? {})) {
       const servicePlace = below(place, 'services', name)
       const upstream = `${this.id}-${name}`
-      addUpstream(upstream, service.address, below(servicePlace, 'address'), this.translation, this.report)
+      const addressPlace = below(servicePlace, 'address')
+      addUpstream(
+        upstream,
+        service.address,
+        addressPlace,
+        this.settings.services,
+        this.translation,
+        this.report,
+      )
       const routes = service.routes ?? []
       for (const [at, { config, rules }] of (routes.length === 0 ? [{}] : routes).entries() as Iterable<
         [number, { config?: { destinationPath?: string }; rules?: readonly Rule[] }]
@@ -224,7 +244,7 @@ class InstanceTranslation {
         const piece = {
           weight: 1,
           destinationPath: config?.destinationPath,
-          upstream_id: upstream,
+          target: { id: upstream, policies: [] },
           place: below(routePlace, 'config'),
         }
         eachRule(rules ?? [], (rule, index) => {
@@ -242,7 +262,7 @@ class InstanceTranslation {
     destinations: readonly {
       weight: unknown
       destinationPath: unknown
-      upstream_id: string | undefined
+      target: Target | undefined
       place: Place
     }[],
     place: Place,
@@ -256,36 +276,62 @@ class InstanceTranslation {
       destinations.length > 1 ||
       destinations.some(({ destinationPath }) => destinationPath !== undefined && destinationPath !== '/')
     const [only] = destinations
-    const routes = destinations.map(({ weight, destinationPath, upstream_id }) => ({
+    const routes = destinations.map(({ weight, destinationPath, target }) => ({
       ...(weight !== undefined && { weight }),
       ...(destinationPath !== undefined && { destinationPath }),
-      upstream_id: upstream_id ?? '',
+      upstream_id: target?.id ?? '',
     }))
+    const made = this.policiesOf(destinations)
     const config = { path: pathPattern(path, base), capturing: groupsIn(path) > 0, base, routes }
     const route = {
       id: `${this.id}.${id}`,
       uri: `${base}/*`,
       vars: [['server_port', '==', String(port)], ...conditions],
       service_id: this.id,
-      ...(destinations.length === 1 && { upstream_id: only?.upstream_id }),
-      ...(rewrites && { plugins: { 'route-weighted': config } }),
+      ...(destinations.length === 1 && { upstream_id: only?.target?.id }),
+      ...(this.timeout !== undefined && { timeout: this.timeout }),
+      ...((rewrites || Object.keys(made.plugins).length > 0) && {
+        plugins: { ...made.plugins, ...(rewrites && { 'route-weighted': config }) },
+      }),
     }
-    const parts: [PathSegment[], Place][] = [[['vars'], rulePlace]]
+    const parts: [PathSegment[], Place][] = [[['vars'], rulePlace], ...made.parts]
     if (rewrites) {
       parts.push([['plugins', 'route-weighted'], place])
       destinations.forEach((one, index) => {
         parts.push([['plugins', 'route-weighted', 'routes', index], one.place])
       })
     }
-    if (destinations.every(({ upstream_id }) => upstream_id !== undefined)) {
+    if (destinations.every(({ target }) => target !== undefined)) {
       this.routes.push({ route, place, parts })
     }
   }
 
-  private upstreamOf(reference: unknown, place: Place): string | undefined {
+  /** Policies of the services that a route leads to. */
+  private policiesOf(destinations: readonly { target: Target | undefined }[]): Plugins {
+    const made: Plugins = { plugins: {}, parts: [] }
+    const targets = [...new Set(destinations.flatMap(({ target }) => target ?? []))]
+    const model = { contracts: [] } as unknown as FlexModel
+    for (const { policies } of targets) {
+      for (const { applied, counterpart } of policies) {
+        if (targets.length === 1) {
+          this.addPolicy(applied, counterpart, model, made)
+          continue
+        }
+        this.report.add(applied.place, {
+          code: 'unsupported-value',
+          message:
+            'the service shares a route-weighted with others, and then it has no policies of requests here',
+          hint: 'Bind the policy to the instance, or give the service routes of its own.',
+        })
+      }
+    }
+    return made
+  }
+
+  private targetOf(reference: unknown, place: Place): Target | undefined {
     const { name, namespace = this.instance.namespace, kind = 'Service' } = mapOf(reference)
     if (kind === 'Service' && typeof name === 'string') {
-      const found = this.upstreams.get(`${String(namespace)}/${name}`)
+      const found = this.targets.get(`${String(namespace)}/${name}`)
       if (found !== undefined) return found
       this.report.add(below(place, 'name'), {
         code: 'dangling-reference',
@@ -300,59 +346,6 @@ class InstanceTranslation {
     }
     return undefined
   }
-
-  /** Everything that is bound to the instance, in the order in which it runs. */
-  private applied(model: FlexModel): Applied[] {
-    const { instance } = this
-    const bound = model.bindings.filter((binding) => isBoundTo(binding, instance)).map(appliedBinding)
-    const inline = (instance.spec.policies ?? []).map(({ policyRef, config = {}, rules = [] }, index) => {
-      const place = below(instance.place, 'policies', index)
-      return {
-        name: policyRef.name,
-        config: config as Record<string, unknown>,
-        rules,
-        order: usualOrder,
-        isAutomated: false,
-        // Those of the instance come in the order in which they stand.
-        key: `${instance.namespace}/${String(index).padStart(6, '0')}`,
-        place: below(place, 'policyRef', 'name'),
-        configPlace: below(place, 'config'),
-        rulesPlace: below(place, 'rules'),
-      }
-    })
-    return [...bound, ...inline].toSorted(
-      (a, b) =>
-        Number(b.name === 'cors-flex') - Number(a.name === 'cors-flex') ||
-        Number(b.isAutomated) - Number(a.isAutomated) ||
-        a.order - b.order ||
-        (a.key < b.key ? -1 : 1),
-    )
-  }
-}
-
-function appliedBinding({ namespace, name, spec, place }: Resource<PolicyBinding>): Applied {
-  const { policyRef, config = {}, rules = [], order = usualOrder } = spec
-  return {
-    name: policyRef.name,
-    config: config as Record<string, unknown>,
-    rules,
-    order,
-    isAutomated: 'selector' in spec.targetRef,
-    key: idOf(namespace, name),
-    place: below(place, 'policyRef', 'name'),
-    configPlace: below(place, 'config'),
-    rulesPlace: below(place, 'rules'),
-  }
-}
-
-function isBoundTo({ namespace, spec }: Resource<PolicyBinding>, instance: Resource<ApiInstance>): boolean {
-  const { targetRef } = spec
-  if ('selector' in targetRef) {
-    const { labels = {} } = targetRef.selector
-    return Object.entries(labels).every(([label, value]) => instance.labels[label] === value)
-  }
-  const { kind = 'ApiInstance', name, namespace: target = namespace } = targetRef
-  return kind === 'ApiInstance' && name === instance.name && target === instance.namespace
 }
 
 /** Bindings whose target does not exist, or that cannot be bound to it. */
@@ -361,7 +354,11 @@ function checkTargets({ bindings, instances, services }: FlexModel, report: Repo
     const { namespace, spec, place } = binding
     const { targetRef, policyRef } = spec
     // Of those that are bound the name was looked at with their instance.
-    if (!trafficPolicies.has(policyRef.name) && !instances.some((one) => isBoundTo(binding, one)))
+    const isUsed =
+      'selector' in targetRef || targetRef.kind !== 'Service'
+        ? instances.some((one) => isBoundTo(binding, one))
+        : true
+    if (!trafficPolicies.has(policyRef.name) && !isOfConnections(policyRef.name) && !isUsed)
       counterpartOf(policyRef.name, below(place, 'policyRef', 'name'), report)
     if ('selector' in targetRef) continue
     const { kind = 'ApiInstance', name, namespace: target = namespace } = targetRef
@@ -370,11 +367,6 @@ function checkTargets({ bindings, instances, services }: FlexModel, report: Repo
       report.add(below(place, 'targetRef', 'name'), {
         code: 'dangling-reference',
         message: `there is no ${kind} ${name}`,
-      })
-    } else if (kind === 'Service') {
-      report.add(below(place, 'targetRef', 'kind'), {
-        code: 'unsupported-value',
-        message: 'policies of services are not read by this version yet',
       })
     }
   }
@@ -399,11 +391,6 @@ function keyFor(policy: string, plugins: Readonly<Record<string, object>>): stri
   let number = 2
   while (Object.hasOwn(plugins, `${policy}#${number}`)) number++
   return `${policy}#${number}`
-}
-
-/** As it is called in the model. */
-function idOf(namespace: string, name: string): string {
-  return namespace === 'default' ? name : `${name}.${namespace}`
 }
 
 function mapOf(value: unknown): Record<string, unknown> {

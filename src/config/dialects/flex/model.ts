@@ -55,14 +55,20 @@ type Kind = keyof typeof schemas
 
 const versions = ['gateway.mulesoft.com/v1alpha1', 'gateway.mulesoft.com/v1beta1']
 /** Kinds that say nothing about traffic. */
-const otherKinds: Readonly<Record<string, { message: string }>> = {
+const otherKinds: Readonly<Record<string, { message: string; hint?: string }>> = {
   Extension: {
     message: 'definitions of policies are not needed: those that there are are built in',
+    hint: 'One of your own runs here as a policy in TypeScript: see docs/guides/write-a-policy.md.',
   },
   Secret: { message: 'the certificate of a registration is not used' },
 }
 
-export function readModel(documents: readonly SourceDocument[], report: Report): FlexModel {
+/** @param isStrict whether what the original ignores is an error */
+export function readModel(
+  documents: readonly SourceDocument[],
+  isStrict: boolean,
+  report: Report,
+): FlexModel {
   const model: FlexModel = { instances: [], bindings: [], services: [], configurations: [], contracts: [] }
   const places = new Map<string, Place>()
   for (const document of documents) {
@@ -71,17 +77,18 @@ export function readModel(documents: readonly SourceDocument[], report: Report):
     if (!versions.includes(apiVersion as string)) {
       report.add(below(root, 'apiVersion'), {
         code: 'invalid-value',
+        severity: isStrict ? 'error' : 'warning',
         message: 'there is no such version of resources',
         hint: `Write ${versions[0]}. Flex Gateway would ignore this resource without a word.`,
       })
     } else if (typeof kind === 'string' && Object.hasOwn(schemas, kind)) {
       readResource(root, kind as Kind, model, places, report)
     } else if (typeof kind === 'string' && Object.hasOwn(otherKinds, kind)) {
-      const { message } = otherKinds[kind]!
-      report.add(below(root, 'kind'), { code: 'ignored-field', severity: 'info', message })
+      report.add(below(root, 'kind'), { code: 'ignored-field', severity: 'info', ...otherKinds[kind]! })
     } else {
       report.add(kind === undefined ? root : below(root, 'kind'), {
         code: kind === undefined ? 'missing-field' : 'invalid-value',
+        severity: isStrict ? 'error' : 'warning',
         message: kind === undefined ? 'a resource needs a kind' : 'there is no such kind of resource',
         hint: `Known: ${Object.keys(schemas).join(', ')}.`,
       })
@@ -100,7 +107,10 @@ function readResource(
   const value = copy(root.document.value) as { metadata: Metadata; spec: never }
   const problems = checkSchema(schemas[kind], value)
   for (const { path, ...entry } of problems) report.add(below(root, ...path), entry)
-  if (problems.some(({ severity }) => severity === 'error')) return
+  const isRefused = problems.some(
+    ({ code, severity }) => severity === 'error' && !report.tolerates(root, code),
+  )
+  if (isRefused) return
   const { name, namespace = 'default', labels = {} } = value.metadata
   const key = `${kind} ${namespace}/${name}`
   const other = places.get(key)

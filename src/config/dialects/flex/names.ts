@@ -41,3 +41,8 @@ export function expandNames(
   })
   return Array.isArray(value) ? expanded.map(([, item]) => item) : Object.fromEntries(expanded)
 }
+
+/** As it is called in the model. */
+export function idOf(namespace: string, name: string): string {
+  return namespace === 'default' ? name : `${name}.${namespace}`
+}

@@ -1,9 +1,23 @@
 /** Policies by the names that they have in Flex Gateway. */
 import { nearest } from '../../nearest.ts'
 import type { Place, Report } from '../../report.ts'
+import type { FlexSettings } from './configurations.ts'
 
 /** Those that say where requests go; the dialect turns them into routes. */
 export const trafficPolicies: ReadonlySet<string> = new Set(['route', 'route-weighted'])
+
+/** Those that are fields of listeners, upstreams and routes. */
+const connectionPolicies: readonly string[] = [
+  'tls',
+  'tls-outbound',
+  'circuit-breaker-flex',
+  'idle-timeout-flex',
+  'response-timeout-flex',
+  'stream-idle-timeout-flex',
+]
+
+export const isOfConnections = (name: string): boolean =>
+  connectionPolicies.includes(name) || connectionPolicies.includes(`${name}-flex`)
 
 /** The policy whose tiers are those of the contracts. */
 export const slaPolicy = 'sla-rate-limiting'
@@ -16,6 +30,10 @@ export interface Counterpart {
   readonly fields?: Readonly<Record<string, string>>
   /** What it is told beside. */
   readonly fixed?: Readonly<Record<string, unknown>>
+  /** Where it can be bound. Default: to API instances. */
+  readonly binds?: 'service' | 'both'
+  /** What it is told of Configurations. */
+  told?(settings: FlexSettings, config: Readonly<Record<string, unknown>>): object
   /** What runs right before it, and the fields that go there. */
   readonly before?: { readonly policy: string; readonly fields: readonly string[]; readonly fixed: object }
 }
@@ -66,12 +84,10 @@ export const counterparts: ReadonlyMap<string, Counterpart> = new Map(listed)
 /** What Flex Gateway has beside them. */
 const notYet: ReadonlySet<string> = new Set([
   'access-block',
-  'circuit-breaker-flex',
   'cors-flex',
   'credential-injection-basic-auth-flex',
   'credential-injection-oauth2-flex',
   'http-caching-flex',
-  'idle-timeout-flex',
   'injection-protection-flex',
   'jwt-validation-flex',
   'ldap-authentication-flex',
@@ -81,11 +97,7 @@ const notYet: ReadonlySet<string> = new Set([
   'native-ext-proc-flex',
   'oauth2-token-introspection-flex',
   'openidconnect-access-token-enforcement-flex',
-  'response-timeout-flex',
   'spec-validation-flex',
-  'stream-idle-timeout-flex',
-  'tls',
-  'tls-outbound',
   'tracing-flex',
   'xml-threat-protection-flex',
 ])
@@ -103,7 +115,7 @@ export function counterpartOf(name: string, place: Place, report: Report): Count
     })
     return undefined
   }
-  const near = nearest(name, [...counterparts.keys(), ...trafficPolicies])
+  const near = nearest(name, [...counterparts.keys(), ...trafficPolicies, ...connectionPolicies])
   report.add(place, {
     code: 'unknown-policy',
     message: `there is no policy ${name}`,
