@@ -142,8 +142,8 @@ class DataThread {
       delays: new Delays(),
       counterStore: (target, use) => this.#counterStores.open(target, use),
       valueStore: (target) => this.#counterStores.openValues(target),
-      cache: (zone) => {
-        const store = caches.open(zone)
+      cache: (zone, owner) => {
+        const store = caches.open(zone, owner)
         return store && { store, ttl: caches.ttl }
       },
       metrics,

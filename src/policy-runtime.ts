@@ -48,7 +48,8 @@ export interface PolicyServices {
   readonly delays: Delays
   counterStore: PolicyHost['counterStore']
   valueStore: PolicyHost['valueStore']
-  cache(zone: string): StoredAnswers | undefined
+  /** `owner`: of the binding that stores. */
+  cache(zone: string, owner: string): StoredAnswers | undefined
   readonly metrics: Metrics
   readonly prometheus: PrometheusSettings
   publicApi(path: string): PublicApi | undefined
@@ -220,7 +221,7 @@ function hostOf(
     delays: services.delays,
     counterStore: (target, use) => services.counterStore(target, use),
     valueStore: (target) => services.valueStore(target),
-    cache: (zone) => services.cache(zone),
+    cache: (zone) => services.cache(zone, binding.owner),
     metrics: services.metrics,
     prometheus: services.prometheus,
     publicApi: (path) => services.publicApi(path),

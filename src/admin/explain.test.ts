@@ -88,6 +88,7 @@ async function explained(): Promise<Explanation> {
       statusOf: (key) =>
         key === 'route:a'
           ? ({
+              panicking: true,
               endpoints: [
                 { address: '10.0.0.1', hostname: '10.0.0.1', port: 80, state: 'healthy', ejected: false },
                 {
@@ -132,6 +133,7 @@ test('what the Admin API holds stands there', async () => {
 
 test('endpoints have what checks say of their addresses', async () => {
   const { upstream } = await explained()
+  assert.equal(upstream?.all_used, true)
   assert.deepEqual(
     upstream?.endpoints.map(({ health }) =>
       health?.map(({ address, state, ejected }) => [address, state, ejected]),

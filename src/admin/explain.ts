@@ -86,6 +86,7 @@ function addHealth({ upstream }: Explanation, source: HealthSource): void {
   if (upstream === null) return
   const status = source.statusOf(upstream.key)
   if (status === undefined) return
+  if (status.panicking) upstream.all_used = true
   for (const endpoint of upstream.endpoints) {
     const known = status.endpoints.filter(
       ({ address, hostname, port }) =>

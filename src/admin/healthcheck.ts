@@ -36,10 +36,13 @@ export function healthcheckEndpoints(
   name: (kind: OwnerKind, id: string) => string,
 ): Endpoints {
   const infoOf = (kind: OwnerKind, id: string, upstream: UpstreamSpec | undefined, verbose: boolean) => {
-    if (upstream?.checks === undefined) return undefined
+    if (upstream === undefined) return undefined
+    // APISIX knows checks only, and nothing is told of others where it is asked as APISIX is.
+    const isTold = upstream.checks !== undefined || (verbose && upstream.outlier_ejection !== undefined)
+    if (!isTold) return undefined
     const endpoints = source.statusOf(upstream.key)?.endpoints ?? []
     const nodes = endpoints.map((endpoint) => nodeOf(endpoint, verbose))
-    return { name: name(kind, id), type: upstream.checks.active.type, nodes }
+    return { name: name(kind, id), type: upstream.checks?.active.type ?? 'outlier_ejection', nodes }
   }
 
   const all = (request: AdminRequest): Answer => {
@@ -64,7 +67,10 @@ export function healthcheckEndpoints(
   }
 
   return {
-    /** `?verbose` adds the last reason, ejections, and for how long the endpoint has been as it is. */
+    /**
+     * `?verbose` adds the last reason, ejections, and for how long the endpoint has been as it is; and upstreams that have
+     * ejections without checks.
+     */
     'GET /v1/healthcheck': all,
     'GET /v1/healthcheck/*': one,
   }

@@ -20,8 +20,8 @@ export function bearerClaim(x: Exchange, name: string): Value {
     : (claim as Value)
 }
 
-/** RFC 6750 section 2.1, with the payload of a compact JWS (RFC 7515 section 7.1). */
-const bearer = /^bearer +[\w-]+\.([\w-]+)\.[\w-]*$/i
+/** RFC 6750 section 2.1, or the token alone as `jwt-auth` takes it, with the payload of a compact JWS (RFC 7515 section 7.1). */
+const bearer = /^(?:bearer +)?[\w-]+\.([\w-]+)\.[\w-]*$/i
 
 /** Several conditions look at one token: the last payload is kept. */
 let lastPayload = ''

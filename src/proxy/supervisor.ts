@@ -23,7 +23,7 @@ import { ModuleVersions } from './module-versions.ts'
 import { changedUpstreams, planUpstreams } from './plan-upstreams.ts'
 import { assertPortsFree, listenersOnNewPorts } from './port-check.ts'
 import { liveSettings } from './restart-settings.ts'
-import { type ClearedState, RunTimeState, type StateCounts, sharedState, total } from './run-time-state.ts'
+import { type ClearedState, RunTimeState, type StateCounts, total } from './run-time-state.ts'
 import { CacheZones, createCacheZones, releaseCacheZones } from './shared/cache-zones.ts'
 import { createConnectionTable, openConnections, reclaimConnections } from './shared/connections.ts'
 import { createLimitTable, Limiter, limitEvictions, releaseLimitLocks } from './shared/limiter.ts'
@@ -199,13 +199,11 @@ export class Supervisor {
       this.state.add({ kind, count: () => records.size, clear: (owner) => records.clear(owner) })
     }
     const caches = new CacheZones(this.#caches, this.#plan.settings, workers + 1, this.#log)
-    this.state.add(
-      sharedState(
-        'caches',
-        () => caches.count(),
-        () => caches.clear(),
-      ),
-    )
+    this.state.add({
+      kind: 'caches',
+      count: () => caches.count(),
+      clear: (owner) => caches.clear(owner),
+    })
     this.#slots = Array.from({ length: workers }, (_, index) => ({
       threadId: index + 1,
       handle: undefined,

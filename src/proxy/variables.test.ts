@@ -185,7 +185,16 @@ suite('a variable', () => {
     }
     const token = (payload: string) => `e30.${Buffer.from(payload).toString('base64url')}.sig`
     assert.deepEqual(claim(`Bearer ${token('{"roles":["a","é"]}')}`), ['a', '\xc3\xa9'])
-    for (const none of [undefined, 'Basic YTpi', 'Bearer x', `Bearer ${token('[]')}`, `Bearer ${token('{')}`])
+    assert.deepEqual(claim(token('{"roles":["b"]}')), ['b'], 'a token without the name of its scheme')
+    for (const none of [
+      undefined,
+      'Basic YTpi',
+      'Bearer x',
+      'a.b',
+      'a b.c.d',
+      `Bearer ${token('[]')}`,
+      `Bearer ${token('{')}`,
+    ])
       assert.equal(claim(none), undefined, String(none))
   })
 

@@ -266,6 +266,8 @@ suite('outlier ejection', { timeout: 60_000 }, () => {
     one.status = 500
     other.status = 503
     while (Number(await watched.metric(/^sluice_upstream_ejections_total (.*)$/m)) < 1) await watched.ask()
+    while (!(await watched.nodes()).some(({ ejected }) => ejected)) await watched.ask()
+    assert.equal((await watched.get('/v1/healthcheck/upstreams/u')).status, 404, 'APISIX knows no ejections')
     const answers = await Promise.all(Array.from({ length: 30 }, () => watched.ask()))
     assert.equal(new Set(answers.map(({ port }) => port)).size, 2, 'one is out, a second may not be')
     assert.ok(answers.some(({ port }) => port === sound.port))

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { freePort, startGateway } from '../harness/gateway.ts'
 
+const cached = '{ cache_strategy: memory, cache_zone: memory_cache, cache_ttl: 3600 }'
 const limit = '{ count: 1, time_window: 3600, rejected_code: 429 }'
 
 async function started(t: TestContext) {
@@ -23,11 +24,16 @@ gateway:
 routes:
   - { id: a, uri: /a, upstream_id: u, plugins: { limit-count: ${limit}, prometheus: {} } }
   - { id: b, uri: /b, upstream_id: u, plugins: { limit-count: ${limit}, prometheus: {} } }
+  - { id: kept, uri: /kept, upstream_id: u, plugins: { proxy-cache: ${cached} } }
+  - { id: other, uri: /other, service_id: s }
+services: [{ id: s, upstream_id: u, plugins: { proxy-cache: ${cached} } }]
 upstreams: [{ id: u, nodes: { "${node}": 1 } }]
 `,
   )
   t.after(() => gateway.stop())
   const status = async (path: string) => (await fetch(`http://127.0.0.1:${gateway.port}${path}`)).status
+  const cacheStatus = async (path: string) =>
+    (await fetch(`http://127.0.0.1:${gateway.port}${path}`)).headers.get('apisix-cache-status')
   const ask = async (method: string, path: string) => {
     const response = await fetch(`http://127.0.0.1:${control}${path}`, { method })
     return JSON.parse(await response.text())
@@ -36,7 +42,7 @@ upstreams: [{ id: u, nodes: { "${node}": 1 } }]
     const text = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()
     return pattern.exec(text)?.[0]
   }
-  return { status, ask, metric }
+  return { status, cacheStatus, ask, metric }
 }
 
 test('counters of one route, and everything at once', async (t) => {
@@ -59,4 +65,18 @@ test('counters of one route, and everything at once', async (t) => {
   assert.equal(await metric(/^sluice_state_clears_total .*$/m), 'sluice_state_clears_total 3')
   assert.deepEqual([await status('/a'), await status('/b'), await status('/b')], [200, 200, 429])
   assert.match((await metric(/^apisix_http_status\{code="200".*route="a".*$/m)) ?? 'none', / 1$/)
+})
+
+test('stored answers of one resource, and of all', async (t) => {
+  const { cacheStatus, ask } = await started(t)
+  const statuses = async () => [await cacheStatus('/kept'), await cacheStatus('/other')]
+  assert.deepEqual(await statuses(), ['MISS', 'MISS'])
+  assert.deepEqual(await statuses(), ['HIT', 'HIT'])
+  const { cleared } = await ask('DELETE', '/v1/state?kind=caches&resource=routes/kept')
+  assert.ok(cleared.caches > 0)
+  assert.deepEqual(await statuses(), ['MISS', 'HIT'])
+  await ask('DELETE', '/v1/state?kind=caches&resource=services/s')
+  assert.deepEqual(await statuses(), ['HIT', 'MISS'])
+  await ask('DELETE', '/v1/state?kind=caches')
+  assert.deepEqual(await statuses(), ['MISS', 'MISS'])
 })

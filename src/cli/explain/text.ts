@@ -127,6 +127,7 @@ function upstreamText({
   retries,
   timeout,
   endpoints,
+  all_used: allUsed,
   next,
   source,
 }: ExplainedUpstream): string {
@@ -146,6 +147,7 @@ function upstreamText({
     `${upstreamTitle(key)}${at(source)}: ${type}${hashed}\n`,
     `  pass_host ${pass_host}, ${retries} retries, timeouts ${connect} s to connect, ${send} s to send, ${read} s to read\n`,
     textTable(rows),
+    ...(allUsed ? ['  too few of them are healthy: all are used\n'] : []),
   ].join('')
 }
 

@@ -129,6 +129,8 @@ export interface ExplainedUpstream {
   /** Seconds. */
   timeout: { connect: number; send: number; read: number }
   endpoints: ExplainedEndpoint[]
+  /** So few endpoints are healthy that all are used; absent: they are not. */
+  all_used?: true
   /** The one that would be taken, where that is certain; null: it depends on whose turn it is. */
   next: string | null
   source?: SourcePosition

@@ -33,9 +33,12 @@ export interface CacheStore {
 /** A zone in shared memory. */
 export class MemoryStore implements CacheStore {
   readonly #table: CacheTable
+  readonly #owner: number
 
-  constructor(table: SharedArrayBuffer, size: number, threadId: number) {
+  /** @param owner tag of the resource that everything stored through this belongs to */
+  constructor(table: SharedArrayBuffer, size: number, threadId: number, owner: number) {
     this.#table = new CacheTable(table, size, threadId)
+    this.#owner = owner
   }
 
   get(digest: Buffer): StoredEntry | null {
@@ -77,6 +80,6 @@ export class MemoryStore implements CacheStore {
     const head = Buffer.allocUnsafe(4 + meta.length)
     head.writeUInt32LE(meta.length)
     head.write(meta, 4, 'latin1')
-    return this.#table.put(digest, [head, ...body])
+    return this.#table.put(digest, [head, ...body], this.#owner)
   }
 }

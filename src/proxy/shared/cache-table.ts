@@ -23,8 +23,8 @@ const at = {
 const headerWords = 16
 /** Words of an entry: eight of its digest, then these. */
 const digestWords = 8
-const entry = { next: 8, newer: 9, older: 10, page: 11, length: 12 } as const
-const entryWords = 13
+const entry = { next: 8, newer: 9, older: 10, page: 11, length: 12, owner: 13 } as const
+const entryWords = 14
 const spinsBeforeSleep = 200
 const sleepMs = 1
 
@@ -107,8 +107,12 @@ export class CacheTable {
     }
   }
 
-  /** Stores the pieces as one entry, in place of one with that digest. @returns false when it is too large */
-  put(digest: Buffer, pieces: readonly Buffer[]): boolean {
+  /**
+   * Stores the pieces as one entry, in place of one with that digest.
+   * @param owner tag of the resource that it goes with
+   * @returns false when it is too large
+   */
+  put(digest: Buffer, pieces: readonly Buffer[], owner: number): boolean {
     let length = 0
     for (const piece of pieces) length += piece.length
     if (length > this.largest) return false
@@ -125,6 +129,7 @@ export class CacheTable {
       words[base + entry.next] = words[bucket]!
       words[bucket] = index
       words[base + entry.length] = length
+      words[base + entry.owner] = owner
       words[base + entry.page] = this.#write(pieces)
       this.#linkNewest(index)
       words[at.entries]!++
@@ -140,6 +145,27 @@ export class CacheTable {
       const found = this.#find(digest)
       if (found !== 0) this.#drop(found)
       return found !== 0
+    } finally {
+      this.#unlock()
+    }
+  }
+
+  /** Forgets what one owner has. @returns how many entries that were */
+  removeOwned(owner: number): number {
+    const words = this.#words
+    let removed = 0
+    this.#lock()
+    try {
+      for (let index = words[at.newest]!; index !== 0; ) {
+        const base = this.#entry(index)
+        const older = words[base + entry.older]!
+        if (words[base + entry.owner] === owner) {
+          this.#drop(index)
+          removed++
+        }
+        index = older
+      }
+      return removed
     } finally {
       this.#unlock()
     }

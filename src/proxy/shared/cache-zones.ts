@@ -4,6 +4,7 @@ import type { Settings } from '../../config/settings.ts'
 import { type CacheStore, MemoryStore } from './cache-store.ts'
 import { CacheTable, createCacheTable, releaseCacheLock } from './cache-table.ts'
 import { createDiskCounts, DiskStore, releaseDiskCounts } from './disk-store.ts'
+import { tagOf } from './owner-tag.ts'
 
 /** What threads share of each zone. It takes no memory before answers are stored. */
 export function createCacheZones({ cache }: Settings): ReadonlyMap<string, SharedArrayBuffer> {
@@ -38,7 +39,7 @@ export class CacheZones {
   readonly #zones: readonly CacheZone[]
   readonly #threadId: number
   readonly #events: ZoneEvents
-  readonly #stores = new Map<string, CacheStore | undefined>()
+  readonly #onDisk = new Map<string, CacheStore | undefined>()
   /** Milliseconds that an answer on disk is fresh when it does not say it itself. */
   readonly ttl: number
 
@@ -55,10 +56,19 @@ export class CacheZones {
     this.ttl = cache.ttl
   }
 
-  /** Undefined: there is no zone of that name, or its folder cannot be used, which the log says. */
-  open(name: string): CacheStore | undefined {
-    if (!this.#stores.has(name)) this.#stores.set(name, this.#opened(name))
-    return this.#stores.get(name)
+  /**
+   * A zone, for what one resource stores in it.
+   * @param owner such as `route:1`, or `route:1/0` for a part of what belongs to it
+   * @returns undefined: there is no zone of that name, or its folder cannot be used, which the log says
+   */
+  open(name: string, owner: string): CacheStore | undefined {
+    const zone = this.#zones.find((one) => one.name === name)
+    const shared = this.#memory.get(name)
+    if (zone === undefined || shared === undefined) return undefined
+    if (zone.path === undefined)
+      return new MemoryStore(shared, zone.size, this.#threadId, tagOf(owner.split('/', 1)[0]!))
+    if (!this.#onDisk.has(name)) this.#onDisk.set(name, this.#diskStore(zone, shared))
+    return this.#onDisk.get(name)
   }
 
   /** Entries in memory. */
@@ -66,8 +76,12 @@ export class CacheZones {
     return this.#tables().reduce((sum, table) => sum + table.count, 0)
   }
 
-  /** Forgets what is in memory; what is on disk stays. */
-  clear(): number {
+  /** Forgets what is in memory, of one resource or all; what is on disk stays. @returns how many entries that were */
+  clear(owner: string | undefined): number {
+    if (owner !== undefined) {
+      const tag = tagOf(owner)
+      return this.#tables().reduce((sum, table) => sum + table.removeOwned(tag), 0)
+    }
     const count = this.count()
     for (const table of this.#tables()) table.clear()
     return count
@@ -79,14 +93,9 @@ export class CacheZones {
       .map(({ name, size }) => new CacheTable(this.#memory.get(name)!, size, this.#threadId))
   }
 
-  #opened(name: string): CacheStore | undefined {
-    const zone = this.#zones.find((one) => one.name === name)
-    const shared = this.#memory.get(name)
-    if (zone === undefined || shared === undefined) return undefined
-    const { size, path, levels } = zone
-    if (path === undefined) return new MemoryStore(shared, size, this.#threadId)
+  #diskStore({ name, size, path, levels }: CacheZone, shared: SharedArrayBuffer): CacheStore | undefined {
     try {
-      return new DiskStore({ path, size, levels }, shared, this.#threadId, this.#events)
+      return new DiskStore({ path: path!, size, levels }, shared, this.#threadId, this.#events)
     } catch (error) {
       this.#events.error({ err: error, zone: name }, 'a zone for stored answers cannot be used')
       return undefined
