@@ -70,8 +70,8 @@ export function inStreams(policy: PolicySchema): PolicySchema | undefined {
 }
 
 /** APISIX's word for policies that do nothing on a route of their own. */
-const isGlobal = ({ name }: PolicySchema) =>
-  name === 'batch-requests' || name === 'error-log-logger' || name === 'server-info'
+const globalPolicies = new Set(['batch-requests', 'error-log-logger', 'node-status', 'server-info'])
+const isGlobal = ({ name }: PolicySchema) => globalPolicies.has(name)
 
 /** What APISIX calls so: policies that find a consumer by a credential of its own, and the one that tries several of them. */
 const isAuth = ({ name, identify, credentialSchema }: PolicySchema) =>

@@ -413,11 +413,23 @@ export class PolicyCheck {
       at: 'key',
       message: `there is no policy ${name}`,
       hint:
-        near === undefined
+        absentPolicies[name] ??
+        (near === undefined
           ? `The catalogue has ${[...this.#catalogue.keys()].join(', ')}.`
-          : `Did you mean ${near}?`,
+          : `Did you mean ${near}?`),
     })
   }
+}
+
+const runners = 'A policy of your own takes the place of a plugin runner (docs/guides/write-a-policy.md).'
+
+/** Plugins of APISIX that have no counterpart, with what to do instead. */
+const absentPolicies: Readonly<Record<string, string | undefined>> = {
+  'kafka-proxy':
+    'It signs in to brokers for the PubSub protocol of APISIX, which is not served here. Clients of Kafka itself reach brokers through stream_routes.',
+  'ext-plugin-pre-req': runners,
+  'ext-plugin-post-req': runners,
+  'ext-plugin-post-resp': runners,
 }
 
 /** Of a configuration in that place, which is no credential. */

@@ -316,11 +316,15 @@ function checkTraffic(
   const { upstream_id: id, upstream } = holder ?? {}
   const chosen = id === undefined ? upstream : upstreams.get(String(id))?.input
   if (chosen?.scheme === undefined || httpSchemes.has(chosen.scheme)) return
+  const isKafka = chosen.scheme === 'kafka'
   report.add(below(place, field || (id === undefined ? 'upstream' : 'upstream_id')), {
     code: 'wrong-protocol',
-    message: `requests cannot be sent to an upstream with scheme: ${chosen.scheme}; they are answered with 500`,
-    hint:
-      chosen.scheme === 'kafka' ? undefined : 'Use it in stream_routes, or give it scheme: http or https.',
+    message: isKafka
+      ? 'scheme: kafka is for clients that speak the PubSub protocol of APISIX, which is not served here; requests are answered with 500'
+      : `requests cannot be sent to an upstream with scheme: ${chosen.scheme}; they are answered with 500`,
+    hint: isKafka
+      ? 'Clients of Kafka itself reach brokers through stream_routes, with scheme: tcp or tls.'
+      : 'Use it in stream_routes, or give it scheme: http or https.',
   })
 }
 
