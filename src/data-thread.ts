@@ -1,10 +1,13 @@
 /** Where a data thread comes together: the engine, the catalogue of policies, and what it shares with other threads. */
+import { createRequire } from 'node:module'
 import { hostname } from 'node:os'
+import { extname } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { parentPort } from 'node:worker_threads'
 import { DerivedMap } from './config/lazy-map.ts'
 import type { PlanDelta } from './config/plan.ts'
 import type { FunctionModule, PolicyModule } from './config/settings.ts'
+import type { TracingSettings } from './config/tracing-settings.ts'
 import { collectGarbage } from './garbage.ts'
 import { OwnCodeGuard } from './own-code-guard.ts'
 import { catalogue } from './policies/index.ts'
@@ -84,6 +87,10 @@ interface OwnCode {
   functions: ReadonlyMap<string, OwnFunction>
 }
 
+// Loaded with the first plan that asks for it, which is put to work in one go.
+const require = createRequire(import.meta.url)
+const tracerModule = `./policies/kit/tracing/gateway-tracer${extname(import.meta.url)}`
+
 class DataThread {
   readonly #post: (message: ToControlThread) => void
   readonly #log: ThreadLog
@@ -110,6 +117,7 @@ class DataThread {
   #version = 0
   #httpsPort: number
   #unsettledMs: number
+  #tracing: TracingSettings | null = null
 
   constructor(
     { threadId, settings, memory, ticketSecret }: ThreadStart,
@@ -209,6 +217,7 @@ class DataThread {
       ),
     )
     this.#state.add(this.#worker.balancerState)
+    this.#trace(settings.tracing)
   }
 
   setMetrics(text: MetricsText | undefined): void {
@@ -259,11 +268,26 @@ class DataThread {
       this.#log.level = delta.settings.log.level
       this.#httpsPort = delta.settings.https_port
       this.#unsettledMs = delta.settings.watchdog.unsettled
+      this.#trace(delta.settings.tracing)
     }
     if (code !== undefined) this.#slot.retain((name) => this.#runs(name))
     this.#version = version
     this.#slot.beat()
     this.#post({ type: 'applied', version })
+  }
+
+  /** Spans that wait already go where they were meant to. */
+  #trace(settings: TracingSettings | null): void {
+    if (isDeepStrictEqual(settings, this.#tracing)) return
+    this.#tracing = settings
+    if (settings === null) {
+      this.#worker.follow(null)
+      return
+    }
+    const { gatewayTracer } = require(
+      tracerModule,
+    ) as typeof import('./policies/kit/tracing/gateway-tracer.ts')
+    this.#worker.follow(gatewayTracer(settings, this.#batches, version))
   }
 
   /** Whether the operator's code of that name is part of the plan in use. */

@@ -4,6 +4,7 @@ import { type CacheZone, defaultZones } from './cache-zones.ts'
 import { type DiscoverySettings, discoverySchema, discoverySettings } from './discovery.ts'
 import { type ProxyProtocolVersion, proxyProtocolVersions, type TlsProtocol, tlsProtocols } from './plan.ts'
 import { type PrometheusSettings, prometheusSchema, prometheusSettings } from './prometheus-settings.ts'
+import { type TracingSettings, tracingSchema, tracingSettings } from './tracing-settings.ts'
 import { type Static, Type } from './type.ts'
 import { parseDuration, parseSize } from './units.ts'
 
@@ -117,6 +118,8 @@ export interface Settings {
   control: AddressSettings
   metrics: AddressSettings
   prometheus: PrometheusSettings
+  /** Null: requests are not traced, unless a policy does. */
+  tracing: TracingSettings | null
   /** Where `public-api` finds the endpoint of the policy `batch-requests`. */
   batch_requests: { path: string }
   /** Programs that policies may start. */
@@ -659,6 +662,7 @@ export const gatewaySchema = Type.Object(
     control: address('The control endpoints (`/v1/...`).', 9090),
     metrics: address('Metrics and health.', 9091),
     prometheus: Type.Optional(prometheusSchema),
+    tracing: Type.Optional(tracingSchema),
     batch_requests: Type.Optional(
       Type.Object(
         {
@@ -933,10 +937,7 @@ export const gatewaySchema = Type.Object(
       ),
     ),
   },
-  {
-    description: 'The gateway itself. Every field has a default.',
-    'x-unsupported': { tracing: 'tracing' },
-  },
+  { description: 'The gateway itself. Every field has a default.' },
 )
 
 export type GatewayInput = Static<typeof gatewaySchema>
@@ -1027,6 +1028,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
     control: gateway.control,
     metrics: gateway.metrics,
     prometheus: prometheusSettings(input.prometheus ?? {}),
+    tracing: tracingSettings(input.tracing),
     batch_requests: gateway.batch_requests,
     commands: gateway.commands,
     status: gateway.status,

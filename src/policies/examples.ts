@@ -223,6 +223,15 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
       use_jwks: true,
     },
   },
+  opentelemetry: {
+    config: {
+      sampler: {
+        name: 'parent_base',
+        options: { root: { name: 'trace_id_ratio', options: { fraction: 0.01 } } },
+      },
+    },
+    metadata: { collector: { address: `127.0.0.1:${servicePort}` } },
+  },
   prometheus: { config: {} },
   'proxy-buffering': { config: { disable_proxy_buffering: true } },
   'proxy-cache': {

@@ -76,6 +76,7 @@ const names = [
   'oauth2-introspection',
   'opa',
   'openid-connect',
+  'opentelemetry',
   'prometheus',
   'proxy-buffering',
   'proxy-cache',

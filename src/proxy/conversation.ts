@@ -127,6 +127,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     const exchange = new Http1Exchange(this.facts, head, this.target, clock.now, this, version)
     this.current = exchange
     exchange.host = this.target.host
+    if (engine.follower !== null) engine.follower.begin(exchange)
     if (refused !== null) {
       this.stream.closeAfter()
       this.fail(refused)
@@ -742,6 +743,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     }
     this.engine.counts.add(engineCounter.responses, 1)
     if (this.chain.observe !== null) runHooks(this.chain.observe, exchange, this.engine)
+    if (exchange.timeline !== null) this.engine.follower?.end(exchange)
     exchange.closeViews()
   }
 }

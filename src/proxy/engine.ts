@@ -2,6 +2,7 @@
 import type { Settings } from '../config/settings.ts'
 import type { Exchange, Verdict } from './exchange.ts'
 import type { Runtime } from './runtime.ts'
+import type { Follower } from './timeline.ts'
 import type { TimerWheel } from './timer-wheel.ts'
 import type { Certificates } from './tls/certificates.ts'
 import type { TrustedAddresses } from './trust.ts'
@@ -24,6 +25,8 @@ export interface Engine {
   readonly counts: Counts
   /** Bytes of request bodies that are held because their route depends on them. */
   heldBytes: number
+  /** Null: nobody follows all exchanges. */
+  follower: Follower<Exchange> | null
   /** Requests end their connection from now on. */
   draining: boolean
   policyFailed(policy: string, error: unknown): void

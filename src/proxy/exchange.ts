@@ -5,6 +5,7 @@
 import type { X509Certificate } from 'node:crypto'
 import type { ConsumerSpec, PluginConfig, RouteSpec, ServiceSpec } from '../config/plan.ts'
 import type { FilterDecision } from './filter.ts'
+import type { Timeline } from './timeline.ts'
 
 /** A field name that was checked once, so that using it per request costs nothing. Made by `headerName`. */
 export interface HeaderName {
@@ -273,6 +274,8 @@ export interface Exchange {
   told: Record<string, string> | null
   /** Members that policies add to what loggers say of the exchange; null: none. */
   logged: Record<string, unknown> | null
+  /** What takes how long in it; null: nobody follows. Whoever wants to follow puts one here that is not there yet. */
+  timeline: Timeline | null
   /** Puts another id in place of the one that the gateway gave. */
   setId(id: string): void
   /** The client is another than the peer: whoever comes later, and the upstream, is told that address. */

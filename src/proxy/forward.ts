@@ -364,6 +364,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     this.ready = false
     endpoint.enter()
     this.atEndpoint = true
+    this.exchange.timeline?.attemptBegins(endpoint.label)
     this.attemptStart = this.upstream.observers === null ? 0 : clock.now
     const serverName = endpoint.tls === null ? '' : this.serverName(endpoint)
     if (this.upstream.speaksHttp2) {
@@ -458,6 +459,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   private sendRequest(): void {
     const { exchange, carrier, endpoint } = this
     if (carrier === null || endpoint === null) return
+    if (this.engine.follower !== null) this.engine.follower.send(exchange)
     const { chain } = this
     if (chain.send !== null && !runHooks(chain.send, exchange, this.engine)) {
       this.leaveEndpoint('abandoned')
@@ -605,8 +607,9 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     this.atEndpoint = false
     const endpoint = this.endpoint as Endpoint<UpstreamConnection>
     endpoint.leave()
-    if (this.attemptStart === 0) return
     const status = this.headPassed ? this.status : 0
+    this.exchange.timeline?.attemptEnds(end, status, this.peerAddress)
+    if (this.attemptStart === 0) return
     const elapsed = clock.now - this.attemptStart
     this.upstream.ended(endpoint, end, status, elapsed, this.carrier?.address ?? '')
   }

@@ -166,16 +166,22 @@ export function runPass(
   for (let i = from; i < turns.length; i++) {
     const { entry, run } = turns[i] as Turn<Handler<'request'>>
     if (exchange.skippedPolicies?.includes(entry.policy)) continue
+    const started = exchange.timeline === null ? 0 : performance.now()
     let result: ReturnType<Handler<'request'>>
     try {
       result = run.call(entry.handlers, exchange)
     } catch (error) {
+      if (started !== 0) noteTurn(entry, exchange, started, undefined, true)
       const failed = failure(entry, error, events)
       if (failed !== null) return failed
       continue
     }
-    if (result === undefined) continue
-    if (isPromise(result)) return finishPass(result, turns, exchange, events, i)
+    if (result === undefined) {
+      if (started !== 0) noteTurn(entry, exchange, started)
+      continue
+    }
+    if (isPromise(result)) return finishPass(result, turns, exchange, events, i, started)
+    if (started !== 0) noteTurn(entry, exchange, started, result)
     const answer = answerOf(entry, result, exchange, events)
     if (answer !== null) return answer
   }
@@ -188,18 +194,33 @@ async function finishPass(
   exchange: Exchange,
   events: PipelineEvents,
   at: number,
+  started: number,
 ): Promise<Answer | null> {
   const { entry } = turns[at] as Turn<Handler<'request'>>
   let answer: Answer | null
   try {
     const verdict = await pending
     clock.tick()
+    if (started !== 0) noteTurn(entry, exchange, started, verdict, false, true)
     answer = verdict ? answerOf(entry, verdict, exchange, events) : null
   } catch (error) {
     clock.tick()
+    if (started !== 0) noteTurn(entry, exchange, started, undefined, true, true)
     answer = failure(entry, error, events)
   }
   return answer ?? runPass(turns, exchange, events, at + 1)
+}
+
+/** For an exchange that is followed. */
+function noteTurn(
+  { policy, shadow }: ChainEntry,
+  { timeline }: Exchange,
+  started: number,
+  verdict: Verdict | undefined | void = undefined,
+  failed = false,
+  waited = false,
+): void {
+  timeline?.turn(policy, started, waited, verdict ? verdict.status : 0, shadow, failed)
 }
 
 function isPromise(

@@ -163,6 +163,9 @@ const named: Record<VariableName, Variable> = {
   // Of a WebSocket, when it is over.
   websocket_messages_received: told('websocket_messages_received'),
   websocket_messages_sent: told('websocket_messages_sent'),
+  opentelemetry_context_traceparent: told('opentelemetry_context_traceparent'),
+  opentelemetry_trace_id: told('opentelemetry_trace_id'),
+  opentelemetry_span_id: told('opentelemetry_span_id'),
 
   // The gateway and the clock.
   hostname: () => host,

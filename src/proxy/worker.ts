@@ -34,6 +34,7 @@ import type { LoadTable } from './shared/load-table.ts'
 import { SessionClient, StreamSession } from './stream/session.ts'
 import { HelloWait } from './tcp/hello-wait.ts'
 import { TcpSession } from './tcp/tcp-session.ts'
+import type { Follower } from './timeline.ts'
 import { TimerWheel } from './timer-wheel.ts'
 import { TlsAcceptor, type TlsOwner } from './tls/acceptor.ts'
 import { Certificates } from './tls/certificates.ts'
@@ -102,6 +103,7 @@ export class Worker {
       wheel: new TimerWheel(),
       counts: options.counts,
       heldBytes: 0,
+      follower: null,
       draining: false,
       policyFailed,
       upstreamFailed: (upstream, endpoint, fault, error) =>
@@ -152,6 +154,11 @@ export class Worker {
     if (route === undefined) return undefined
     const found = mergePolicies(routeContributions(route, resources)).get(policy)
     return found === undefined || isOff(found) ? undefined : found.config
+  }
+
+  /** @param follower of all exchanges that begin from now on; null: nobody */
+  follow(follower: Follower<Exchange> | null): void {
+    this.engine.follower = follower
   }
 
   get balancerState(): StateKeeper {

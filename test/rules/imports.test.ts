@@ -40,6 +40,8 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'config/prometheus-settings.ts',
     'config/apisix-wording.ts',
     'proxy/addresses.ts',
+    // What policies that trace see of others.
+    'proxy/timeline.ts',
     'proxy/expression.ts',
     'proxy/json-path.ts',
     'proxy/upstream/balancers/weights.ts',

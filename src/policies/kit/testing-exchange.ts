@@ -20,6 +20,7 @@ import type {
 } from '../../proxy/exchange.ts'
 import { InvalidTargetError, isForwardablePath } from '../../proxy/forwarded-target.ts'
 import { headerBlock, headerName } from '../../proxy/headers.ts'
+import type { Timeline } from '../../proxy/timeline.ts'
 
 /** A request as a test writes it down; everything has a default. */
 export interface FakeRequest {
@@ -93,6 +94,7 @@ export class FakeExchange implements Exchange {
   readonly subrequest = null
   told: Record<string, string> | null = null
   logged: Record<string, unknown> | null = null
+  timeline: Timeline | null = null
   /** The upstream that the policy chose; null: that of the route. */
   sentTo: UpstreamHandle | null = null
   readonly #request: FakeRequestView

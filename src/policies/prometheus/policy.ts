@@ -5,6 +5,7 @@ import {
   definePolicy,
   type Exchange,
   openInApisix,
+  responseSource,
   Type,
 } from '../kit/index.ts'
 import { ExtraLabels } from './extra-labels.ts'
@@ -16,7 +17,7 @@ import {
   structuralLabels,
 } from './instruments.ts'
 import { countModelCall, modelLabels } from './model-series.ts'
-import { type ResponseSource, Series, SeriesTree } from './series.ts'
+import { Series, SeriesTree } from './series.ts'
 import { countSessions, streamConfig } from './stream-series.ts'
 
 /** Series remembered by one binding; endpoints that come and go would otherwise add up for ever. */
@@ -99,7 +100,7 @@ export default definePolicy({
             { ...labelsOf(exchange, call), ...modelLabels(call) },
             disabled,
           )
-        instruments.status.add(series.status(exchange.response.status, sourceOf(exchange)), 1)
+        instruments.status.add(series.status(exchange.response.status, responseSource(exchange)), 1)
         const total = timings.end - timings.start
         let own = total
         if (timings.upstreamStart !== 0) {
@@ -166,11 +167,6 @@ export default definePolicy({
 function nodeOf({ upstream }: Exchange, call: ModelCall | undefined): string {
   if (call === undefined || call.attempts.length === 0) return upstream?.ip ?? ''
   return call.instances[0] ?? ''
-}
-
-function sourceOf({ response, upstream, rejectedBy }: Exchange): ResponseSource {
-  if (response.fromUpstream) return 'upstream'
-  return upstream && rejectedBy === '' ? 'nginx' : 'apisix'
 }
 
 function disabledLabels(metric: MetricName) {

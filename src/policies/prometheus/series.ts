@@ -1,8 +1,7 @@
+import type { ResponseSource } from '../kit/index.ts'
 import type { Instruments } from './instruments.ts'
 import { type MetricName, metricLabels } from './instruments.ts'
 
-/** Who made the answer: the gateway by itself, the upstream, or the gateway because the upstream failed. */
-export type ResponseSource = 'apisix' | 'upstream' | 'nginx'
 const sources: readonly ResponseSource[] = ['apisix', 'upstream', 'nginx']
 
 /** Label values that all exchanges of one series share. */

@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto'
-import { definePolicy, type Exchange, headerName, openInApisix, Type } from '../kit/index.ts'
+import { definePolicy, type Exchange, openInApisix, responseSource, Type } from '../kit/index.ts'
 import { addressFinding, HttpSink, loggedUri } from '../kit/logging/index.ts'
-import { readB3 } from './b3.ts'
+import { newSpanId, newTraceId, readB3, writeB3 } from '../kit/tracing/index.ts'
 
 /** What is known of an exchange whose spans will be reported. Moments are those of `performance.now()`. */
 interface Trace {
@@ -15,14 +14,6 @@ interface Trace {
   answered: number
 }
 
-const names = {
-  single: headerName('b3'),
-  trace: headerName('x-b3-traceid'),
-  parent: headerName('x-b3-parentspanid'),
-  span: headerName('x-b3-spanid'),
-  sampled: headerName('x-b3-sampled'),
-}
-
 const batch = {
   name: 'zipkin_report',
   batch_max_size: 1000,
@@ -33,7 +24,6 @@ const batch = {
 }
 const pendingSpans = 24_576
 const badContext = { status: 400 }
-const newId = (bytes: number) => randomBytes(bytes).toString('hex')
 
 /** Spans for Zipkin; configuration, fields and spans of APISIX's `zipkin`. */
 export default definePolicy({
@@ -83,7 +73,7 @@ export default definePolicy({
     const traces = new WeakMap<Exchange, Trace>()
 
     function report(exchange: Exchange, trace: Trace): void {
-      const { client, timings, response, upstream, rejectedBy } = exchange
+      const { client, timings, response } = exchange
       const base = {
         traceId: trace.traceId,
         localEndpoint: {
@@ -98,23 +88,19 @@ export default definePolicy({
         const text = JSON.stringify({ ...base, remoteEndpoint: null, tags: {}, ...span, timestamp, duration })
         spans.push(text, text.length, exchange)
       }
-      const child = (name: string, from: number, to: number, id = newId(8), parentId = trace.requestId) =>
+      const child = (name: string, from: number, to: number, id = newSpanId(), parentId = trace.requestId) =>
         push({ name: `apisix.${name}`, id, parentId }, from, to)
 
       if (version === 1) {
         child('rewrite', timings.start, trace.ready)
         child('access', trace.ready, trace.ready)
-        if (trace.answered !== 0) child('body_filter', trace.answered, timings.end, newId(8), trace.proxyId)
+        if (trace.answered !== 0)
+          child('body_filter', trace.answered, timings.end, newSpanId(), trace.proxyId)
         child('proxy', trace.ready, timings.end, trace.proxyId)
       } else if (trace.answered !== 0) {
         child('proxy', timings.start, trace.answered, trace.proxyId)
         child('response_span', trace.answered, timings.end)
       }
-      const source = response.fromUpstream
-        ? 'upstream'
-        : upstream !== null && rejectedBy === ''
-          ? 'nginx'
-          : 'apisix'
       push(
         {
           name: 'apisix.request',
@@ -127,7 +113,7 @@ export default definePolicy({
             'http.method': exchange.request.method,
             'http.url': loggedUri(exchange),
             'http.status_code': String(response.status),
-            'apisix.response_source': source,
+            'apisix.response_source': responseSource(exchange),
           },
         },
         timings.start,
@@ -139,18 +125,12 @@ export default definePolicy({
       request(exchange) {
         const context = readB3(exchange)
         if (context === null) return badContext
-        const fields = exchange.request.headers
-        fields.remove(names.single)
         const sampled = context.sampled ?? (ratio === 1 || Math.random() < ratio)
-        const traceId = context.traceId ?? newId(16)
-        const requestId = newId(8)
-        const proxyId = sampled ? newId(8) : requestId
+        const traceId = context.traceId ?? newTraceId()
+        const requestId = newSpanId()
+        const proxyId = sampled ? newSpanId() : requestId
         const parent = sampled ? requestId : context.spanId
-        fields.set(names.trace, traceId)
-        fields.set(names.span, proxyId)
-        if (parent === undefined) fields.remove(names.parent)
-        else fields.set(names.parent, parent)
-        fields.set(names.sampled, sampled ? '1' : '0')
+        writeB3(exchange, { traceId, spanId: proxyId, parentId: parent, sampled })
         if (sampled) {
           const ready = performance.now()
           traces.set(exchange, { traceId, parentId: context.spanId, requestId, proxyId, ready, answered: 0 })

@@ -19,6 +19,7 @@ import { checkedValue, headerBlock, headerName } from '../headers.ts'
 import { HeldBody } from '../held-body.ts'
 import type { Binding } from '../runtime.ts'
 import { type Target, withoutPrefix } from '../target.ts'
+import type { Timeline } from '../timeline.ts'
 import { type Head, isKnownMethod } from './head.ts'
 import { HeaderEdits } from './header-edits.ts'
 import { HeadFields, noFields, RequestFields } from './header-view.ts'
@@ -108,6 +109,7 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
   subrequest: { abort(): void } | null = null
   told: Record<string, string> | null = null
   logged: Record<string, unknown> | null = null
+  timeline: Timeline | null = null
 
   start: number
   upstreamStart = 0

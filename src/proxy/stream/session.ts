@@ -19,6 +19,7 @@ import type {
   UpstreamInfo,
 } from '../exchange.ts'
 import type { FilterDecision } from '../filter.ts'
+import type { Timeline } from '../timeline.ts'
 import type { StreamBinding } from './stream-routes.ts'
 
 /** Both ends of the connection, and who the client is. */
@@ -73,6 +74,7 @@ export class StreamSession implements Exchange, Timings {
   readonly subrequest = null
   told: Record<string, string> | null = null
   logged: Record<string, unknown> | null = null
+  timeline: Timeline | null = null
   /** Key of the upstream that a policy chose; empty: none did. */
   chosenUpstream = ''
   readonly startedAt = Date.now()

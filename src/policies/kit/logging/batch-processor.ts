@@ -28,6 +28,9 @@ export class PartlyDelivered extends Error {
   }
 }
 
+/** Thrown by a send that delivered so many entries of a batch, where there is no use in sending the others again. */
+export class Undeliverable extends PartlyDelivered {}
+
 /** Resolves when the entries are with the server. A message of its errors goes to the log: it holds no secrets. */
 export type Send<Entry> = (entries: readonly Entry[]) => Promise<void>
 
@@ -258,7 +261,7 @@ export class BatchProcessor<Entry> {
     if (error instanceof PartlyDelivered) this.#settle(batch, error.delivered, 'delivered')
     this.#tellFailure(error)
     batch.tries++
-    if (batch.tries > settings.max_retry_count || this.#closing) {
+    if (batch.tries > settings.max_retry_count || this.#closing || error instanceof Undeliverable) {
       this.#settle(batch, batch.entries.length, 'failed')
       return
     }

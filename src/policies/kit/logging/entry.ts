@@ -35,6 +35,11 @@ const blackedOut = '***'
 const secretName =
   /authorization|cookie|token|secret|api[-_]?key|passw|credential|signature|^key$|^jwt$|^sig$/i
 
+/** Whether a field or a parameter of that name holds a credential. */
+export function isSecretName(name: string): boolean {
+  return secretName.test(name)
+}
+
 /** The entry about a TCP or UDP session, for which APISIX has none. */
 function sessionEntry(exchange: Exchange, session: SessionInfo): LogEntry {
   const { client, binding, timings, upstream } = exchange

@@ -14,6 +14,16 @@ export interface HttpSinkOptions {
 /** Bytes of an answer that are read. */
 const largestAnswer = 256 * 1024
 
+/** A status that does not mean that the batch was taken. */
+export class UnexpectedStatus extends Error {
+  readonly status: number
+
+  constructor(origin: string, status: number) {
+    super(`${origin} answers ${status}`)
+    this.status = status
+  }
+}
+
 export class HttpSink {
   readonly #options: HttpSinkOptions
   #agent: Promise<Agent> | undefined
@@ -27,19 +37,24 @@ export class HttpSink {
    * @throws Error that names no more of the address than its origin: paths and queries may hold tokens
    */
   async post(url: URL, headers: Record<string, string | string[]>, body: string): Promise<string> {
+    return (await this.#request('POST', url, headers, body)).toString()
+  }
+
+  /** The same for an answer that is no text. */
+  postForBytes(url: URL, headers: Record<string, string | string[]>, body: string | Buffer): Promise<Buffer> {
     return this.#request('POST', url, headers, body)
   }
 
   async get(url: URL, headers: Record<string, string | string[]>): Promise<string> {
-    return this.#request('GET', url, headers, null)
+    return (await this.#request('GET', url, headers, null)).toString()
   }
 
   async #request(
     method: 'GET' | 'POST',
     url: URL,
     headers: Record<string, string | string[]>,
-    body: string | null,
-  ): Promise<string> {
+    body: string | Buffer | null,
+  ): Promise<Buffer> {
     // Loading it takes longer than most starts.
     const { Agent, request } = await import('undici')
     const { timeout, verify, keepAlive = 60_000, accepts } = this.#options
@@ -52,7 +67,7 @@ export class HttpSink {
       }),
     )
     let status: number
-    let text: string
+    let bytes: Buffer
     try {
       const answer = await request(url, {
         method,
@@ -62,12 +77,12 @@ export class HttpSink {
         signal: AbortSignal.timeout(timeout),
       })
       status = answer.statusCode
-      text = await answer.body.text()
+      bytes = Buffer.from(await answer.body.arrayBuffer())
     } catch (error) {
       throw new Error(`${url.origin} cannot be reached (${reasonOf(error)})`)
     }
-    if (!accepts(status)) throw new Error(`${url.origin} answers ${status}`)
-    return text
+    if (!accepts(status)) throw new UnexpectedStatus(url.origin, status)
+    return bytes
   }
 }
 

@@ -1,6 +1,13 @@
 /** What policies share that tell others about exchanges: entries, batches on their way, and where they go. */
-export { Batches, BatchProcessor, type BatchSettings, PartlyDelivered, type Send } from './batch-processor.ts'
-export { LogEntries, type LogEntry, loggedUri, type Read } from './entry.ts'
+export {
+  Batches,
+  BatchProcessor,
+  type BatchSettings,
+  PartlyDelivered,
+  type Send,
+  Undeliverable,
+} from './batch-processor.ts'
+export { isSecretName, LogEntries, type LogEntry, loggedUri, type Read } from './entry.ts'
 export {
   addressFinding,
   batchFields,

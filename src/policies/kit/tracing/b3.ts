@@ -1,5 +1,6 @@
 /** Trace context in the fields of B3, several or a single one (https://github.com/openzipkin/b3-propagation). */
-import type { Exchange } from '../kit/index.ts'
+import type { Exchange } from '../../../proxy/exchange.ts'
+import { headerName } from '../../../proxy/headers.ts'
 
 export interface B3 {
   /** 16 or 32 hexadecimal digits; undefined: a new trace begins. */
@@ -54,4 +55,39 @@ function identified(
 function decision(text: string | undefined): boolean | undefined {
   if (text === '1' || text === 'true') return true
   return text === '0' || text === 'false' ? false : undefined
+}
+
+const names = {
+  single: headerName('b3'),
+  trace: headerName('x-b3-traceid'),
+  parent: headerName('x-b3-parentspanid'),
+  span: headerName('x-b3-spanid'),
+  sampled: headerName('x-b3-sampled'),
+}
+
+export interface B3Fields {
+  traceId: string
+  spanId: string
+  /** Undefined: the trace begins here. */
+  parentId: string | undefined
+  sampled: boolean
+}
+
+/** In several fields, and in these alone. */
+export function writeB3({ request: { headers } }: Exchange, fields: B3Fields): void {
+  headers.remove(names.single)
+  headers.set(names.trace, fields.traceId)
+  headers.set(names.span, fields.spanId)
+  if (fields.parentId === undefined) headers.remove(names.parent)
+  else headers.set(names.parent, fields.parentId)
+  headers.set(names.sampled, fields.sampled ? '1' : '0')
+}
+
+export function writeSingleB3(
+  { request: { headers } }: Exchange,
+  traceId: string,
+  spanId: string,
+  sampled: boolean,
+): void {
+  headers.set(names.single, `${traceId}-${spanId}-${sampled ? '1' : '0'}`)
 }
