@@ -139,7 +139,7 @@ forwarded as
   X-Forwarded-For: 127.0.0.1
   X-Forwarded-Proto: http
   X-Forwarded-Port: 9080
-  X-Forwarded-Host: 127.0.0.1
+  X-Forwarded-Host: 127.0.0.1:9080
   X-Consumer-Username: jack
 
 fields of the answer

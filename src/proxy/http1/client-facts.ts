@@ -25,8 +25,9 @@ export class ClientFacts implements ClientInfo {
   readonly isTrusted: boolean
   private readonly trust: TrustedAddresses
   private readonly forwarding: Settings['forwarding']
-  /** The lines that are the same for every request of this connection. */
-  private readonly fixedLines: string
+  /** The Host of the last request, with the lines about it: nearly every request of a connection names the same. */
+  private lastHost: string | undefined
+  private lastLines = ''
 
   constructor(
     peerAddress: string,
@@ -53,7 +54,6 @@ export class ClientFacts implements ClientInfo {
     this.trust = trust
     this.isTrusted = trust.includes(this.peerAddress)
     this.forwarding = forwarding
-    this.fixedLines = this.linesFor(this.peerAddress)
   }
 
   /** The same client, as far as it was found out, on a connection of its own; from there on nobody is believed. */
@@ -64,11 +64,16 @@ export class ClientFacts implements ClientInfo {
     return new ClientFacts(address, port, localAddress, localPort, listener, nobody, forwarding, tls, scheme)
   }
 
-  private linesFor(address: string): string {
-    return (
+  private linesFor(address: string, host: string): string {
+    const lines =
       `X-Real-IP: ${address}\r\nX-Forwarded-For: ${address}\r\n` +
-      `X-Forwarded-Proto: ${this.scheme}\r\nX-Forwarded-Port: ${this.localPort}\r\n`
-    )
+      `X-Forwarded-Proto: ${this.scheme}\r\nX-Forwarded-Port: ${this.portIn(host)}\r\n`
+    return host === '' ? lines : `${lines}X-Forwarded-Host: ${host}\r\n`
+  }
+
+  /** The port that the client named, or else the one that it came to. */
+  private portIn(host: string): string {
+    return namedPort.exec(host)?.[1] ?? String(this.localPort)
   }
 
   /** The client of one request: behind a trusted peer it can differ from one to the next. */
@@ -87,42 +92,53 @@ export class ClientFacts implements ClientInfo {
   }
 
   private ownLines(exchange: Http1Exchange): string {
-    if (!this.isTrusted && !this.forwarding.forwarded) {
-      const { address } = exchange.client
-      const lines = address === this.peerAddress ? this.fixedLines : this.linesFor(address)
-      return exchange.host === '' ? lines : `${lines}X-Forwarded-Host: ${exchange.host}\r\n`
+    const host = hostOf(exchange)
+    if (this.isTrusted || this.forwarding.forwarded) return this.linesBehindProxy(exchange, host)
+    const { address } = exchange.client
+    if (address !== this.peerAddress) return this.linesFor(address, host)
+    if (host !== this.lastHost) {
+      this.lastHost = host
+      this.lastLines = this.linesFor(address, host)
     }
-    return this.linesBehindProxy(exchange)
+    return this.lastLines
   }
 
-  private linesBehindProxy(exchange: Http1Exchange): string {
+  /** A field of the peer without a value says nothing. */
+  private linesBehindProxy(exchange: Http1Exchange, asked: string): string {
     const { head } = exchange
     const seen = new Map<number, string>()
     for (let n = 0; n < head.count; n++) {
       const id = head.id(n)
       if (head.isDropped(n) || id < Field.xForwardedFor || id > Field.forwarded) continue
-      const before = seen.get(id)
-      seen.set(
-        id,
-        before === undefined || id === Field.xForwardedProto ? head.value(n) : `${before}, ${head.value(n)}`,
-      )
+      const value = head.value(n)
       head.drop(n)
+      if (value === '') continue
+      const before = seen.get(id)
+      seen.set(id, before === undefined || id === Field.xForwardedProto ? value : `${before}, ${value}`)
     }
     const forwardedFor = seen.get(Field.xForwardedFor)
     let lines =
       `X-Real-IP: ${exchange.client.address}\r\n` +
       `X-Forwarded-For: ${forwardedFor === undefined ? '' : `${forwardedFor}, `}${this.peerAddress}\r\n` +
       `X-Forwarded-Proto: ${seen.get(Field.xForwardedProto) ?? this.scheme}\r\n` +
-      `X-Forwarded-Port: ${seen.get(Field.xForwardedPort) ?? this.localPort}\r\n`
-    const host = seen.get(Field.xForwardedHost) ?? exchange.host
+      `X-Forwarded-Port: ${seen.get(Field.xForwardedPort) ?? this.portIn(asked)}\r\n`
+    const host = seen.get(Field.xForwardedHost) ?? asked
     if (host !== '') lines += `X-Forwarded-Host: ${host}\r\n`
+    const before = seen.get(Field.forwarded)
     if (this.forwarding.forwarded) {
-      const before = seen.get(Field.forwarded)
-      const own = `for=${forwardedNode(this.peerAddress)};proto=${this.scheme};host="${exchange.host}"`
+      const own = `for=${forwardedNode(this.peerAddress)};proto=${this.scheme};host="${asked}"`
       lines += `Forwarded: ${before === undefined ? '' : `${before}, `}${own}\r\n`
-    }
+    } else if (before !== undefined) lines += `Forwarded: ${before}\r\n`
     return lines
   }
+}
+
+const namedPort = /:(\d+)$/
+
+/** As the client wrote it; empty: it named none. */
+function hostOf({ authority, head }: Http1Exchange): string {
+  if (authority !== '') return authority
+  return head.hostField >= 0 ? head.value(head.hostField) : ''
 }
 
 /** What policies say of a field takes the place of what the gateway says, but for the last hop and X-Real-IP, which it vouches for. */
