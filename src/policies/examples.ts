@@ -35,6 +35,32 @@ const quota = { count: 100_000_000, time_window: 60, rejected_code: 429 }
 
 export const examples: { readonly [name in PolicyName]: PolicyExample } = {
   acl: { config: { allow_labels: { team: ['orders', 'billing'] } }, beside: { 'key-auth': {} } },
+  'ai-aliyun-content-moderation': {
+    config: {
+      endpoint: service,
+      region_id: 'cn-shanghai',
+      access_key_id: 'gateway',
+      access_key_secret: 'of-the-gateway',
+      risk_level_bar: 'medium',
+    },
+    beside: { 'ai-proxy': languageModel },
+  },
+  'ai-aws-content-moderation': {
+    config: {
+      comprehend: {
+        access_key_id: 'gateway',
+        secret_access_key: 'of-the-gateway',
+        region: 'eu-west-1',
+        endpoint: service,
+      },
+      moderation_categories: { INSULT: 0.8 },
+    },
+    beside: { 'ai-proxy': languageModel },
+  },
+  'ai-lakera-guard': {
+    config: { api_key: 'of-the-gateway', lakera_endpoint: `${service}/v2/guard` },
+    beside: { 'ai-proxy': languageModel },
+  },
   'ai-prompt-decorator': {
     config: { prepend: [{ role: 'system', content: 'Answer in one sentence.' }] },
   },
@@ -56,6 +82,16 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
         { name: 'large', weight: 1, ...languageModel, options: { model: 'gpt-4o' } },
         { name: 'small', weight: 1, ...languageModel, options: { model: 'gpt-4o-mini' } },
       ],
+    },
+  },
+  'ai-rag': {
+    config: {
+      embeddings_provider: {
+        azure_openai: { endpoint: `${service}/embeddings`, api_key: 'of-the-gateway' },
+      },
+      vector_search_provider: {
+        azure_ai_search: { endpoint: `${service}/search`, api_key: 'of-the-gateway' },
+      },
     },
   },
   'ai-rate-limiting': {

@@ -10,11 +10,15 @@ export type { PolicySchema } from './kit/schema.ts'
 /** Every built-in policy. A new one is known to the gateway by its line here: the name of the policy and its folder. */
 const names = [
   'acl',
+  'ai-aliyun-content-moderation',
+  'ai-aws-content-moderation',
+  'ai-lakera-guard',
   'ai-prompt-decorator',
   'ai-prompt-guard',
   'ai-prompt-template',
   'ai-proxy',
   'ai-proxy-multi',
+  'ai-rag',
   'ai-rate-limiting',
   'ai-request-rewrite',
   'api-breaker',

@@ -115,6 +115,14 @@ export function exampleRequest(name: PolicyName, { accessToken }: ExampleService
       return { headers: key }
     case 'ai-prompt-template':
       return { body: '{"template_name":"explain","subject":"gateways"}', path: chatPath }
+    case 'ai-rag':
+      return {
+        body: '{"messages":[],"ai_rag":{"embeddings":{"input":"Gateways"},"vector_search":{"fields":"content"}}}',
+        path: chatPath,
+      }
+    case 'ai-aliyun-content-moderation':
+    case 'ai-aws-content-moderation':
+    case 'ai-lakera-guard':
     case 'ai-prompt-decorator':
     case 'ai-prompt-guard':
     case 'ai-proxy':

@@ -76,6 +76,10 @@ function answerOf(target: string, issuer: string, publicKey: KeyObject): string 
   switch (target.split('?')[0]) {
     case '/v1/chat/completions':
       return modelAnswer
+    case '/':
+      return '{"ResultList":[{"Labels":[],"Toxicity":0.01}],"Data":{"RiskLevel":"none"}}'
+    case '/embeddings':
+      return '{"data":[{"embedding":[0.5,-0.25]}]}'
     case '/introspect':
       return JSON.stringify({ active: true, client_id: 'orders-app', scope: 'orders', exp: soon() })
     case '/v1/data/shop':

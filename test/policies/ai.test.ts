@@ -22,7 +22,11 @@ const provider = http.createServer(async (request, response) => {
   const body = JSON.parse(text) as Record<string, unknown>
   asked.push({ url: request.url!, headers: request.headers, body })
   const [, how] = request.url!.split('/')
-  if (how === 'busy' || how === 'down') {
+  if (how === 'vectors' || how === 'index') {
+    const isRefused = request.headers['api-key'] !== 'of-the-gateway'
+    response.writeHead(isRefused ? 401 : 200, { 'content-type': 'application/json' })
+    response.end(isRefused ? 'Unauthorized' : '{"data":[{"embedding":[0.5,-1]}]}')
+  } else if (how === 'busy' || how === 'down') {
     response.writeHead(how === 'busy' ? 429 : 503, { 'content-type': 'application/json' })
     response.end(JSON.stringify({ error: { message: how } }))
   } else if (how === 'gone') request.socket.destroy()
@@ -75,6 +79,13 @@ const one = (name: string, how: string, more: object = {}) => ({
   ...more,
 })
 
+const rag = (key: string) => ({
+  embeddings_provider: {
+    azure_openai: { endpoint: `${origin}/vectors/made?v=1`, api_key: 'of-the-gateway' },
+  },
+  vector_search_provider: { azure_ai_search: { endpoint: `${origin}/index`, api_key: key } },
+})
+
 const gateway = policyGateway(
   () => `
 routes:
@@ -124,6 +135,8 @@ routes:
     },
   })}
   - ${JSON.stringify({ id: 'rewritten', uri: '/rewritten', upstream_id: 'u', plugins: { 'ai-request-rewrite': { prompt: 'In French.', provider: 'openai', auth: key, override: at('ok') } } })}
+  - ${JSON.stringify({ id: 'looked-up', uri: '/looked-up', upstream_id: 'u', plugins: { 'ai-rag': rag('of-the-gateway') } })}
+  - ${JSON.stringify({ id: 'not-looked-up', uri: '/not-looked-up', upstream_id: 'u', plugins: { 'ai-rag': rag('other') } })}
   - ${route('decorated', {
     'ai-prompt-decorator': { prepend: [{ role: 'system', content: 'Be brief.' }] },
     'ai-prompt-guard': { deny_patterns: ['secret'] },
@@ -291,6 +304,24 @@ test('a body is rewritten by a model before the upstream gets it', async () => {
     { role: 'system', content: 'In French.' },
     { role: 'user', content: 'Salut' },
   ])
+})
+
+test('what is known is looked up before the upstream gets a request', async () => {
+  const question = { embeddings: { input: 'What?' }, vector_search: { fields: 'content' } }
+  const answered = await ask('/looked-up', { ...hello, ai_rag: question }, { 'api-key': 'client' })
+  assert.deepEqual(JSON.parse(answered.seen!.body.toString()), {
+    messages: [...hello.messages, { role: 'user', content: '{"data":[{"embedding":[0.5,-1]}]}' }],
+  })
+  const [made, found] = asked.slice(-2) as [Asked, Asked]
+  assert.deepEqual([made.url, made.body], ['/vectors/made?v=1', { input: 'What?' }])
+  assert.deepEqual(found.body, {
+    vectorQueries: [{ kind: 'vector', vector: [0.5, -1], fields: 'content' }],
+  })
+  const refused = await ask('/not-looked-up', { ...hello, ai_rag: question })
+  assert.deepEqual([refused.status, refused.text, refused.seen], [401, 'Unauthorized', undefined])
+  const before = asked.length
+  const wrong = await ask('/looked-up', { ...hello, ai_rag: [question] })
+  assert.deepEqual([wrong.status, wrong.seen, asked.length], [400, undefined, before])
 })
 
 test('prompts are decorated and guarded before the service is asked', async () => {

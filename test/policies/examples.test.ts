@@ -29,6 +29,9 @@ const { send, output } = policyGateway(() =>
 
 /** Those that answer in place of the upstream of their route. */
 const answering = new Set<PolicyName>([
+  'ai-aliyun-content-moderation',
+  'ai-aws-content-moderation',
+  'ai-lakera-guard',
   'ai-proxy',
   'ai-proxy-multi',
   'ai-rate-limiting',

@@ -26,6 +26,9 @@ export class AnswerReader {
   #size = 0
   #text: string[] = []
   #length = 0
+  #taken = 0
+  /** It said more than is remembered. */
+  isCut = false
   usage: Usage | undefined
   /** The numbers that the answer has for it, as they are named there. */
   readonly counts: Record<string, number> = {}
@@ -41,6 +44,13 @@ export class AnswerReader {
 
   get text(): string {
     return this.#text.join(this.#events === null && this.#frames === null ? ' ' : '')
+  }
+
+  /** What was said since this was asked last. */
+  takeText(): string {
+    const text = this.#text.slice(this.#taken).join('')
+    this.#taken = this.#text.length
+    return text
   }
 
   write(piece: Buffer): void {
@@ -101,7 +111,9 @@ export class AnswerReader {
   #say(texts: readonly (string | undefined)[]): void {
     if (!this.#wantsText) return
     for (const text of texts) {
-      if (text === undefined || text === '' || this.#length >= longestText) continue
+      if (text === undefined || text === '') continue
+      if (this.#length + text.length > longestText) this.isCut = true
+      if (this.#length >= longestText) continue
       this.#text.push(text.slice(0, longestText - this.#length))
       this.#length += text.length
     }

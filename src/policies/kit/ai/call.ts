@@ -2,6 +2,7 @@
 import type { Exchange } from '../../../proxy/exchange.ts'
 import type { AnswerReader } from './answer.ts'
 import type { Json, Protocol } from './chat.ts'
+import type { Reviewer } from './review.ts'
 
 export interface ModelCall {
   /** Of the client; it is not changed. */
@@ -25,6 +26,8 @@ export interface ModelCall {
   endAfter: number
   /** Services that were asked, and what they answered with. */
   readonly attempts: { address: string; status: number }[]
+  /** Who looks at the answer before the client does, one after the other. */
+  readonly reviewers: Reviewer[]
   /** Takes the request that is under way out of the count; null: none is. */
   leave: (() => void) | null
 }

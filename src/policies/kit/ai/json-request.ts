@@ -58,6 +58,7 @@ export async function readModelRequest(
     firstAfter: -1,
     endAfter: -1,
     attempts: [],
+    reviewers: [],
     leave: null,
   }
   exchange.told = {

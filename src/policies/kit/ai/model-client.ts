@@ -12,6 +12,7 @@ import { EventStream } from './event-stream.ts'
 import { googleToken } from './google-token.ts'
 import { type ModelRequest, modelRequest } from './model-request.ts'
 import { ConversionProblem } from './problem.ts'
+import { reviewed } from './review.ts'
 import type { Asking, Instance } from './settings.ts'
 
 /** Bytes of the answer to a request that failed, and of one that has to be converted as a whole. */
@@ -107,7 +108,10 @@ export class ModelClient {
         return { status, verdict: { status, body, contentType: safeType(type) } }
       }
       const length = Number(answer.headers['content-length'] ?? 0)
-      return await this.#pass(built, call, { status, type, length, body: answer.body, begun })
+      const outcome = await this.#pass(built, call, { status, type, length, body: answer.body, begun })
+      if (call.reviewers.length === 0 || outcome.status >= 400) return outcome
+      const verdict = await reviewed(outcome.verdict, call, isStreamed(type))
+      return { status: verdict.status, verdict }
     } catch (error) {
       call.endAfter = performance.now() - begun
       const isLate = /Timeout/.test(String((error as Error).name))
@@ -121,11 +125,11 @@ export class ModelClient {
 
   async #pass(built: ModelRequest, call: ModelCall, answer: Answer): Promise<Outcome> {
     const { status, type, body } = answer
-    const isStream = isEventStream(type) || isAwsStream(type)
     const { conversion } = built
     const most = this.#asking.max_response_bytes
-    const reader = (protocol: Protocol) => new AnswerReader(protocol, type, this.#wantsText)
-    if (isStream) {
+    const wantsText = this.#wantsText || call.reviewers.length > 0
+    const reader = (protocol: Protocol) => new AnswerReader(protocol, type, wantsText)
+    if (isStreamed(type)) {
       call.answer = reader(built.target as Protocol)
       const passed = new Passed(answer, this.#asking, call, conversion)
       const failure = conversion === null ? null : await passed.begin()
@@ -193,6 +197,10 @@ function converted(
   }
   call.answer?.readBody(body)
   return { status, body: conversion === null ? whole.toString() : JSON.stringify(body), contentType }
+}
+
+function isStreamed(type: string): boolean {
+  return isEventStream(type) || isAwsStream(type)
 }
 
 /** A type that can stand in a field; a service that sends another gets none of its own. */
