@@ -13,6 +13,10 @@ export interface Work {
   routes: number
   /** Hosts that the routes are spread over; 0: they are for any host. */
   hosts: number
+  /** Bytes are passed on whatever they are, connection for connection. The load and the upstream speak HTTP/1.1 all the same. */
+  tcp: boolean
+  /** Clients may open WebSockets. */
+  webSockets: boolean
   /** Clients speak TLS, with HTTP/1.1 or HTTP/2 inside, whichever they choose. */
   tls: boolean
   /** Routes in front of each, with its path and a higher priority, whose `vars` no request meets. */
@@ -24,6 +28,8 @@ export const forwarding: Work = {
   accessLog: false,
   routes: 1,
   hosts: 0,
+  tcp: false,
+  webSockets: false,
   tls: false,
   failing: 0,
 }

@@ -25,8 +25,7 @@ export const haproxy: Opponent = {
   maxconn 4000
   ${work.accessLog ? 'log stdout format raw local0' : ''}
 defaults
-  mode http
-  http-reuse always
+${work.tcp ? '  mode tcp' : '  mode http\n  http-reuse always'}
   timeout connect 5s
   timeout client 60s
   timeout server 60s

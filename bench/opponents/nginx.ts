@@ -13,7 +13,8 @@ export const nginx: Opponent = {
   bare: true,
   native: true,
   missing: () => missingProgram('nginx'),
-  does: () => true,
+  /** Debian's has no module for streams. */
+  does: (work) => !work.tcp,
 
   prepare({ site, folder, port, work }) {
     const path = join(folder, 'nginx.conf')

@@ -10,7 +10,7 @@ export function nodeProgram(name: string, packageName: string): Opponent {
   return {
     name: packageName,
     missing: () => (existsSync(installed) ? undefined : `${packageName} is not installed (npm ci)`),
-    does: (work) => work.routes === 1 && !work.tls,
+    does: (work) => work.routes === 1 && !work.tls && !work.tcp,
     accessLog,
     prepare({ site, folder, port, work }) {
       const told = {

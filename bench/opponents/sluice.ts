@@ -22,7 +22,7 @@ export const sluice: Opponent = {
     mkdirSync(configuration)
     writeJson(join(configuration, 'gateway.json'), { gateway: settings(assignment) })
     writeJson(join(configuration, 'resources.json'), resources(assignment))
-    writeFileSync(routesFile(folder), routesText(work))
+    if (!work.tcp) writeFileSync(routesFile(folder), routesText(work))
     return [process.execPath, ...assignment.site.nodeArguments, main, 'start', '-c', configuration]
   },
 }
@@ -37,11 +37,16 @@ export function routesFile(folder: string): string {
 }
 
 /** One route a line. `renamed` is the index of a route that gets another path: the one change of a reload. */
-export function routesText({ routes, hosts, failing }: Work, renamed = -1): string {
+export function routesText({ routes, hosts, failing, webSockets }: Work, renamed = -1): string {
   const lines = Array.from({ length: routes }, (_, index) => {
     const uri = routes === 1 ? '/*' : index === renamed ? renamedPath : routePattern(index)
     const host = routeHost(index, hosts)
-    const route = { uri, ...(host !== undefined && { host }), service_id: 'orders' }
+    const route = {
+      uri,
+      ...(host !== undefined && { host }),
+      service_id: 'orders',
+      ...(webSockets && { enable_websocket: true }),
+    }
     const others = Array.from({ length: failing }, (_, n) => ({
       id: `route-${index}-${n}`,
       ...route,
@@ -64,7 +69,9 @@ export const renamedPath = '/renamed-by-the-reload'
 
 function settings({ port, workers, work }: Assignment): object {
   return {
-    listeners: [{ name: 'http', host: '127.0.0.1', port, protocol: work.tls ? 'https' : 'http' }],
+    listeners: [
+      { name: 'traffic', host: '127.0.0.1', port, protocol: work.tcp ? 'tcp' : work.tls ? 'https' : 'http' },
+    ],
     // Load generators name no server when they connect to an address.
     ...(work.tls && { tls: { fallback_sni: certificateName } }),
     workers,
@@ -85,11 +92,15 @@ function resources({ site, folder, work }: Assignment): object {
     upstreams: [
       {
         id: 'upstream',
+        ...(work.tcp && { scheme: 'tcp' }),
         nodes: { [`127.0.0.1:${site.upstreamPort}`]: 1 },
         keepalive_pool: { size: 256, requests: 10_000_000 },
       },
     ],
-    services: [{ id: 'orders', upstream_id: 'upstream', plugins: plugins(work, folder) }],
+    ...(work.tcp && { stream_routes: [{ id: 'orders', upstream_id: 'upstream' }] }),
+    ...(!work.tcp && {
+      services: [{ id: 'orders', upstream_id: 'upstream', plugins: plugins(work, folder) }],
+    }),
     ...(work.chain !== 'none' && { consumers: clientApplications.map((it) => consumer(it, work.chain)) }),
     ...(work.chain === 'client-id' && {
       contracts: clientApplications.map(({ id }) => ({

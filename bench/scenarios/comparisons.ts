@@ -6,6 +6,9 @@ import { forwarding, type Work } from '../work.ts'
 const overHosts = 'sluice, 100000 routes over 1000 hosts'
 const behindNine = 'sluice, behind nine'
 
+const overTcp: Work = { ...forwarding, tcp: true }
+const againstHaproxy: Comparison['targets'] = [{ label: 'sluice', than: 'haproxy', must: 1.5, aim: 1.25 }]
+
 /** What is compared with nginx on the same traffic, in CPU per request. */
 export const comparisons = [
   comparison({
@@ -79,6 +82,29 @@ export const comparisons = [
     traffic: { ...smallGets, connections: 16, streams: 16 },
     contenders: (bench) => some(bench, { ...forwarding, tls: true }),
     targets: againstNginx(1.8, 1.4),
+  }),
+  comparison({
+    name: 'tcp',
+    summary:
+      'The bytes of small GETs and their answers over 64 kept connections, passed on as TCP. HAProxy does the same.',
+    traffic: smallGets,
+    contenders: (bench) => only(bench, ['haproxy', 'sluice'], overTcp),
+    targets: againstHaproxy,
+  }),
+  comparison({
+    name: 'tcp-large',
+    summary: '1 MiB at a time over 16 kept connections, passed on as TCP. HAProxy does the same.',
+    traffic: { ...smallGets, target: 'object', connections: 16 },
+    contenders: (bench) => only(bench, ['haproxy', 'sluice'], overTcp),
+    targets: againstHaproxy,
+  }),
+  comparison({
+    name: 'tcp-connect',
+    summary:
+      'A TCP session for each small GET, with a connection to the upstream of its own. HAProxy does the same.',
+    traffic: { ...smallGets, close: true },
+    contenders: (bench) => only(bench, ['haproxy', 'sluice'], overTcp),
+    targets: againstHaproxy,
   }),
   comparison({
     name: 'routes',

@@ -32,7 +32,7 @@ export function checkListeners(
         message: `${field} is not for listeners with protocol: ${protocol}`,
         ...(field === 'proxy_protocol_to_upstream' &&
           protocol !== 'udp' && {
-            hint: 'Connections to upstreams of requests are shared by clients. Only those of TCP sessions can say whose they are.',
+            hint: 'Upstreams of requests say it themselves: write proxy_protocol there.',
           }),
       })
     }

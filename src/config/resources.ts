@@ -283,7 +283,7 @@ export const upstreamSchema = Type.Object(
     proxy_protocol: Type.Optional(
       Type.Enum(proxyProtocolVersions, {
         description:
-          'Tell the nodes who the client is: a header of the PROXY protocol stands in front of every TCP session. Not in APISIX, where the port says it.',
+          'Tell the nodes who the client is: a header of the PROXY protocol stands in front of every TCP session, and of every connection for requests, which then serves one client only. Not in APISIX, where the port says it.',
       }),
     ),
     circuit_breaker: Type.Optional(

@@ -20,12 +20,14 @@ import { UpstreamConnection } from './http1/upstream-connection.ts'
 import { SessionPool } from './http2/session-pool.ts'
 import { UpstreamSession } from './http2/upstream-session.ts'
 import { type Chain, runHooks } from './pipeline.ts'
+import { proxyHeader } from './proxy-protocol/header-writer.ts'
 import type { Binding } from './runtime.ts'
 import { serverNameOf } from './tls/upstream-tls.ts'
 import type { AttemptEnd, UpstreamFault } from './upstream/attempt.ts'
 import type { Breaker } from './upstream/breaker.ts'
 import type { AnswerBody, ByteSource, Carrier, Tunnel, UpstreamUser } from './upstream/carrier.ts'
 import { type Endpoint, hostPort } from './upstream/endpoint.ts'
+import { type Opening, openingFor, plainOpening } from './upstream/opening.ts'
 import type { Timeouts } from './upstream/timeouts.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
@@ -366,13 +368,13 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     this.atEndpoint = true
     this.exchange.timeline?.attemptBegins(endpoint.label)
     this.attemptStart = this.upstream.observers === null ? 0 : clock.now
-    const serverName = endpoint.tls === null ? '' : this.serverName(endpoint)
+    const opening = this.openingTo(endpoint)
     if (this.upstream.speaksHttp2) {
-      this.tryShared(endpoint, serverName)
+      this.tryShared(endpoint, opening)
       return
     }
-    let pooled = fresh ? undefined : endpoint.checkout(serverName)
-    while (pooled?.wire.isClosed) pooled = endpoint.checkout(serverName)
+    let pooled = fresh ? undefined : endpoint.checkout(opening.purpose)
+    while (pooled?.wire.isClosed) pooled = endpoint.checkout(opening.purpose)
     if (pooled !== undefined) {
       this.reused = true
       this.carrier = pooled
@@ -393,15 +395,15 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       limits,
       this.timeouts.connect,
       this.breaker,
-      serverName,
+      opening,
     )
   }
 
   /** Over a connection that carries several requests at a time. */
-  private tryShared(endpoint: Endpoint<UpstreamConnection>, serverName: string): void {
+  private tryShared(endpoint: Endpoint<UpstreamConnection>, opening: Opening): void {
     endpoint.sessions ??= new SessionPool()
     const { sessions } = endpoint
-    let session = sessions.find(serverName)
+    let session = sessions.find(opening.purpose)
     if (session === undefined) {
       const address = this.addressToConnect(endpoint)
       if (address === null) return
@@ -409,7 +411,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
         endpoint,
         pool: sessions,
         address,
-        serverName,
+        opening,
         wheel: this.engine.wheel,
         limits: this.engine.settings.limits,
         connectTimeout: this.timeouts.connect,
@@ -438,6 +440,14 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       return null
     }
     return this.breaker === null || this.hasRoom(this.breaker) ? address : null
+  }
+
+  private openingTo(endpoint: Endpoint<UpstreamConnection>): Opening {
+    const { proxy_protocol: version } = this.upstream.spec
+    if (endpoint.tls === null && version === undefined) return plainOpening
+    const serverName = endpoint.tls === null ? '' : this.serverName(endpoint)
+    const { client } = this.exchange
+    return openingFor(serverName, version === undefined ? null : proxyHeader(version, client))
   }
 
   /** What the server is asked by is what Host will say. */

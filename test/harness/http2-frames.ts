@@ -112,6 +112,15 @@ export class FrameClient {
     return client
   }
 
+  /** Connected, with the preface and these frames sent in one write, whatever the server says. */
+  static async begin(port: number, ...frames: Buffer[]): Promise<FrameClient> {
+    const socket = net.connect(port, '127.0.0.1')
+    const client = new FrameClient(socket)
+    await once(socket, 'connect')
+    client.send(preface, frame(frameType.settings, 0, 0), ...frames)
+    return client
+  }
+
   send(...frames: Buffer[]): void {
     if (!this.socket.destroyed) this.socket.write(Buffer.concat(frames))
   }

@@ -88,6 +88,24 @@ suite('frames that are no part of a request', () => {
     await assertExpelled(client, piled(frame(frameType.data, 0, 1)), null)
   })
 
+  test('an error of the connection that comes in one read with a request', async () => {
+    const request = headers(1, [[':method', 'POST'], ...get('/x').slice(1)], 0)
+    for (const rest of [
+      piled(frame(frameType.data, 0, 1)),
+      frame(frameType.data, 0, 0, Buffer.from('a')),
+      frame(frameType.ping, 0, 0, Buffer.alloc(3)),
+      headers(2, get('/even')),
+    ]) {
+      const later = await FrameClient.connect(engine.port)
+      later.send(request, rest)
+      for (const client of [later, await FrameClient.begin(engine.port, request, rest)]) {
+        await client.until(() => client.isClosed)
+        assert.equal(client.isClosed, true)
+      }
+      await assertOthersAreServed()
+    }
+  })
+
   test('what a client of a download sends is within its allowance', async () => {
     const body = Buffer.alloc(32 * 1024 * 1024, 'a')
     await upstream.reset({ onRequest: (_request, connection) => connection.send(originAnswer(200, body)) })

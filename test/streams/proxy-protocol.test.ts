@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import http from 'node:http'
+import http2 from 'node:http2'
 import net, { type AddressInfo } from 'node:net'
 import { after, suite, type TestContext, test } from 'node:test'
 import tls from 'node:tls'
@@ -190,5 +191,88 @@ ${route(server.port, ', scheme: tls, pass_host: rewrite, upstream_host: a.test, 
     )
     const answer = await talk(engine.ports.in!, '')
     assert.match(answer, /^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ \d+\r\nsecure$/)
+  })
+})
+
+suite('an upstream of requests', () => {
+  /** Reads the header of version 1 of each connection, and answers its requests with it. */
+  async function telling(t: TestContext, serve: (socket: net.Socket, header: string) => void) {
+    const headers: string[] = []
+    const server = await tcpServer((socket) => {
+      socket.once('data', (bytes) => {
+        const end = bytes.indexOf('\r\n') + 2
+        const header = bytes.toString('latin1', 0, end).trimEnd()
+        headers.push(header)
+        socket.pause()
+        if (bytes.length > end) socket.unshift(bytes.subarray(end))
+        serve(socket, header)
+      })
+    })
+    t.after(() => server.close())
+    return { port: server.port, headers }
+  }
+
+  const asking = (port: number, agent: http.Agent) =>
+    new Promise<string>((resolve, reject) => {
+      http
+        .get({ port, host: '127.0.0.1', agent }, (answer) => {
+          answer.setEncoding('utf8')
+          let body = ''
+          answer.on('data', (piece) => {
+            body += piece
+          })
+          answer.on('end', () => resolve(body))
+        })
+        .on('error', reject)
+    })
+
+  const settings = (port: number, more = '', listener = '') => `
+gateway: { listeners: [{ name: web, host: 127.0.0.1, port: 0, ${listener} }] }
+routes: [{ id: r, uri: /*, upstream: { ${more} proxy_protocol: v1, nodes: { "127.0.0.1:${port}": 1 } } }]`
+
+  const speaksHttp1 = (socket: net.Socket, header: string) => {
+    const web = http.createServer((_, response) => response.end(header))
+    web.emit('connection', socket)
+    socket.resume()
+  }
+  const speaksHttp2 = (socket: net.Socket, header: string) => {
+    const session = http2.performServerHandshake(socket)
+    session.on('stream', (stream) => {
+      stream.respond({ ':status': 200 })
+      stream.end(header)
+    })
+  }
+
+  for (const [name, scheme, serve] of [
+    ['HTTP/1.1', '', speaksHttp1],
+    ['HTTP/2', 'scheme: grpc,', speaksHttp2],
+  ] as const) {
+    test(`over ${name} is told each client on connections that serve nobody else`, async (t) => {
+      const server = await telling(t, serve)
+      const engine = await engineFor(t, settings(server.port, scheme))
+      const agents = [1, 2].map(() => new http.Agent({ keepAlive: true, maxSockets: 1 }))
+      t.after(() => {
+        for (const agent of agents) agent.destroy()
+      })
+      const told: string[] = []
+      for (let round = 0; round < 3; round++)
+        for (const agent of agents) told.push(await asking(engine.ports.web!, agent))
+      assert.match(told[0]!, /^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ \d+$/)
+      assert.notEqual(told[0], told[1])
+      assert.deepEqual(told, [told[0], told[1], told[0], told[1], told[0], told[1]])
+      assert.deepEqual(server.headers, [told[0], told[1]])
+    })
+  }
+
+  test('keeps connections of clients that come, and gives up those of clients that went', async (t) => {
+    const server = await telling(t, speaksHttp1)
+    const engine = await engineFor(t, settings(server.port, 'keepalive_pool: { size: 1 },'))
+    for (let client = 0; client < 3; client++) {
+      const agent = new http.Agent({ keepAlive: true })
+      assert.equal(await asking(engine.ports.web!, agent), await asking(engine.ports.web!, agent))
+      agent.destroy()
+    }
+    assert.equal(new Set(server.headers).size, 3)
+    assert.equal(server.headers.length, 3)
   })
 })

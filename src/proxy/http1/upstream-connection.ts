@@ -5,11 +5,12 @@
 
 import { clock } from '../clock.ts'
 import type { TimerWheel } from '../timer-wheel.ts'
-import type { UpstreamTls } from '../tls/upstream-tls.ts'
+import { requestsBehind, type UpstreamTls } from '../tls/upstream-tls.ts'
 import type { UpstreamFault } from '../upstream/attempt.ts'
 import type { Breaker } from '../upstream/breaker.ts'
 import type { ByteSource, Carrier, Tunnel, UpstreamUser } from '../upstream/carrier.ts'
 import type { Endpoint, PooledConnection } from '../upstream/endpoint.ts'
+import type { Opening } from '../upstream/opening.ts'
 import { BodyReader } from './body.ts'
 import { Head, type HeadLimits, Parse } from './head.ts'
 import { trailerLines } from './trailers.ts'
@@ -22,7 +23,8 @@ export class UpstreamConnection implements WireOwner, PooledConnection, Carrier,
   readonly endpoint: Endpoint<UpstreamConnection>
   readonly address: string
   readonly tls: UpstreamTls | null
-  readonly serverName: string
+  readonly purpose: string
+  readonly isPersonal: boolean
   readonly wire: Wire
   served = 0
   /** Nothing of an answer has arrived for the current request. */
@@ -53,7 +55,7 @@ export class UpstreamConnection implements WireOwner, PooledConnection, Carrier,
     limits: HeadLimits,
     connectTimeout: number,
     breaker: Breaker | null,
-    serverName: string,
+    opening: Opening,
   ) {
     this.breaker = breaker
     this.endpoint = endpoint
@@ -64,10 +66,17 @@ export class UpstreamConnection implements WireOwner, PooledConnection, Carrier,
     this.body = new BodyReader(limits)
     const { tls, port } = endpoint
     this.tls = tls
-    this.serverName = serverName
-    const make = tls === null ? connect(address, port) : tls.connect(address, port, serverName)
+    const { serverName, header, purpose } = opening
+    this.purpose = purpose
+    this.isPersonal = header !== null
+    const make =
+      tls === null ? connect(address, port) : tls.connect(address, port, serverName, requestsBehind(header))
     this.wire = new Wire(this, wheel, make)
-    this.wire.socket.once(tls === null ? 'connect' : 'secureConnect', () => this.onConnect())
+    this.wire.socket.once(tls === null ? 'connect' : 'secureConnect', () => {
+      // In TLS it stands in front of the handshake.
+      if (header !== null && tls === null) this.wire.sendOwned(header)
+      this.onConnect()
+    })
     this.wire.setDeadline(clock.now + connectTimeout)
   }
 

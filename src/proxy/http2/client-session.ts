@@ -162,13 +162,14 @@ export class ClientSession implements StreamOwner, Deadline, OpenConnection {
     clock.tick()
     this.useful += perRequest
     for (let i = 0; i < fields.length; i++) this.useful += (fields[i] as string).length
-    // It was reset by the time its turn came: nothing was done for it.
+    // It was reset by the time its turn came: nothing was done for it. Where its connection ended with an error, that comes still.
     if (stream.destroyed || stream.closed) {
+      stream.on('error', ignore)
       this.endedEarly()
       return
     }
     if (this.live.size >= concurrentStreams || this.state === 'over') {
-      stream.on('error', () => {})
+      stream.on('error', ignore)
       stream.close(errorCode.refused)
       return
     }
@@ -279,6 +280,8 @@ export class ClientSession implements StreamOwner, Deadline, OpenConnection {
     this.onGone(this)
   }
 }
+
+function ignore(): void {}
 
 /** END_STREAM on the fields of a request: nothing follows. */
 const endStream = 0x1

@@ -9,9 +9,9 @@ export class SessionPool {
   streams = assumedStreams
   private readonly sessions: UpstreamSession[] = []
 
-  /** One that takes a further request. @param serverName that the server was asked by; empty without TLS */
-  find(serverName: string): UpstreamSession | undefined {
-    return this.sessions.find((session) => session.serverName === serverName && session.hasRoom)
+  /** One that takes a further request. @param purpose of the connection */
+  find(purpose: string): UpstreamSession | undefined {
+    return this.sessions.find((session) => session.purpose === purpose && session.hasRoom)
   }
 
   add(session: UpstreamSession): void {

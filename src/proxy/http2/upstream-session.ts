@@ -12,6 +12,7 @@ import type { UpstreamFault } from '../upstream/attempt.ts'
 import type { Breaker } from '../upstream/breaker.ts'
 import type { UpstreamUser } from '../upstream/carrier.ts'
 import type { Endpoint } from '../upstream/endpoint.ts'
+import type { Opening } from '../upstream/opening.ts'
 import type { SessionPool } from './session-pool.ts'
 import { UpstreamStream } from './upstream-stream.ts'
 
@@ -26,8 +27,7 @@ export interface SessionOptions {
   readonly endpoint: Endpoint
   readonly pool: SessionPool
   readonly address: string
-  /** That the server is asked by; empty without TLS. */
-  readonly serverName: string
+  readonly opening: Opening
   readonly wheel: TimerWheel
   readonly limits: HeadLimits
   /** Milliseconds until it has to be ready. */
@@ -45,7 +45,7 @@ export class UpstreamSession implements Deadline {
   wheelPrevious: Deadline | null = null
 
   readonly address: string
-  readonly serverName: string
+  readonly purpose: string
   readonly wheel: TimerWheel
   readonly limits: HeadLimits
   readonly isGrpc: boolean
@@ -75,11 +75,11 @@ export class UpstreamSession implements Deadline {
 
   /** The TLS of the endpoint, if it has any, has to be prepared. */
   constructor(options: SessionOptions) {
-    const { endpoint, address, serverName } = options
+    const { endpoint, address, opening } = options
     this.endpoint = endpoint
     this.pool = options.pool
     this.address = address
-    this.serverName = serverName
+    this.purpose = opening.purpose
     this.wheel = options.wheel
     this.limits = options.limits
     this.breaker = options.breaker
@@ -89,8 +89,8 @@ export class UpstreamSession implements Deadline {
     const { port } = endpoint
     const socket =
       this.tls === null
-        ? net.connect({ host: address, port, noDelay: true })
-        : this.tls.connectHttp2(address, port, serverName)
+        ? connectAfter(opening.header, address, port)
+        : this.tls.connectHttp2(address, port, opening.serverName, opening.header)
     this.session = connectOver(socket, options.limits)
     this.session.on('connect', () => this.session.setLocalWindowSize(connectionWindow))
     this.session.on('remoteSettings', (settings) => this.settingsCame(settings))
@@ -250,6 +250,12 @@ export class UpstreamSession implements Deadline {
     this.waiting = []
     for (const stream of waiting) stream.fail('connect_failed', this.failure)
   }
+}
+
+function connectAfter(header: Buffer | null, host: string, port: number): net.Socket {
+  const socket = net.connect({ host, port, noDelay: true })
+  if (header !== null) socket.write(header)
+  return socket
 }
 
 function connectOver(socket: net.Socket, limits: HeadLimits): http2.ClientHttp2Session {

@@ -24,6 +24,12 @@ export function proxyHeader(version: ProxyProtocolVersion, ends: ConnectionEnds)
   return version === 'v1' ? textHeader(family, ends) : binaryHeader(family, ends)
 }
 
+/** Of a connection that the gateway opens for itself (section 2.2, command LOCAL). */
+export function ownProxyHeader(version: ProxyProtocolVersion): Buffer {
+  if (version === 'v1') return Buffer.from('PROXY UNKNOWN\r\n', 'latin1')
+  return Buffer.concat([signature, Buffer.of(0x20, 0, 0, 0)])
+}
+
 function textHeader(family: 0 | 4 | 6, { address, port, localAddress, localPort }: ConnectionEnds): Buffer {
   const ends = family === 0 ? 'UNKNOWN' : `TCP${family} ${address} ${localAddress} ${port} ${localPort}`
   return Buffer.from(`PROXY ${ends}\r\n`, 'latin1')

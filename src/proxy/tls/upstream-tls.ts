@@ -15,7 +15,12 @@ export interface TlsConnectOptions {
   preamble: Buffer | null
 }
 
-const requests: TlsConnectOptions = { protocols: ['http/1.1'], preamble: null }
+const http1 = ['http/1.1']
+const requests: TlsConnectOptions = { protocols: http1, preamble: null }
+
+/** Of requests, behind a header; null: there is none. */
+export const requestsBehind = (preamble: Buffer | null): TlsConnectOptions =>
+  preamble === null ? requests : { protocols: http1, preamble }
 
 export interface UpstreamTlsOptions {
   verify: boolean
@@ -75,8 +80,9 @@ export class UpstreamTls {
   }
 
   /** The same for HTTP/2, as a stream. */
-  connectHttp2(address: string, port: number, name: string): tls.TLSSocket {
-    return this.open(address, port, name, ['h2'], { host: address, port })
+  connectHttp2(address: string, port: number, name: string, preamble: Buffer | null): tls.TLSSocket {
+    const how = preamble === null ? { host: address, port } : { socket: begun(address, port, preamble) }
+    return this.open(address, port, name, ['h2'], how)
   }
 
   private open(

@@ -13,8 +13,13 @@ export interface PooledConnection {
   readonly address: string
   /** Null: it is not encrypted. */
   readonly tls: UpstreamTls | null
-  /** That the server was asked by in the handshake; empty without TLS. */
-  readonly serverName: string
+  /**
+   * What it was opened for, beside its endpoint: the name that the server was asked by in TLS, and the client that it was
+   * told. Never used for anything else.
+   */
+  readonly purpose: string
+  /** It was opened for one client, whom it was told. */
+  readonly isPersonal: boolean
   /** Requests that it has carried. */
   readonly served: number
   /** Ends an idle connection. */
@@ -199,19 +204,19 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
 
   /**
    * The idle connection used last, because it is the least likely to have been closed meanwhile.
-   * @param serverName that the server was asked by; empty without TLS
+   * @param purpose of the connection
    */
-  checkout(serverName: string): C | undefined {
+  checkout(purpose: string): C | undefined {
     const { idle } = this
-    if (idle.length === 0 || idle[idle.length - 1]!.serverName === serverName) return idle.pop()
-    const at = idle.findLastIndex((connection) => connection.serverName === serverName)
+    if (idle.length === 0 || idle[idle.length - 1]!.purpose === purpose) return idle.pop()
+    const at = idle.findLastIndex((connection) => connection.purpose === purpose)
     return at === -1 ? undefined : idle.splice(at, 1)[0]
   }
 
   /** Takes a connection back. @returns false when it must be closed instead */
   checkin(connection: C): boolean {
-    if (this.idle.length >= this.limits.size || connection.served >= this.limits.requests) return false
-    if (!this.keeps(connection)) return false
+    if (connection.served >= this.limits.requests || !this.keeps(connection)) return false
+    if (this.idle.length >= this.limits.size && !(connection.isPersonal && this.dropOldest())) return false
     this.idle.push(connection)
     return true
   }
@@ -223,9 +228,13 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
 
   /** Ends the idle connection that was used longest ago. @returns false when there is none */
   dropIdle(): boolean {
+    return this.dropOldest() || this.sessions?.dropIdle() === true
+  }
+
+  private dropOldest(): boolean {
     const oldest = this.idle.shift()
     oldest?.discard()
-    return oldest !== undefined || this.sessions?.dropIdle() === true
+    return oldest !== undefined
   }
 
   /** An idle connection ended by itself. */

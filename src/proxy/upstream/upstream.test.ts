@@ -170,7 +170,14 @@ suite('consistent hashing by address', () => {
 
 suite('an upstream whose nodes a registry knows', () => {
   const discovered = 'service_name: users.test, discovery_type: dns'
-  const connection = { address: '10.0.0.1', tls: null, serverName: '', served: 0, discard() {} }
+  const connection = {
+    address: '10.0.0.1',
+    tls: null,
+    purpose: '',
+    isPersonal: false,
+    served: 0,
+    discard() {},
+  }
 
   test('has none until it is told of some', () => {
     const upstream = new Upstream(specOf(discovered), addressesOf, null, [])

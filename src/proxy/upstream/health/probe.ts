@@ -12,7 +12,7 @@ import { BodyReader } from '../../http1/body.ts'
 import { Head, Parse } from '../../http1/head.ts'
 import { connect, type SocketMaker, Wire, type WireOwner } from '../../http1/wire.ts'
 import type { TimerWheel } from '../../timer-wheel.ts'
-import { UpstreamTls } from '../../tls/upstream-tls.ts'
+import { requestsBehind, UpstreamTls } from '../../tls/upstream-tls.ts'
 
 /** What an endpoint made of a probe. */
 export type ProbeResult =
@@ -44,6 +44,8 @@ export interface ProbeTarget {
   /** An answer to `HEAD` has no body, whatever its fields say. */
   isHead: boolean
   tls: { serverName: string; verify: boolean } | null
+  /** In front of everything on a new connection: a header of the PROXY protocol; absent: nothing is. */
+  preamble?: Buffer
 }
 
 const limits = { head: 32 * 1024, headers: 100, target: 0 }
@@ -127,7 +129,7 @@ class ProbeConnection implements WireOwner {
     this.wire = new Wire(
       this,
       wheel,
-      tls === null ? connect(address, port) : connectTls(address, port, tls, authorities),
+      tls === null ? connect(address, port) : connectTls(target, tls, authorities),
     )
     const { socket } = this.wire
     if (tls === null) socket.once('connect', () => this.connected())
@@ -180,7 +182,9 @@ class ProbeConnection implements WireOwner {
   private connected(): void {
     if (this.isOver) return
     clock.tick()
-    if (this.target.request === null) this.end('connected')
+    const { preamble, request, tls } = this.target
+    if (preamble !== undefined && tls === null) this.wire.sendOwned(preamble)
+    if (request === null) this.end('connected')
     else this.request()
   }
 
@@ -260,8 +264,7 @@ const verified: { tls: UpstreamTls | null } = { tls: null }
 const unverified: { tls: UpstreamTls | null } = { tls: null }
 
 function connectTls(
-  address: string,
-  port: number,
+  { address, port, preamble }: ProbeTarget,
   { serverName, verify }: NonNullable<ProbeTarget['tls']>,
   authorities: readonly string[],
 ): SocketMaker {
@@ -270,5 +273,5 @@ function connectTls(
     shared.tls = new UpstreamTls({ verify, ca: authorities, client: null, problem: '' })
   }
   shared.tls.prepare()
-  return shared.tls.connect(address, port, serverName)
+  return shared.tls.connect(address, port, serverName, requestsBehind(preamble ?? null))
 }

@@ -1,6 +1,8 @@
 /** One address and port that is probed, with what became of it. In the control thread. */
 import type { ActiveCheckSpec, OutlierEjectionSpec } from '../../../config/health-checks.ts'
+import type { ProxyProtocolVersion } from '../../../config/plan.ts'
 import type { Log } from '../../../telemetry/log.ts'
+import { ownProxyHeader } from '../../proxy-protocol/header-writer.ts'
 import { sharedTime } from '../../shared/clock.ts'
 import type { Deadline, TimerWheel } from '../../timer-wheel.ts'
 import type { DiscoveredNode } from '../discovery/discovered-node.ts'
@@ -60,6 +62,8 @@ export interface EndpointHealth {
 
 /** The upstream that a target belongs to. */
 export interface TargetOwner {
+  /** In which nodes are told who connects; undefined: they are not. */
+  readonly proxyProtocol: ProxyProtocolVersion | undefined
   readonly key: string
   readonly slot: number
   readonly ejection: OutlierEjectionSpec | undefined
@@ -83,6 +87,7 @@ export class Target implements Deadline {
   readonly #owner: TargetOwner
   readonly #surroundings: Surroundings
   #check: ActiveCheckSpec | undefined
+  #version: ProxyProtocolVersion | undefined
   #host = ''
   #probe: Probe | undefined
   #state: 'resting' | 'waiting' | 'probing' = 'resting'
@@ -115,10 +120,12 @@ export class Target implements Deadline {
    * @param phase from 0 to 1: where in the second half of the first interval the first probe is due
    */
   check(check: ActiveCheckSpec | undefined, host: string, phase: number): void {
-    if (check === this.#check && host === this.#host) return
+    const { proxyProtocol: version } = this.#owner
+    if (check === this.#check && host === this.#host && version === this.#version) return
     this.stop()
     this.#check = check
     this.#host = host
+    this.#version = version
     if (check === undefined) {
       this.#surroundings.table.forgetState(this.#owner.slot, this.slot, this.#sharedNow())
       return
@@ -130,6 +137,7 @@ export class Target implements Deadline {
       request: probeRequest(check, host),
       isHead: check.http_method === 'HEAD',
       tls: probeTls(check, host),
+      ...(version !== undefined && { preamble: ownProxyHeader(version) }),
     })
     this.#plan(now() + (this.#interval() * (1 + phase)) / 2)
   }

@@ -49,6 +49,10 @@ export class WatchedUpstream implements TargetOwner {
     return this.#spec.key
   }
 
+  get proxyProtocol(): UpstreamSpec['proxy_protocol'] {
+    return this.#spec.proxy_protocol
+  }
+
   /** Gives every endpoint of a configuration to come its slot. */
   admit(spec: UpstreamSpec): void {
     for (const { key, address, port } of this.#wanted(spec)) {
