@@ -199,7 +199,7 @@ suite('an upstream of requests', () => {
   async function telling(t: TestContext, serve: (socket: net.Socket, header: string) => void) {
     const headers: string[] = []
     const server = await tcpServer((socket) => {
-      socket.once('data', (bytes) => {
+      socket.once('data', (bytes: Buffer) => {
         const end = bytes.indexOf('\r\n') + 2
         const header = bytes.toString('latin1', 0, end).trimEnd()
         headers.push(header)
