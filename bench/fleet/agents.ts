@@ -127,17 +127,22 @@ class SimulatedGateway {
     const { version, issued, configuration } = manifest
     this.#held = { version, issued, sha256: configuration.sha256 }
     this.#keys = bundle.verified.delegation.version
-    const answer = await this.#report(paths.acknowledgements, {
-      instance_id: this.#instance,
-      version,
-      sha256: configuration.sha256,
-      outcome: 'applied',
-    })
-    if (answer.status !== 204) throw new Error(`${answer.status} ${answer.body}`)
+    await this.#acknowledge(version, configuration.sha256)
     const at = performance.timeOrigin + performance.now()
     const form = manifest.content.form
     const bytes = form === 'whole' ? bundle.bytes : content.length
     told({ agent: this.#number, version, at, bytes, form, failures: this.#failures })
+  }
+
+  /** Again until it is taken: who is not heard of would be waited for. */
+  async #acknowledge(version: number, sha256: string): Promise<void> {
+    const body = { instance_id: this.#instance, version, sha256, outcome: 'applied' }
+    for (;;) {
+      const answer = await this.#report(paths.acknowledgements, body).catch(() => undefined)
+      if (answer?.status === 204) return
+      this.#failures++
+      await sleep(500 + 500 * Math.random())
+    }
   }
 
   get #instance(): string {

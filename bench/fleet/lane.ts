@@ -22,6 +22,7 @@ export class Lane {
   #wanted = 0
   #head = 0
   #status = 0
+  #isLast = false
   #answer: PromiseWithResolvers<Answer> | undefined
 
   constructor(options: LaneOptions) {
@@ -61,6 +62,7 @@ export class Lane {
     const status = this.#status
     const body = whole.subarray(this.#head)
     this.#forget()
+    if (this.#isLast) this.#leave()
     answer?.resolve({ status, body })
   }
 
@@ -70,6 +72,7 @@ export class Lane {
     if (end < 0) return false
     const head = seen.toString('latin1', 0, end)
     this.#status = Number(head.slice(9, 12))
+    this.#isLast = /^connection: *close/im.test(head)
     this.#head = end + 4
     this.#wanted = this.#head + Number(/content-length: *(\d+)/i.exec(head)?.[1] ?? 0)
     return true
@@ -82,10 +85,14 @@ export class Lane {
     this.#answer = undefined
   }
 
-  #fail(error: Error): void {
-    const answer = this.#answer
+  #leave(): void {
     this.#socket?.removeAllListeners('close').destroy()
     this.#socket = undefined
+  }
+
+  #fail(error: Error): void {
+    const answer = this.#answer
+    this.#leave()
     this.#forget()
     answer?.reject(error)
   }

@@ -45,8 +45,10 @@ export const command: Command = {
     if (values['rotate-keys']) {
       return rotate(io, data, passphrase, { revoke: values['revoke-key'], root: values['root-key'] })
     }
-    // Connections in thousands need the memory; what a request leaves behind needs no room to grow in.
+    // Connections in thousands need the memory; what a request leaves behind needs no room to grow in, and a poll that
+    // waited for half a minute is old when it ends: it is collected before the heap has doubled.
     setFlagsFromString('--semi-space-growth-factor=1')
+    setFlagsFromString('--heap-growing-percent=20')
     const { serveControlPlane } = await import('./serve-control-plane.ts')
     return serveControlPlane(io, {
       data,

@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { hold, remove } from '../admin/api/holding.ts'
 import { ResourceCheck, surroundingsIn } from '../admin/api/resource-check.ts'
 import { Store } from '../admin/api/store.ts'
-import { storedDocument } from '../admin/api/stored-document.ts'
+import { storedDocument, storedJson } from '../admin/api/stored-document.ts'
 import { readTarget } from '../admin/api/target.ts'
 import { type ChangeTarget, LiveConfiguration, type Transaction } from '../admin/live-configuration.ts'
 import { defaultZones, zonePlaces } from '../config/cache-zones.ts'
@@ -13,7 +13,6 @@ import type { Loaded } from '../config/load.ts'
 import type { Plan, PlanChanges } from '../config/plan.ts'
 import type { Catalogue } from '../config/policy-check.ts'
 import { formatFinding } from '../config/problem.ts'
-import type { SyncedConfiguration } from '../config-sync/protocol/index.ts'
 import type { Database } from './database.ts'
 import { type Authorship, authorshipFact, History, type ResourceChange } from './history.ts'
 
@@ -61,21 +60,23 @@ export class GroupConfiguration {
     this.live = new AuthoredConfiguration(targetOf(plan), store, configuration)
   }
 
-  /** What gateways would get. */
-  synced(): SyncedConfiguration {
+  /** JSON of the `SyncedConfiguration` that gateways would get. */
+  synced(): string {
     const { store } = this.live
-    const { value } = storedDocument(store)
-    const runtime = this.setting('runtime_configuration') as Record<string, unknown> | undefined
-    const status = this.setting('desired_status') as 'STARTED' | 'STOPPED' | undefined
-    return {
-      resources: value as Record<string, unknown>,
-      ...(runtime !== undefined && { runtime_configuration: runtime }),
-      ...(status !== undefined && { desired_status: status }),
-    }
+    const runtime = store.get(settingsKind, 'runtime_configuration')?.value
+    const status = store.get(settingsKind, 'desired_status')?.value
+    return `{"resources":${storedJson(store)}${runtime === undefined ? '' : `,"runtime_configuration":${runtime}`}${
+      status === undefined ? '' : `,"desired_status":${status}`
+    }}`
+  }
+
+  /** JSON of the resources of the newest version. */
+  resources(): Promise<string> {
+    return this.live.look(() => storedJson(this.live.store))
   }
 
   /** The newest version with what gateways would get, from one moment between two changes. */
-  newest(): Promise<{ version: number; synced: SyncedConfiguration }> {
+  newest(): Promise<{ version: number; synced: string }> {
     return this.live.look(() => ({ version: this.history.head, synced: this.synced() }))
   }
 

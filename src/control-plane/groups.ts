@@ -116,8 +116,8 @@ export class Group {
 
   /** With findings that are errors it would not be published. @param resources default: those of the newest version */
   async findings(resources?: object): Promise<Finding[]> {
-    const asked = resources ?? (await this.configuration.newest()).synced.resources
-    return this.#preparation.ask('check', { resources: JSON.stringify(asked) })
+    const asked = resources === undefined ? await this.configuration.resources() : JSON.stringify(resources)
+    return this.#preparation.ask('check', { resources: asked })
   }
 
   /** What changed while nobody published, as a start finds it. */
@@ -149,7 +149,7 @@ export class Group {
     const { version, synced } = await configuration.newest()
     const before = publisher.text
     const prepared = await this.#preparation.ask('prepare', {
-      configuration: JSON.stringify(synced),
+      configuration: synced,
       ...(before !== undefined && { before }),
     })
     const { findings } = prepared

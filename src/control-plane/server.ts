@@ -10,6 +10,7 @@ import { issueCertificate } from '../config-sync/protocol/index.ts'
 import type { ControlPlane } from './control-plane.ts'
 import type { PrivateFolder } from './private-files.ts'
 import { type Port, Router } from './router.ts'
+import { Turns } from './turns.ts'
 
 const { createServer } = process.getBuiltinModule('node:https')
 
@@ -24,6 +25,10 @@ const limits = {
 const pieceBytes = 16 * 1024
 /** Milliseconds in which a reader takes none of it. */
 const longestSilence = 30_000
+/** At once; each of them fills the buffers of its connection. */
+const mostLargeAnswers = 32
+/** Milliseconds after which one that is still under way keeps nobody waiting. */
+const longestTurn = 1000
 const mostConnections = { sync: 10_000, platform: 512 }
 const day = 24 * 3600
 const certificateLife = 397 * day
@@ -116,6 +121,8 @@ export class ControlPlaneServer {
   }
 }
 
+const largeAnswers = new Turns(mostLargeAnswers, longestTurn)
+
 async function send(answer: Answer, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
   const { status, headers = {} } = answer
   const body = Buffer.isBuffer(answer.body) ? answer.body : Buffer.from(bodyText(answer))
@@ -125,16 +132,19 @@ async function send(answer: Answer, incoming: IncomingMessage, response: ServerR
     ...(status !== 204 && { 'Content-Length': body.length }),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
-    // What was not read of a body would be taken for the next request.
-    ...(!incoming.complete && { Connection: 'close' }),
+    // What was not read of a body would be taken for the next request. And a connection keeps the buffers of the largest
+    // answer that it carried: a thousand gateways that were sent everything once would hold them for good.
+    ...((!incoming.complete || body.length > pieceBytes) && { Connection: 'close' }),
     ...headers,
   })
   if (incoming.method === 'HEAD') response.end()
   else if (body.length <= pieceBytes) response.end(body)
   else {
+    const leave = await largeAnswers.enter()
     response.setTimeout(longestSilence)
     // Who goes away in the middle of it has no complaint.
     await pipeline(piecesOf(body), response).catch(() => {})
+    leave()
   }
 }
 
