@@ -22,6 +22,7 @@ import { type Finding, formatFinding } from './config/problem.ts'
 import type { PrometheusSettings } from './config/prometheus-settings.ts'
 import type { Provenance } from './config/provenance.ts'
 import type { AdminSettings } from './config/settings.ts'
+import type { LogOutput } from './config-sync/log-output.ts'
 import type { SyncedConfiguration } from './config-sync/protocol/messages.ts'
 import { planUpstreams } from './proxy/plan-upstreams.ts'
 import { sharedState } from './proxy/run-time-state.ts'
@@ -328,6 +329,11 @@ export class Gateway {
     }
   }
 
+  /** Where the lines of the log go besides. */
+  setLogOutputs(outputs: readonly LogOutput[]): Promise<void> {
+    return this.#shippedLog.setOutputs(outputs)
+  }
+
   /** What a control plane is told. */
   facts(): { ports: number[]; cores: number; requests: number } {
     const { ports, threads } = this.#supervisor.status
@@ -363,6 +369,7 @@ export class Gateway {
   reopenLogs(): void {
     this.#supervisor.reopenLogs()
     void this.#admin?.reopenLogs()
+    void this.#shippedLog.reopen()
   }
 
   /** Ends one data thread as a crash would; it is replaced. For tests of what that costs. */

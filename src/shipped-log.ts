@@ -1,5 +1,11 @@
-/** Follows the gateway's own log for whoever asked for it in the metadata of `error-log-logger`; nothing is loaded until then. */
+/**
+ * Follows the gateway's own log for whoever asked for it, in the metadata of `error-log-logger` or in the runtime
+ * configuration of a control plane; nothing is loaded until then.
+ */
+import { isDeepStrictEqual } from 'node:util'
 import type { PluginSetSpec } from './config/plan.ts'
+import type { LogOutput } from './config-sync/log-output.ts'
+import type { LogOutputs } from './log-outputs.ts'
 import type { LogShipping, ShippingCounts } from './log-shipping.ts'
 import type { ShippedLogSettings } from './policies/kit/logging/index.ts'
 import type { RuntimeLog } from './telemetry/log.ts'
@@ -22,6 +28,8 @@ export class ShippedLog {
   #metadata: PluginSetSpec | undefined
   #shipping: LogShipping | undefined
   #counts: ShippingCounts | undefined
+  #wanted: readonly LogOutput[] = []
+  #outputs: LogOutputs | undefined
   /** One line after the other. */
   #turns: Promise<void> = Promise.resolve()
 
@@ -29,6 +37,7 @@ export class ShippedLog {
     this.#options = options
     options.log.follow((line, level) => {
       this.forward?.(line)
+      this.#outputs?.take(line.trimEnd())
       this.#take(line, level)
     })
   }
@@ -37,11 +46,30 @@ export class ShippedLog {
     return this.#counts?.families() ?? []
   }
 
+  /** Where every line goes from now on. What the outputs before were given is still delivered. */
+  async setOutputs(wanted: readonly LogOutput[]): Promise<void> {
+    if (isDeepStrictEqual(wanted, this.#wanted)) return
+    this.#wanted = wanted
+    void this.#outputs?.close()
+    this.#outputs = undefined
+    if (wanted.length === 0) return
+    const [{ LogOutputs }, { ShippingCounts }] = await Promise.all([
+      import('./log-outputs.ts'),
+      import('./log-shipping.ts'),
+    ])
+    this.#counts ??= new ShippingCounts()
+    this.#outputs = new LogOutputs(wanted, this.#counts, this.#options.log)
+  }
+
+  async reopen(): Promise<void> {
+    await this.#outputs?.reopen()
+  }
+
   /** Resolves when every line was delivered or given up, in bounded time. */
   async close(): Promise<void> {
     this.#options.log.follow(undefined)
     await this.#turns
-    await this.#shipping?.close()
+    await Promise.all([this.#shipping?.close(), this.#outputs?.close()])
   }
 
   #take(line: string, level: number): void {

@@ -143,10 +143,11 @@ export class Following {
   }
 }
 
-/** What is not part of a plan: whether traffic is taken, and where health is asked for. */
+/** What is not part of a plan: whether traffic is taken, where health is asked for, and where the log goes. */
 async function applyRuntime(gateway: Gateway, configuration: SyncedConfiguration): Promise<void> {
   const runtime = readRuntimeConfiguration(configuration.runtime_configuration ?? {})
   await gateway.setProbe('code' in runtime ? undefined : runtime.probe)
+  await gateway.setLogOutputs('code' in runtime ? [] : runtime.logOutputs)
   await gateway.setOpen(configuration.desired_status !== 'STOPPED')
 }
 

@@ -1,7 +1,7 @@
 /** The configuration of a control plane beside that of the files. */
 import { type Loaded, readText } from '../config/load.ts'
 import { resourceKinds } from '../config/plan.ts'
-import type { Settings } from '../config/settings.ts'
+import type { ListenerSettings, Settings } from '../config/settings.ts'
 import type { SyncedConfiguration } from '../config-sync/protocol/messages.ts'
 import {
   type RuntimeSettings,
@@ -46,5 +46,27 @@ export function overrideSettings(
   const wanted: RuntimeSettings | { code: string } = readRuntimeConfiguration(runtime)
   if ('code' in wanted) return
   if (wanted.logLevel !== undefined) settings.log = { ...settings.log, level: wanted.logLevel }
+  if (wanted.connectionBuffer !== undefined) {
+    settings.limits = { ...settings.limits, connection_buffer: wanted.connectionBuffer }
+  }
+  if (wanted.proxyProtocol !== undefined) {
+    settings.listeners = settings.listeners.map((listener) =>
+      withProxyProtocol(listener, wanted.proxyProtocol === true, settings.trusted_addresses),
+    )
+  }
   if (wanted.bodyIdle !== undefined) settings.timeouts = { ...settings.timeouts, body_idle: wanted.bodyIdle }
+}
+
+/** Whoever connects: what the PROXY protocol is switched on for stands in front of everything. */
+const anybody = ['0.0.0.0/0', '::/0']
+
+/** A listener whose file says whom it believes goes on to believe them alone. */
+function withProxyProtocol(
+  { proxy_protocol: own, ...listener }: ListenerSettings,
+  isOn: boolean,
+  trusted: readonly string[],
+): ListenerSettings {
+  if (!isOn || listener.protocol === 'udp') return listener
+  const peers = trusted.length > 0 ? [...trusted] : anybody
+  return { ...listener, proxy_protocol: own ?? { trusted: peers, untrusted: 'close' } }
 }

@@ -13,16 +13,28 @@ test('the examples of the Gateway Manager API are taken, and what has no effect 
   assert.deepEqual(readRuntimeConfiguration(managed), {
     logLevel: 'error',
     forwardLogs: true,
+    logOutputs: [],
+    proxyProtocol: false,
     bodyIdle: 300_000,
     upstreams: { responseTimeout: 15, idleTimeout: 60, passHost: 'pass' },
     withoutEffect: ['tracing'],
   })
   assert.deepEqual(readRuntimeConfiguration({ probe: { enabled: true }, later: 1 }), {
     forwardLogs: false,
+    logOutputs: [],
     upstreams: {},
     probe: { path: '/health', port: 8080 },
     withoutEffect: ['later'],
   })
+})
+
+test('outputs that cannot be written to, and a buffer without a bound, have no effect', () => {
+  const logging = { outputs: { a: { type: 'kafka' }, b: { type: 'file', parameters: { file: '/b' } } } }
+  const settings = readRuntimeConfiguration({ logging, connectionBufferLimits: { global: 0 } })
+  assert.ok('upstreams' in settings)
+  assert.deepEqual(settings.withoutEffect, ['logging.outputs.a', 'connectionBufferLimits.global'])
+  assert.deepEqual(settings.logOutputs, [{ name: 'b', type: 'file', path: '/b' }])
+  assert.equal(settings.connectionBuffer, undefined)
 })
 
 test('thresholds of the circuit breaker are limits of upstreams, as far as those have them', () => {

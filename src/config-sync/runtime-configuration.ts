@@ -5,9 +5,11 @@
 import { formatPath } from '../config/problem.ts'
 import { checkSchema } from '../config/schema.ts'
 import { type Static, Type } from '../config/type.ts'
+import { isLogOutput, type LogOutput, logOutputsOf } from './log-output.ts'
 import type { ReportedRefusal } from './protocol/messages.ts'
 
 const seconds = () => Type.Integer({ minimum: 0, maximum: 86_400 })
+const mostOutputs = 16
 const count = () => Type.Integer({ minimum: 0, maximum: 2_147_483_647 })
 const more = { additionalProperties: true }
 const optional = <Properties extends Parameters<typeof Type.Object>[0]>(properties: Properties) =>
@@ -19,9 +21,20 @@ export const runtimeConfigurationSchema = Type.Object(
       anypoint: optional({ forwardLogs: Type.Optional(Type.Boolean()) }),
       runtimeLogs: optional({
         logLevel: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error', 'fatal'])),
+        outputs: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { maxItems: mostOutputs })),
       }),
       outputs: Type.Optional(
-        Type.Record(Type.String(), Type.Object({ type: Type.String({ minLength: 1 }) }, more)),
+        Type.Record(
+          Type.String(),
+          Type.Object(
+            {
+              type: Type.String({ minLength: 1 }),
+              parameters: Type.Optional(Type.Record(Type.String(), Type.Unsafe<unknown>({}))),
+            },
+            more,
+          ),
+          { maxProperties: mostOutputs },
+        ),
       ),
     }),
     tracing: optional({
@@ -62,8 +75,14 @@ export interface RuntimeSettings {
   logLevel?: 'debug' | 'info' | 'warn' | 'error'
   /** Whether lines of the log go to the control plane. */
   forwardLogs: boolean
+  /** Where its lines go besides. */
+  logOutputs: LogOutput[]
   /** Longest silence inside a request body. */
   bodyIdle?: number
+  /** Whether connections begin with a header of the PROXY protocol; absent: as the files say. */
+  proxyProtocol?: boolean
+  /** Bytes that wait for a slow reader. */
+  connectionBuffer?: number
   /** For upstreams that say nothing themselves. */
   upstreams: UpstreamDefaults
   /** Where health is asked for besides. */
@@ -111,13 +130,29 @@ export function readRuntimeConfiguration(
       })),
     }
   }
-  const { logging, timeouts = {}, routing, probe, circuitBreaker } = value as RuntimeConfiguration
+  const {
+    logging,
+    timeouts = {},
+    routing,
+    probe,
+    circuitBreaker,
+    proxyProtocol,
+    connectionBufferLimits,
+  } = value as RuntimeConfiguration
+  const { outputs, findings } = logOutputsOf(logging)
+  if (findings.length > 0) {
+    return { code: 'invalid-configuration', message: 'the runtime configuration has errors', findings }
+  }
+  const buffer = connectionBufferLimits?.global
   const limits = limitsOf(circuitBreaker?.thresholds)
   const level = logging?.runtimeLogs?.logLevel
   const { streamIdleSeconds, upstreamResponseSeconds, upstreamConnectionIdleSeconds } = timeouts
   return {
     forwardLogs: logging?.anypoint?.forwardLogs === true,
     ...(level !== undefined && { logLevel: level === 'fatal' ? 'error' : level }),
+    logOutputs: outputs,
+    ...(proxyProtocol?.enabled !== undefined && { proxyProtocol: proxyProtocol.enabled }),
+    ...(buffer !== undefined && buffer > 0 && { connectionBuffer: buffer }),
     ...(streamIdleSeconds !== undefined && { bodyIdle: streamIdleSeconds * 1000 }),
     upstreams: {
       ...(upstreamResponseSeconds !== undefined && { responseTimeout: upstreamResponseSeconds }),
@@ -151,15 +186,17 @@ const hasLimit = (name: string, value: unknown): boolean =>
 
 /** A field that asks for nothing (`enabled: false`) is followed by doing nothing. */
 function withoutEffect(value: RuntimeConfiguration): string[] {
-  const { logging, tracing, proxyProtocol, circuitBreaker, connectionBufferLimits } = value
+  const { logging, tracing, circuitBreaker, connectionBufferLimits } = value
   const asked: Record<string, boolean> = {
-    'logging.outputs': Object.values(logging?.outputs ?? {}).some(({ type }) => type !== 'stdout'),
     tracing: tracing?.enabled === true,
-    'proxyProtocol.enabled': proxyProtocol?.enabled === true,
-    'connectionBufferLimits.global': connectionBufferLimits?.global !== undefined,
+    // What waits has a bound in any case.
+    'connectionBufferLimits.global': connectionBufferLimits?.global === 0,
   }
   const known = Object.keys(runtimeConfigurationSchema.properties)
   return [
+    ...Object.entries(logging?.outputs ?? {})
+      .filter(([, { type }]) => !isLogOutput(type))
+      .map(([name]) => `logging.outputs.${name}`),
     ...Object.keys(asked).filter((name) => asked[name]),
     ...Object.entries(circuitBreaker?.thresholds ?? {})
       .filter(([name, threshold]) => !hasLimit(name, threshold))

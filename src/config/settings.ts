@@ -54,6 +54,8 @@ export interface Settings {
     held_bodies: number
     /** Open client connections of the whole process. */
     connections: number
+    /** Bytes that wait for a slow reader before the other side is asked to stop. */
+    connection_buffer: number
     requests_per_connection: number
     /** Bytes of a message in a WebSocket, and messages of a second in each direction; 0 is no limit. */
     websocket_message: number
@@ -458,6 +460,10 @@ export const gatewaySchema = Type.Object(
             'Bytes of all bodies that a data thread holds for such variables at once; what is beyond is answered with 503.',
           ),
           connections: count(20_000, 'Open client connections of the whole process.'),
+          connection_buffer: size(
+            '128KiB',
+            'Bytes that wait for a slow client or upstream before the other side is asked to stop sending; of a stream, where a connection has several.',
+          ),
           requests_per_connection: count(10_000, 'Requests after which a client connection is closed.'),
           websocket_message: size(
             0,
@@ -995,6 +1001,7 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
       graphql: parseSize(limits.graphql),
       held_bodies: parseSize(limits.held_bodies),
       connections: limits.connections,
+      connection_buffer: parseSize(limits.connection_buffer),
       requests_per_connection: limits.requests_per_connection,
       websocket_message: parseSize(limits.websocket_message),
       websocket_rate: limits.websocket_rate,

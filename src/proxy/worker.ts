@@ -19,6 +19,7 @@ import type {
 import type { RequestDescription } from './explain/description.ts'
 import type { Explanation } from './explain/explanation.ts'
 import { setBodyLimits } from './held-body.ts'
+import { setHighWater } from './high-water.ts'
 import { ClientConnection } from './http1/client-connection.ts'
 import { ClientFacts } from './http1/client-facts.ts'
 import { sendSubrequest } from './http1/subrequest.ts'
@@ -89,6 +90,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     const { settings, log } = options
     setBodyLimits(settings)
+    setHighWater(settings)
     this.connections = options.connections
     const policyFailed = (policy: string, error: unknown) => {
       options.counts.add(engineCounter.policy_errors, 1)
@@ -127,6 +129,7 @@ export class Worker {
     if (delta.settings === undefined) return
     engine.settings = delta.settings
     setBodyLimits(delta.settings)
+    setHighWater(delta.settings)
     this.engine.trusted = new TrustedAddresses(delta.settings.trusted_addresses)
   }
 

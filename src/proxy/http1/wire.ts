@@ -5,6 +5,7 @@
 import net from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { clock } from '../clock.ts'
+import { highWater } from '../high-water.ts'
 import type { Deadline, TimerWheel } from '../timer-wheel.ts'
 import { readDirectly } from './direct-read.ts'
 import { type DirectHandle, directHandle, internalsAreKnown, type PendingWrite } from './direct-write.ts'
@@ -25,8 +26,6 @@ export interface WireOwner {
 /** One read's worth of bytes, and how much text is joined rather than written in two calls. */
 export const readSize = 64 * 1024
 const joinSize = 16 * 1024
-/** Bytes waiting in this process for a slow reader before the other side is asked to stop. */
-const highWater = 128 * 1024
 
 /** Shared by all wires of a thread: what arrives is dealt with or copied before the call returns. */
 const scratch = Buffer.allocUnsafeSlow(readSize)

@@ -2,6 +2,7 @@
 import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2'
 import { Readable } from 'node:stream'
 import { clock } from '../clock.ts'
+import { highWater } from '../high-water.ts'
 import type { Head } from '../http1/head.ts'
 import { trailerLines } from '../http1/trailers.ts'
 import type { Deadline } from '../timer-wheel.ts'
@@ -12,8 +13,6 @@ import type { UpstreamSession } from './upstream-session.ts'
 
 /** Interim answers that one request may bring: more is an attack or a bug (endless 103). */
 const maxInterim = 32
-/** Bytes waiting for a slow peer before the client is asked to stop. */
-const highWater = 128 * 1024
 /** Milliseconds after which a deadline that has not really come is looked at again. */
 const lookAgain = 1000
 
