@@ -130,6 +130,8 @@ export class SyncAgent {
     const link = this.#link
     const held = this.#held
     const wake = () => this.#poll.wake()
+    const known = Promise.withResolvers<void>()
+    link.ending.addEventListener('abort', () => known.resolve())
     const heartbeats = new Heartbeats({
       link,
       held,
@@ -139,7 +141,11 @@ export class SyncAgent {
       status: () => this.status(),
       facts: () => gateway.facts(),
       news: wake,
-      answered: () => this.#acknowledgements.repeat(),
+      answered: () => {
+        known.resolve()
+        this.#poll.contact()
+        return this.#acknowledgements.repeat()
+      },
     })
     const uploads = new Uploads({
       link,
@@ -166,7 +172,7 @@ export class SyncAgent {
       arrived: (candidate) => this.#handOver(candidate, gateway),
       refused: (refusal) => this.refused(refusal),
     })
-    this.#loops = [poll, heartbeats.run(), uploads.run(), renewal.run()]
+    this.#loops = [poll, heartbeats.run(), uploads.run(known.promise), renewal.run()]
   }
 
   async stop(): Promise<void> {

@@ -55,9 +55,9 @@ export class Heartbeats {
 
   async #beat(): Promise<void> {
     const { link, held, log, facts, answered } = this.#options
-    const { requests, ports, cores } = facts()
-    const body = this.#body(requests - this.#reported, ports, cores)
     try {
+      const { requests, ports, cores } = facts()
+      const body = this.#body(requests - this.#reported, ports, cores)
       const answer = await link.send({ method: 'POST', path: paths.heartbeat, body, ...messageBounds })
       this.#reported = requests
       const { instance_id: id, config } = readDocument(heartbeatAnswerSchema, answer.body)

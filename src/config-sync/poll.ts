@@ -34,6 +34,8 @@ const bundleTimeoutMs = 120_000
 export class Poll {
   readonly #options: PollOptions
   #current: AbortController | undefined
+  /** It waits because the control plane was not reached. */
+  #isCutOff = false
 
   constructor(options: PollOptions) {
     this.#options = options
@@ -49,6 +51,7 @@ export class Poll {
     const { sync, group } = link.registration
     const deadline = clock() + timeout
     const backoff = new Backoff()
+    let tried = 0
     for (;;) {
       let failure: unknown
       try {
@@ -58,7 +61,10 @@ export class Poll {
         failure = new ConnectionFailure(sync[0]!, 'empty', reason)
       } catch (error) {
         failure = error
+        // Each URL gets its turn before there is a wait.
+        if (++tried < link.count && clock() < deadline && !link.ending.aborted) continue
       }
+      tried = 0
       const wait = backoff.failed()
       if (link.ending.aborted || clock() + wait >= deadline) throw failure
       log.warn({ reason: (failure as Error).message }, 'there is no configuration to start with yet')
@@ -88,6 +94,7 @@ export class Poll {
           link.skip()
         }
         const asked = error instanceof Rejected ? error.retryAfterMs : 0
+        this.#isCutOff = error instanceof ConnectionFailure
         // Each URL gets its turn before there is a wait.
         if (++tried >= link.count || asked > 0) {
           wait = backoff.failed(asked)
@@ -97,6 +104,7 @@ export class Poll {
       if (wait > 0) {
         this.#current = new AbortController()
         await sleep(wait, AbortSignal.any([link.ending, this.#current.signal]))
+        this.#isCutOff = false
       }
     }
   }
@@ -104,6 +112,11 @@ export class Poll {
   /** There is news: neither a poll nor a wait goes on. */
   wake(): void {
     this.#current?.abort(new Asked())
+  }
+
+  /** The control plane was reached otherwise: whoever waits until it is there again does not go on waiting. */
+  contact(): void {
+    if (this.#isCutOff) this.wake()
   }
 
   /** @returns undefined when there is no news. @throws ConnectionFailure, Refusal */

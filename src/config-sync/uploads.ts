@@ -6,7 +6,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../telemetry/log.ts'
 import { messageBounds } from './connection.ts'
-import type { Link } from './link.ts'
+import { type Link, Rejected } from './link.ts'
 import {
   type HealthReport,
   type MetricsReport,
@@ -51,21 +51,30 @@ export class Uploads {
     this.#lines.add(line.trimEnd())
   }
 
-  /** Until the link ends. */
-  async run(): Promise<void> {
-    const { link, every, clock } = this.#options
+  /** Until the link ends. @param known resolves when the control plane knows of this instance: it takes nothing before */
+  async run(known: Promise<void>): Promise<void> {
+    const { link, every } = this.#options
+    await known
     while (!link.ending.aborted) {
-      const now = clock()
-      if (every > 0 && now - this.#metricsSent >= every) {
-        this.#metricsSent = now
-        await this.#sendMetrics()
-      }
-      if (every > 0) await this.#sendHealth(now)
-      await this.#sendLines()
+      await this.#look().catch((err: unknown) =>
+        this.#options.log.debug({ err }, 'there is nothing to upload'),
+      )
       await delay(Math.min(lookMs, every || lookMs), undefined, { signal: link.ending, ref: false }).catch(
         () => {},
       )
     }
+  }
+
+  async #look(): Promise<void> {
+    const { every, clock } = this.#options
+    const now = clock()
+    // First what matters most where the others cannot be had.
+    await this.#sendLines()
+    if (every === 0) return
+    await this.#sendHealth(now)
+    if (now - this.#metricsSent < every) return
+    this.#metricsSent = now
+    await this.#sendMetrics()
   }
 
   async #sendMetrics(): Promise<void> {
@@ -82,7 +91,7 @@ export class Uploads {
     const isKnown = text === this.#health && now - this.#healthSent < healthAgainMs
     // Without anything that is watched there is nothing to tell, unless there was.
     if (isKnown || (data.length === 0 && this.#health === '')) return
-    if (!(await this.#send(paths.healthcheck, { instance_id: instance(), data }))) return
+    if ((await this.#send(paths.healthcheck, { instance_id: instance(), data })) === 'failed') return
     this.#health = text
     this.#healthSent = now
   }
@@ -91,19 +100,25 @@ export class Uploads {
     const { lines, dropped } = this.#lines.next(mostLinesOfLog)
     if (lines.length === 0) return
     const body = { instance_id: this.#options.instance(), lines, dropped }
-    if (await this.#send(paths.logs, body)) this.#lines.sent(lines.length, dropped)
+    const outcome = await this.#send(paths.logs, body)
+    if (outcome === 'taken') this.#lines.sent(lines.length, dropped)
+    // Others would wait behind them for good.
+    else if (outcome === 'unwanted') this.#lines.drop(lines.length, dropped)
   }
 
-  /** @returns whether it was taken. A failure is told of by heartbeats; here it would only make more lines of the log. */
-  async #send(path: string, body: object): Promise<boolean> {
+  /**
+   * A failure is told of by heartbeats; here it would only make more lines of the log.
+   * @returns `unwanted`: it will not be taken another time either
+   */
+  async #send(path: string, body: object): Promise<'taken' | 'failed' | 'unwanted'> {
     const { link, log } = this.#options
     try {
       await link.send({ method: 'POST', path, body, ...messageBounds })
-      return true
+      return 'taken'
     } catch (error) {
       if (!link.ending.aborted)
         log.debug({ path, reason: (error as Error).message }, 'an upload was not taken')
-      return false
+      return error instanceof Rejected && !error.mayPass ? 'unwanted' : 'failed'
     }
   }
 }

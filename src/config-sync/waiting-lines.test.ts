@@ -32,12 +32,20 @@ suite('lines that wait to be sent', () => {
     assert.deepEqual(lines.next(1), { lines: ['line 5'], dropped: 2 })
   })
 
+  test('that nobody wants are counted as dropped, and do not come again', () => {
+    const lines = filled(2003)
+    const { lines: refused, dropped } = lines.next(2)
+    lines.drop(refused.length, dropped)
+    assert.deepEqual(lines.next(1), { lines: ['line 5'], dropped: 5 })
+  })
+
   test('are bounded in their characters', () => {
     const lines = new WaitingLines()
     for (let number = 0; number < 100; number++) lines.add('x'.repeat(20_000))
     const { lines: kept, dropped } = lines.next(1000)
-    assert.equal(kept.length, 64)
     assert.equal(dropped, 36)
+    // 128 Ki characters at once.
+    assert.equal(kept.length, 16)
     assert.ok(kept.every((line) => line.length === 8192))
   })
 })

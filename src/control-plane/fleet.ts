@@ -98,7 +98,7 @@ export class Fleet {
       seen: now,
       revision,
       ...(!isNewest && { behind: before?.behind ?? now }),
-      ...(beat.sluice !== undefined && { sluice: beat.sluice }),
+      ...(beat.sluice !== undefined && { sluice: keptPart(beat.sluice) }),
       ...(before?.acknowledged !== undefined && { acknowledged: before.acknowledged }),
     }
     this.#instances.set(id, instance)
@@ -106,18 +106,26 @@ export class Fleet {
     return id
   }
 
+  /** @returns whether an instance that is known says something that it had not said before */
   acknowledge(
     registration: Registration,
     { instance_id: id, version, outcome, refusal }: Acknowledgement,
-  ): void {
+  ): boolean {
     const instance = this.#instances.get(id)
-    if (instance === undefined || instance.registration !== registration.id) return
-    instance.acknowledged = { version, outcome, time: this.#now(), ...(refusal !== undefined && { refusal }) }
+    if (instance === undefined || instance.registration !== registration.id) return false
+    const before = instance.acknowledged
+    instance.acknowledged = {
+      version,
+      outcome,
+      time: this.#now(),
+      ...(refusal !== undefined && { refusal: shortened(refusal) }),
+    }
     if (outcome === 'applied') {
       instance.revision = version
       if (version >= this.#newest(registration.group)) delete instance.behind
     }
     this.#changed.add(id)
+    return before?.version !== version || before.outcome !== outcome || before.refusal?.code !== refusal?.code
   }
 
   status(instance: Instance): InstanceStatus {
@@ -194,4 +202,44 @@ export class Fleet {
     for (const instance of this.#instances.values()) if (instance.registration === registration) count++
     return count
   }
+}
+
+/** Of what a gateway says, the members that somebody looks at; it may send many others. */
+function keptPart({
+  configuration: { state, version, sha256, stale, refusal },
+  certificate: { serial, not_after },
+  status,
+  clock_skew,
+  started,
+}: NonNullable<Heartbeat['sluice']>): Heartbeat['sluice'] {
+  return {
+    configuration: {
+      state,
+      version,
+      stale,
+      ...(sha256 !== undefined && { sha256 }),
+      ...(refusal !== undefined && { refusal: shortened(refusal) }),
+    },
+    certificate: { serial, not_after },
+    status,
+    clock_skew,
+    started,
+  }
+}
+
+type ReportedRefusal = NonNullable<Acknowledgement['refusal']>
+
+/** Characters of the findings of one refusal; a thousand instances may have one each. */
+const mostOfFindings = 16 * 1024
+
+/** The first findings, as far as there is room. */
+export function shortened({ code, message, findings }: ReportedRefusal): ReportedRefusal {
+  const kept: ReportedRefusal['findings'] = []
+  let size = 0
+  for (const { code: kind, severity, path, message: text, hint } of findings) {
+    size += path.length + text.length + (hint?.length ?? 0)
+    if (size > mostOfFindings) break
+    kept.push({ code: kind, severity, path, message: text, ...(hint !== undefined && { hint }) })
+  }
+  return { code, message, findings: kept }
 }

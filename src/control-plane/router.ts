@@ -143,6 +143,7 @@ export class Router {
     const key = headers['x-api-key'] ?? query.get('api_key') ?? undefined
     const token = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
     if (key === undefined && token === undefined) return undefined
+    seen.isTry = true
     const wait = this.#wrongKeys.wait(client)
     if (wait > 0) {
       throw new Problem(429, 'too many wrong keys, try again later', {
@@ -168,10 +169,13 @@ export class Router {
   }
 
   /** Everything that would change something; not what gateways do all day. */
-  #record({ client, method, segments }: ApiRequest, { who }: Seen, { status }: Answer): void {
+  #record({ client, method, segments }: ApiRequest, { who, isTry = false }: Seen, { status }: Answer): void {
     const path = `/${segments.join('/')}`
     if (method === 'GET' || method === 'HEAD' || status === 429) return
     if (reports.has(path)) return
+    const isWrongLogin = status === 401 && logins.has(path)
+    // Anybody could fill the disk with requests that nothing comes of.
+    if (who === undefined && !isTry && (status < 200 || status > 299) && !isWrongLogin) return
     this.#plane.audit.write({ who, address: client, method, path, status })
   }
 }
@@ -185,8 +189,13 @@ const reports: ReadonlySet<string> = new Set([
   paths.logs,
 ])
 
+/** Where credentials stand in the body; how often they may be wrong is limited. */
+const logins: ReadonlySet<string> = new Set([paths.login, paths.token])
+
 interface Seen {
   who?: string
+  /** Something was shown to prove who asks; how often that goes wrong is limited. */
+  isTry?: boolean
 }
 
 const keyOf = (length: number, first: string) => `${length} ${first}`

@@ -6,6 +6,8 @@ import type { HealthReport, LogReport, MetricsReport } from '../config-sync/prot
 
 /** Characters over all instances. */
 const most = { metrics: 64 * 1024 * 1024, health: 8 * 1024 * 1024, logs: 32 * 1024 * 1024 }
+/** Part of that for the instances of one registration: none of them makes those of others go. */
+const shareOfOne = 1 / 8
 /** Lines of one instance. */
 const mostLines = 1000
 
@@ -28,12 +30,14 @@ export interface KeptLog {
   dropped: number
 }
 
-/** What was renewed longest ago makes room. */
+/** What was renewed longest ago makes room: first among what is of the same owner, when that is too much. */
 class Kept<Value> {
   readonly #most: number
   readonly #sizeOf: (value: Value) => number
   /** In the order in which they were renewed. */
-  readonly #values = new Map<string, { value: Value; size: number }>()
+  readonly #values = new Map<string, { value: Value; size: number; owner: string }>()
+  /** By owner. */
+  readonly #shares = new Map<string, number>()
   #size = 0
 
   constructor(most: number, sizeOf: (value: Value) => number) {
@@ -45,20 +49,34 @@ class Kept<Value> {
     return this.#values.get(id)?.value
   }
 
-  set(id: string, value: Value): void {
+  set(id: string, value: Value, owner: string): void {
     this.delete(id)
     const size = this.#sizeOf(value)
-    this.#values.set(id, { value, size })
+    this.#values.set(id, { value, size, owner })
     this.#size += size
-    for (const oldest of this.#values.keys()) {
-      if (this.#size <= this.#most) return
-      this.delete(oldest)
+    this.#shares.set(owner, this.#shareOf(owner) + size)
+    const isOver = (of: string) => this.#size > this.#most || this.#shareOf(of) > this.#most * shareOfOne
+    if (!isOver(owner)) return
+    for (const [oldest, { owner: its }] of this.#values) {
+      if (this.#shareOf(owner) > this.#most * shareOfOne ? its === owner : this.#size > this.#most) {
+        this.delete(oldest)
+      }
+      if (!isOver(owner)) return
     }
   }
 
   delete(id: string): void {
-    this.#size -= this.#values.get(id)?.size ?? 0
+    const kept = this.#values.get(id)
+    if (kept === undefined) return
+    const share = this.#shareOf(kept.owner) - kept.size
+    if (share > 0) this.#shares.set(kept.owner, share)
+    else this.#shares.delete(kept.owner)
+    this.#size -= kept.size
     this.#values.delete(id)
+  }
+
+  #shareOf(owner: string): number {
+    return this.#shares.get(owner) ?? 0
   }
 }
 
@@ -75,21 +93,23 @@ export class Telemetry {
     this.#now = now
   }
 
-  takeMetrics({ instance_id: id, metrics: text, truncated = false }: MetricsReport): void {
-    this.#metrics.set(id, { time: this.#now(), text, truncated })
+  /** @param owner registration of the instance; here and below */
+  takeMetrics({ instance_id: id, metrics: text, truncated = false }: MetricsReport, owner: string): void {
+    this.#metrics.set(id, { time: this.#now(), text, truncated }, owner)
   }
 
-  takeHealth({ instance_id: id, data }: HealthReport): void {
-    this.#health.set(id, { time: this.#now(), data })
+  takeHealth({ instance_id: id, data }: HealthReport, owner: string): void {
+    this.#health.set(id, { time: this.#now(), data }, owner)
   }
 
-  takeLines({ instance_id: id, lines, dropped = 0 }: LogReport): void {
+  takeLines({ instance_id: id, lines, dropped = 0 }: LogReport, owner: string): void {
     const before = this.#logs.get(id)
-    this.#logs.set(id, {
+    const kept = {
       time: this.#now(),
       lines: [...(before?.lines ?? []), ...lines].slice(-mostLines),
       dropped: (before?.dropped ?? 0) + dropped,
-    })
+    }
+    this.#logs.set(id, kept, owner)
   }
 
   metricsOf(instance: string): KeptMetrics | undefined {

@@ -15,6 +15,10 @@ import { type RunningGateway, startGateway } from '../harness/gateway.ts'
 const kills = Number(process.env.SLUICE_KILLS ?? 3)
 /** Milliseconds between the first publication of a round and the kill. */
 const latestKill = 400
+/** Milliseconds for anything that is waited for, however busy the machine is. */
+const longestWait = 60_000
+/** Of a whole round, in which several things are waited for one after the other. */
+const timeout = 5 * longestWait
 const paths = ['/a', '/b']
 
 let folder: string
@@ -70,9 +74,22 @@ gateway:
     { SLUICE_REGISTRATION: join(folder, 'registration.yaml') },
   )
   // It says so when it takes traffic; before, it only tries whether its port is free.
-  for (let port: string | undefined; port === undefined; await sleep(20)) {
-    port = /control +http:..[\d.]+:(\d+)/.exec(gateway.output())?.[1]
-    controlPort = Number(port)
+  const shown = () => /control +http:..[\d.]+:(\d+)/.exec(gateway.output())?.[1]
+  for (const deadline = Date.now() + longestWait; shown() === undefined; await sleep(20)) {
+    assert.ok(
+      Date.now() < deadline && isAlive(gateway.pid),
+      `the gateway takes no traffic:\n${gateway.output()}`,
+    )
+  }
+  controlPort = Number(shown())
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
   }
 }
 
@@ -95,14 +112,19 @@ async function kept(): Promise<number> {
 async function answers(): Promise<number[]> {
   const headers = { connection: 'close' }
   const asked = [...paths, ...paths].map(async (path) => {
-    const answer = await fetch(`http://127.0.0.1:${gateway.port}${path}`, { headers })
+    const signal = AbortSignal.timeout(longestWait)
+    const answer = await fetch(`http://127.0.0.1:${gateway.port}${path}`, { headers, signal })
     return answer.status === 200 ? Number(await answer.text()) : Number.NaN
   })
   return Promise.all(asked)
 }
 
 const sync = async () =>
-  ((await (await fetch(`http://127.0.0.1:${controlPort}/v1/status`)).json()) as { sync: SyncState }).sync
+  (
+    (await (
+      await fetch(`http://127.0.0.1:${controlPort}/v1/status`, { signal: AbortSignal.timeout(longestWait) })
+    ).json()) as { sync: SyncState }
+  ).sync
 
 interface SyncState {
   configuration: { version: number; sha256: string }
@@ -110,7 +132,9 @@ interface SyncState {
 
 for (let round = 0; round < kills; round++) {
   const victim = round % 2 === 0 ? 'gateway' : 'control plane'
-  test(`round ${round}: the ${victim} is killed, and one complete version runs, the newest`, async () => {
+  test(`round ${round}: the ${victim} is killed, and one complete version runs, the newest`, {
+    timeout,
+  }, async () => {
     let attempted = await kept()
     let acknowledged = attempted
     let seen = -1
@@ -158,10 +182,10 @@ for (let round = 0; round < kills; round++) {
       for (const number of await answers()) assert.ok(number >= seen, `${number} after the start; ${what}`)
     }
     const newest = await kept()
-    for (let tries = 0; ; tries++) {
+    for (const deadline = Date.now() + longestWait; ; ) {
       const numbers = await answers()
       if (numbers.every((number) => number === newest)) break
-      assert.ok(tries < 300, `${numbers} and not ${newest}; ${what}\n${gateway.output()}`)
+      assert.ok(Date.now() < deadline, `${numbers} and not ${newest}; ${what}\n${gateway.output()}`)
       await sleep(100)
     }
   })

@@ -62,7 +62,7 @@ const environment = (): Record<string, string> => ({
 })
 
 async function start(
-  settings = 'start_timeout: 3s, heartbeat: 200ms',
+  settings = 'start_timeout: 30s, heartbeat: 200ms',
   env: Record<string, string> = { SLUICE_REGISTRATION: join(folder, 'registration.yaml') },
 ): Promise<RunningGateway> {
   if ('SLUICE_REGISTRATION' in env) await writeRegistration(folder, registration, false).catch(() => {})
@@ -352,6 +352,7 @@ suite('a gateway with a control plane', () => {
         timeouts: { streamIdleSeconds: 7, upstreamResponseSeconds: 11, upstreamConnectionIdleSeconds: 13 },
         routing: { rewriteHostHeader: true },
         tracing: { enabled: true },
+        connectionBufferLimits: { global: 65_536 },
         probe,
       },
     })
@@ -375,6 +376,77 @@ suite('a gateway with a control plane', () => {
     control.publish(routes('/a'))
     await control.acknowledged(4)
     await assert.rejects(fetchText(probe.port, '/health'), /ECONNREFUSED/)
+  })
+
+  test('sends its log where the runtime configuration says, and only as long as it says so', async () => {
+    const file = join(folder, 'out.log')
+    const received: { message: string }[] = []
+    let key: string | undefined
+    const collector = createServer(async (request, response) => {
+      key = request.headers['x-key'] as string
+      let body = ''
+      for await (const chunk of request) body += chunk
+      received.push(...(JSON.parse(body) as { message: string }[]))
+      response.end()
+    })
+    await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve))
+    try {
+      const { port } = collector.address() as AddressInfo
+      const outputs = {
+        disk: { type: 'file', parameters: { Path: folder, File: 'out.log' } },
+        server: { type: 'http', parameters: { Port: String(port), Header: 'X-Key secret-of-the-output' } },
+      }
+      control.publish(routes('/a'))
+      await start()
+      const logging = { runtimeLogs: { logLevel: 'info' }, outputs }
+      control.publish({ ...routes('/a'), runtime_configuration: { logging }, desired_status: 'STOPPED' })
+      await control.acknowledged(2)
+      control.publish({ ...routes('/a'), runtime_configuration: { logging } })
+      await control.acknowledged(3)
+      const again = (message: string) => message === 'traffic is taken again'
+      await control.until(() => received.some(({ message }) => again(message)))
+      assert.equal(key, 'secret-of-the-output')
+      const lines = async () =>
+        (await readFile(file, 'utf8'))
+          .trimEnd()
+          .split('\n')
+          .map((line) => JSON.parse(line).message)
+      assert.ok((await lines()).some(again))
+      control.publish({ ...routes('/a'), desired_status: 'STOPPED' })
+      await control.acknowledged(4)
+      const before = (await lines()).length
+      control.publish(routes('/a'))
+      await control.acknowledged(5)
+      assert.equal((await lines()).length, before)
+      assert.doesNotMatch(gateway!.output(), /secret-of-the-output/)
+    } finally {
+      await new Promise((resolve) => collector.close(resolve))
+    }
+  })
+
+  test('expects the PROXY protocol once the runtime configuration switches it on, and not after', async () => {
+    control.publish(routes('/a'))
+    await start()
+    const { port } = gateway!
+    assert.equal(await statusOf('/a'), 200)
+    control.publish({ ...routes('/a'), runtime_configuration: { proxyProtocol: { enabled: true } } })
+    await control.acknowledged(2)
+    const exchanged = (text: string) =>
+      new Promise<string>((resolve) => {
+        let answer = ''
+        const socket = connect(port, '127.0.0.1', () => socket.write(text))
+        socket.on('data', (chunk) => {
+          answer += chunk
+        })
+        socket.on('error', () => {})
+        socket.on('close', () => resolve(answer))
+      })
+    const request = 'GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+    assert.match(await exchanged(`PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n${request}`), /^HTTP\/1\.1 200 /)
+    assert.equal(await exchanged(request), '')
+    control.publish(routes('/a'))
+    await control.acknowledged(3)
+    assert.equal(await statusOf('/a'), 200)
   })
 
   test('tells findings of a configuration that it does not take', async () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { Agent, request } from 'node:https'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { createCertificateRequest, paths } from '../../src/config-sync/protocol/index.ts'
@@ -132,6 +133,40 @@ suite('what is asked', () => {
     plane = await startTestControlPlane()
   })
   after(() => plane.remove())
+
+  test('and has a large answer gets it over a connection that ends with it, so that its buffers go', async () => {
+    const agent = new Agent({ keepAlive: true, rejectUnauthorized: false })
+    const fate = (path: string) =>
+      new Promise((resolve, reject) => {
+        const sent = request(`${plane.platform}${path}`, { agent }, (response) => {
+          response.on('error', reject)
+          response.on('end', () => resolve([response.statusCode, response.headers.connection]))
+          response.resume()
+        })
+        sent.on('error', reject)
+        sent.end()
+      })
+    assert.deepEqual(await fate('/sync/v1/trust'), [200, 'keep-alive'])
+    assert.deepEqual(await fate('/api/openapi.json'), [200, 'close'])
+    agent.destroy()
+  })
+
+  test('by nobody, and leads to nothing, leaves no line in the audit log', async () => {
+    const total = async () => (await plane.ask('GET', '/api/audit_logs')).json.total
+    const before = await total()
+    for (const [method, path, status] of [
+      ['POST', '/none', 404],
+      ['PUT', '/api/gateway_groups', 405],
+      ['POST', '/api/gateway_groups', 401],
+      ['POST', '/accounts/api/login', 400],
+    ] as const) {
+      assert.equal((await askHttps(`${plane.platform}${path}`, { method, body: {} })).status, status)
+    }
+    assert.equal(await total(), before)
+    const headers = { 'X-API-KEY': 'wrong' }
+    await askHttps(`${plane.platform}/api/gateway_groups`, { method: 'POST', body: {}, headers })
+    assert.equal(await total(), before + 1)
+  })
 
   const cases: [string, number, string, string, unknown?][] = [
     ['nothing that is there', 404, 'GET', '/api/none'],

@@ -57,6 +57,31 @@ suite('the fleet', () => {
     assert.deepEqual(count.json.value, { Healthy: 1, OutOfSync: 0, LostConnection: 0, Offline: 0 })
   })
 
+  test('keeps of a heartbeat and a refusal what somebody looks at, however much was sent', async () => {
+    const finding = {
+      code: 'unknown-policy',
+      severity: 'error',
+      path: 'routes[0]',
+      message: 'x'.repeat(2048),
+    }
+    const findings = Array.from({ length: 100 }, () => ({ ...finding, more: 'x'.repeat(4096) }))
+    const refusal = { code: 'invalid-configuration', message: 'it has errors', findings }
+    const sluice = {
+      configuration: { state: 'refused', version: 1, stale: false, refusal },
+      certificate: { serial: '1', not_after: 1 },
+      status: 'STARTED',
+      clock_skew: 0,
+      started: 1,
+      junk: 'x'.repeat(500_000),
+    }
+    const id = { instance_id: 'wordy' }
+    assert.equal((await agent.heartbeat({ ...id, sluice })).status, 200)
+    assert.equal((await agent.acknowledge('refused', { ...id, refusal })).status, 204)
+    const { text } = await plane.ask('GET', '/api/instances?search=wordy')
+    assert.ok(text.includes('it has errors') && text.length < 40_000, String(text.length))
+    await plane.ask('DELETE', '/api/gateway_groups/default/instances/wordy')
+  })
+
   test('does not let one gateway speak for the instance of another', async () => {
     const other = await TestAgent.register(plane.platform, await plane.newToken(), 'other')
     const { json } = await other.heartbeat()

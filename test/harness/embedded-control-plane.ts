@@ -45,6 +45,10 @@ export interface HttpsAnswer {
   json: Json
 }
 
+/** Milliseconds until an answer is complete; a poll takes half a minute. */
+const longestAnswer = 60_000
+
+/** @throws also when the answer is not there in time */
 export function askHttps(url: string, question: HttpsQuestion = {}): Promise<HttpsAnswer> {
   const { method = 'GET', body, headers = {}, client, ca } = question
   return new Promise((resolve, reject) => {
@@ -53,6 +57,7 @@ export function askHttps(url: string, question: HttpsQuestion = {}): Promise<Htt
       {
         method,
         agent: false,
+        signal: AbortSignal.timeout(longestAnswer),
         headers: { ...(body !== undefined && { 'Content-Type': 'application/json' }), ...headers },
         ...(ca === undefined ? { rejectUnauthorized: false } : { ca }),
         ...(client && { cert: client.certificate, key: client.key }),

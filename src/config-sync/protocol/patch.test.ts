@@ -12,6 +12,7 @@ suite('the patch between two values leads from one to the other', () => {
     ['nothing', { a: 1 }, { a: 1 }, 0],
     ['a member more', { a: 1 }, { a: 1, 'b/~': 2 }, 1],
     ['a member less', { a: 1, b: 2 }, { a: 1 }, 1],
+    ['a member less that every object inherits', { a: 1, toString: 2 }, { a: 1 }, 1],
     ['another type', { a: [1] }, { a: { 0: 1 } }, 1],
     ['a route in the middle', { routes: routes('a', 'c') }, { routes: routes('a', 'b', 'c') }, 1],
     ['a route less', { routes: routes('a', 'b', 'c', 'd') }, { routes: routes('a', 'c', 'd') }, 1],

@@ -28,7 +28,7 @@ function compareObjects(
   operations: PatchOperation[],
 ): void {
   for (const name of Object.keys(before)) {
-    if (!(name in after)) operations.push({ op: 'remove', path: below(path, name) })
+    if (!Object.hasOwn(after, name)) operations.push({ op: 'remove', path: below(path, name) })
   }
   for (const [name, value] of Object.entries(after)) {
     if (!Object.hasOwn(before, name)) operations.push({ op: 'add', path: below(path, name), value })

@@ -90,10 +90,20 @@ export const syncOperations = [
     body: acknowledgementSchema,
     answer: { status: 204, text: 'Taken.' },
     run({ plane, registration, body }) {
-      plane.fleet.acknowledge(registration!, body)
-      if (body.outcome === 'refused') {
+      const isNews = plane.fleet.acknowledge(registration!, body)
+      if (isNews && body.outcome === 'refused') {
         const { version, instance_id: instance, refusal } = body
-        plane.log.warn({ instance, version, refusal }, 'a gateway refused a configuration')
+        const { code, message, findings } = refusal ?? { findings: [] }
+        const first = findings.slice(0, 3).map(({ path, message: text }) => `${path}: ${text}`)
+        const fields = {
+          gateway: registration!.name,
+          instance,
+          version,
+          code,
+          reason: message,
+          findings: first,
+        }
+        plane.log.warn(fields, 'a gateway refused a configuration')
       }
       return { status: 204 }
     },

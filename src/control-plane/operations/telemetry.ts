@@ -26,7 +26,7 @@ export const telemetryOperations = [
     answer: taken,
     run(call) {
       own(call, call.body.instance_id)
-      call.plane.telemetry.takeMetrics(call.body)
+      call.plane.telemetry.takeMetrics(call.body, call.registration!.id)
       return done
     },
   }),
@@ -40,7 +40,7 @@ export const telemetryOperations = [
     answer: taken,
     run(call) {
       own(call, call.body.instance_id)
-      call.plane.telemetry.takeHealth(call.body)
+      call.plane.telemetry.takeHealth(call.body, call.registration!.id)
       return done
     },
   }),
@@ -54,7 +54,7 @@ export const telemetryOperations = [
     answer: taken,
     run(call) {
       own(call, call.body.instance_id)
-      call.plane.telemetry.takeLines(call.body)
+      call.plane.telemetry.takeLines(call.body, call.registration!.id)
       return done
     },
   }),
