@@ -17,8 +17,11 @@ export const defaultZones = [
   { name: 'memory_cache', size: '50MiB' },
 ]
 
-/** Where each zone is, by its name. */
-export type ZonePlaces = ReadonlyMap<string, 'memory' | 'disk'>
+/** Where each zone is, by its name; `elsewhere`: that is decided on another machine. */
+export type ZonePlaces = Pick<ReadonlyMap<string, 'memory' | 'disk' | 'elsewhere'>, 'get'>
+
+/** For whoever checks what others run: zones belong to each gateway's own settings. */
+export const zonesElsewhere: ZonePlaces = { get: () => 'elsewhere' }
 
 export const zonePlaces = (zones: readonly Pick<CacheZone, 'name' | 'path'>[]): ZonePlaces =>
   new Map(zones.map(({ name, path }) => [name, path === undefined ? 'memory' : 'disk']))

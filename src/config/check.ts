@@ -31,6 +31,8 @@ export interface CheckOptions {
   gatewayVersion: string
   /** Of the plan. Default: 1. */
   planVersion?: number
+  /** Default: those of the settings. */
+  zones?: ZonePlaces
   /** The result needs no `configuration`, which is a sixth of the work. */
   planOnly?: boolean
   /**
@@ -83,7 +85,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
     report.tolerate(held, [...tolerated, 'unknown-function'])
     addSections(held, sections, report)
   }
-  const zones = zonePlaces(settings?.cache.zones ?? defaultZones)
+  const zones = options.zones ?? zonePlaces(settings?.cache.zones ?? defaultZones)
   const policies = new PolicyCheck(catalogue, zones, report, (command, document) =>
     // Whoever may write resources need not be trusted with the rights of the gateway.
     document === held || document.startsNothing ? false : settings?.commands.includes(command) === true,

@@ -6,7 +6,7 @@ import { Store } from '../admin/api/store.ts'
 import { storedDocument, storedJson } from '../admin/api/stored-document.ts'
 import { readTarget } from '../admin/api/target.ts'
 import { type ChangeTarget, LiveConfiguration, type Transaction } from '../admin/live-configuration.ts'
-import { defaultZones, zonePlaces } from '../config/cache-zones.ts'
+import { zonesElsewhere } from '../config/cache-zones.ts'
 import { check } from '../config/check.ts'
 import { applyInPlace } from '../config/diff.ts'
 import type { Loaded } from '../config/load.ts'
@@ -50,6 +50,7 @@ export class GroupConfiguration {
     const store = new Store(this.history)
     const { plan, configuration, findings } = check(noFiles(), catalogue, {
       gatewayVersion: version,
+      zones: zonesElsewhere,
       held: storedDocument(store),
     })
     if (plan === undefined || configuration === undefined) {
@@ -104,7 +105,7 @@ export class GroupConfiguration {
   }
 
   #apply(changes: readonly ResourceChange[], transaction: Transaction): void {
-    const ground = new ResourceCheck({ catalogue: this.#catalogue, zones: zonePlaces(defaultZones) })
+    const ground = new ResourceCheck({ catalogue: this.#catalogue, zones: zonesElsewhere })
     for (const { kind, id, after } of changes) {
       if (kind === settingsKind) this.#applySetting(id, after, transaction)
       // Its owner may have taken it along.

@@ -1,14 +1,14 @@
 /** Gateway groups: each has a configuration, and publishes it to its gateways. */
 import { AdminApi } from '../admin/api/api.ts'
 import type { Caller } from '../admin/api/keys.ts'
-import { defaultZones, zonePlaces } from '../config/cache-zones.ts'
+import { zonesElsewhere } from '../config/cache-zones.ts'
 import type { Catalogue } from '../config/policy-check.ts'
 import { type Finding, hasErrors } from '../config/problem.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Collection, Database } from './database.ts'
 import { as, GroupConfiguration } from './group-configuration.ts'
 import type { ControlPlaneKeys } from './keys.ts'
-import type { Preparation } from './preparation.ts'
+import { ofUnknownPolicies, type Preparation } from './preparation.ts'
 import { Problem } from './problem.ts'
 import { Publisher } from './publisher.ts'
 
@@ -80,7 +80,8 @@ export class Group {
       settings: this.configuration.plan.settings.admin,
       live: this.configuration.live,
       catalogue,
-      zones: zonePlaces(defaultZones),
+      zones: zonesElsewhere,
+      ofUnknownPolicies,
       log,
       version,
       now: clock,

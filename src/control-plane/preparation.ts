@@ -2,6 +2,7 @@
  * What takes long about a publication: the check of everything, its canonical text, the patch to it. A control plane
  * hands this to a thread beside it, so that thousands of routes keep no gateway and no administrator waiting.
  */
+import { zonesElsewhere } from '../config/cache-zones.ts'
 import { check } from '../config/check.ts'
 import type { Catalogue } from '../config/policy-check.ts'
 import { type Finding, type FindingCode, hasErrors } from '../config/problem.ts'
@@ -94,13 +95,24 @@ export class Preparer {
     }
     const { findings } = check({ documents: [document], findings: [] }, this.#catalogue, {
       gatewayVersion: this.#version,
+      zones: zonesElsewhere,
       planOnly: true,
     })
-    return findings.filter(({ code }) => !ofGateways.has(code)).map(({ file: _, ...finding }) => finding)
+    return findings
+      .filter(({ code }) => !ofGateways.has(code))
+      .map(({ file: _, hint, ...finding }) => {
+        const told = finding.code === 'unknown-policy' ? [hint, ofUnknownPolicies] : [hint]
+        const text = told.filter((part) => part !== undefined).join(' ')
+        return text === '' ? finding : { ...finding, hint: text }
+      })
   }
 }
 
 type Resources = SyncedConfiguration['resources']
+
+/** docs/decisions/0021-own-policies-stay-with-gateways.md */
+export const ofUnknownPolicies =
+  'A control plane has the policies of its own version. One that you wrote is code, which is not published: it comes with the gateway (`gateway.policies`), and routes that use it stand in the files of that gateway, beside those of the control plane.'
 
 /** Whether these hold is decided where a gateway runs. */
 const ofGateways: ReadonlySet<FindingCode> = new Set([

@@ -116,3 +116,39 @@ suite('a publication', () => {
     await agent.until(({ resources }) => (resources.routes as unknown[]).length === 4)
   })
 })
+
+suite('what a control plane does not have itself', () => {
+  let plane: TestControlPlane
+  let agent: TestAgent
+  before(async () => {
+    plane = await startTestControlPlane()
+    agent = await TestAgent.register(plane.platform, plane.token)
+    await agent.poll()
+  })
+  after(() => plane.remove())
+
+  const put = (plugins: object) => plane.ask('PUT', '/apisix/admin/routes/r', { ...route('/r'), plugins })
+
+  test('is refused where it is code, and the message says where that belongs', async () => {
+    const { status, json } = await put({ 'my-own': {} })
+    assert.equal(status, 400)
+    assert.match(
+      json.error_msg,
+      /^unknown plugin \[my-own\]: .* comes with the gateway \(`gateway\.policies`\)/,
+    )
+    const resources = { routes: [{ id: 'r', ...route('/r'), plugins: { 'my-own': {} } }] }
+    const tried = await plane.ask('POST', `${group}/dry_run`, { resources })
+    assert.match(tried.text, /comes with the gateway/)
+  })
+
+  test('is published where it is a zone of the gateways, or a definition of messages', async () => {
+    const cache = { cache_zone: 'a-zone-of-theirs', cache_strategy: 'disk' }
+    const { status, text } = await put({ 'proxy-cache': cache })
+    assert.equal(status, 201, text)
+    const content = 'syntax = "proto3"; package p; message M { string name = 1; }'
+    assert.equal((await plane.ask('PUT', '/apisix/admin/protos/m', { content })).status, 201)
+    const { resources } = await agent.until((published) => 'protos' in published.resources)
+    assert.match(JSON.stringify(resources.routes), /a-zone-of-theirs/)
+    assert.match(JSON.stringify(resources.protos), /message M/)
+  })
+})

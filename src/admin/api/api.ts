@@ -28,6 +28,8 @@ export interface AdminApiOptions {
   catalogue: Catalogue
   /** Where the gateway stores answers. */
   zones: ZonePlaces
+  /** What is said besides of a policy that is not in the catalogue. */
+  ofUnknownPolicies?: string
   log: Log
   /** Of the gateway. */
   version: string
@@ -70,7 +72,8 @@ export class AdminApi {
     this.#audit = options.audit ?? new AuditLog(settings.audit_log, log)
     this.#log = log
     this.#expiry = new Expiry(live, log, now)
-    const check = new ResourceCheck({ catalogue, zones })
+    const ofUnknown = options.ofUnknownPolicies
+    const check = new ResourceCheck({ catalogue, zones, ...(ofUnknown !== undefined && { ofUnknown }) })
     const seconds = () => Math.floor(now() / 1000)
     this.#resources = new ResourceHandler(live, check, this.#expiry, seconds)
     this.#configs = new ConfigsHandler(live, check, catalogue, seconds)

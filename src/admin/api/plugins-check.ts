@@ -23,6 +23,8 @@ export interface PolicyGround {
   readonly catalogue: Catalogue
   /** Of the running gateway. */
   readonly zones: ZonePlaces
+  /** What is said besides of one that is not in the catalogue. */
+  readonly ofUnknown?: string
 }
 
 /** The first thing that is wrong; undefined: nothing, and every default is filled in, in place. */
@@ -40,7 +42,7 @@ export function pluginsError(
       policy === undefined ||
       (role === 'stream' ? policy.stream === undefined : policy.stream?.only === true)
     )
-      return `unknown plugin [${name}]`
+      return `unknown plugin [${name}]${ground.ofUnknown === undefined ? '' : `: ${ground.ofUnknown}`}`
     const fault = configError(policy, plugins, config as PluginConfig, role, ground)
     if (fault !== undefined) {
       return role === 'stream'
