@@ -128,14 +128,17 @@ export class Router {
     method,
     segments,
   }: ApiRequest): { operation: Operation; params: Record<string, string> } | undefined {
-    let others = 0
+    const others: string[] = []
     for (const route of this.#routes.get(keyOf(segments.length, segments[0] ?? '')) ?? []) {
       const params = matched(route.segments, segments)
       if (params === undefined) continue
       if (route.operation.method === method) return { operation: route.operation, params }
-      others++
+      others.push(route.operation.method)
     }
-    if (others > 0) throw new Problem(405, `${method} is not supported here`)
+    if (others.length > 0) {
+      const headers = { Allow: [...new Set(others)].join(', ') }
+      throw new Problem(405, `${method} is not supported here`, { headers })
+    }
     return undefined
   }
 

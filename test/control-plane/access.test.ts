@@ -160,7 +160,9 @@ suite('what is asked', () => {
       ['POST', '/api/gateway_groups', 401],
       ['POST', '/accounts/api/login', 400],
     ] as const) {
-      assert.equal((await askHttps(`${plane.platform}${path}`, { method, body: {} })).status, status)
+      const answer = await askHttps(`${plane.platform}${path}`, { method, body: {} })
+      assert.equal(answer.status, status)
+      if (status === 405) assert.equal(answer.headers.allow, 'GET, POST')
     }
     assert.equal(await total(), before)
     const headers = { 'X-API-KEY': 'wrong' }

@@ -11,7 +11,9 @@ export function cacheZoneFinding(
 ): string | undefined {
   const place = zones.get(zone)
   if (place === undefined) return `cache_zone ${zone} not found`
-  return place === strategy || place === 'elsewhere' ? undefined : `invalid or empty cache_zone for cache_strategy: ${strategy}`
+  return place === strategy || place === 'elsewhere'
+    ? undefined
+    : `invalid or empty cache_zone for cache_strategy: ${strategy}`
 }
 
 /** Values of variables (`$name`) and texts; empty for a variable that has none. */
