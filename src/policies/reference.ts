@@ -1,4 +1,4 @@
-/** The reference page of all policies, made from their schemas. A test holds `docs/reference/policies.md` to it. */
+/** The reference of all policies, made from their schemas. A test holds `docs/reference/policies` to it. */
 import type { TObject, TSchema } from 'typebox'
 import { stringify } from 'yaml'
 import { examples, type PolicyExample } from './examples.ts'
@@ -19,14 +19,39 @@ interface Described {
   'x-upstream'?: boolean
 }
 
+/** All policies on one page. */
 export function policyReference(policies: readonly AnyPolicy[]): string {
-  const sections = policies.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(section)
-  return `${introduction}\n${sections.join('\n')}`
+  return `${introduction}\n${policies.toSorted(byName).map(section).join('\n')}`
+}
+
+/** One page for each policy, and one that leads to them, by the names of their files in `docs/reference/policies`. */
+export function policyPages(policies: readonly AnyPolicy[]): Map<string, string> {
+  const sorted = policies.toSorted(byName)
+  const rows = sorted.map(({ name, stage, priority, summary }) => [
+    `[${name}](${name}.md)`,
+    stage,
+    String(priority),
+    escapePipes(summary),
+  ])
+  const index = `${introduction}\n${table([['Policy', 'Stage', 'Priority', 'What it does'], ...rows])}`
+  const pages = new Map([['README.md', index]])
+  for (const policy of sorted) pages.set(`${policy.name}.md`, page(section(policy)))
+  return pages
+}
+
+const byName = (a: AnyPolicy, b: AnyPolicy) => (a.name < b.name ? -1 : 1)
+
+/** A section as a page of its own, one folder deeper and away from the others. */
+function page(text: string): string {
+  return text
+    .replace(/^## /, '# ')
+    .replaceAll('](../', '](../../')
+    .replace(/\]\(#([a-z-]+)\)/g, ']($1.md)')
 }
 
 const introduction = `# Policies
 
-Made from the schemas in \`src/policies\` by \`sluice policy list --format markdown\`; change it there.
+Made from the schemas in \`src/policies\`; change it there.
 
 A policy stands under \`plugins\` of a route, a service, a plugin config, a global rule or a consumer. Beside its own
 settings it takes \`_meta\`: \`disable\`, \`priority\`, \`error_response\`, \`mode\` and \`on_error\`. Policies run in two
