@@ -8,6 +8,7 @@ import {
   readRuntimeConfiguration,
   withUpstreamDefaults,
 } from '../config-sync/runtime-configuration.ts'
+import { withRuntimeTracing } from '../config-sync/runtime-tracing.ts'
 
 /** As findings name it. */
 const file = 'the control plane'
@@ -54,6 +55,7 @@ export function overrideSettings(
       withProxyProtocol(listener, wanted.proxyProtocol === true, settings.trusted_addresses),
     )
   }
+  if (wanted.tracing !== undefined) settings.tracing = withRuntimeTracing(settings.tracing, wanted.tracing)
   if (wanted.bodyIdle !== undefined) settings.timeouts = { ...settings.timeouts, body_idle: wanted.bodyIdle }
 }
 

@@ -17,7 +17,8 @@ test('the examples of the Gateway Manager API are taken, and what has no effect 
     proxyProtocol: false,
     bodyIdle: 300_000,
     upstreams: { responseTimeout: 15, idleTimeout: 60, passHost: 'pass' },
-    withoutEffect: ['tracing'],
+    tracing: managed.tracing,
+    withoutEffect: ['tracing.provider.type'],
   })
   assert.deepEqual(readRuntimeConfiguration({ probe: { enabled: true }, later: 1 }), {
     forwardLogs: false,
@@ -61,6 +62,7 @@ test('thresholds of the circuit breaker are limits of upstreams, as far as those
 
 for (const [place, value] of [
   ['logging.runtimeLogs.logLevel', { logging: { runtimeLogs: { logLevel: 'trace' } } }],
+  ['tracing.provider.properties.address', { tracing: { provider: { properties: { address: 'host:1' } } } }],
   ['tracing.sampling.overall', { tracing: { sampling: { overall: 101 } } }],
   ['timeouts.upstreamResponseSeconds', { timeouts: { upstreamResponseSeconds: '15' } }],
   ['circuitBreaker.thresholds.maxRetries', { circuitBreaker: { thresholds: { maxRetries: -1 } } }],

@@ -7,6 +7,7 @@ import { checkSchema } from '../config/schema.ts'
 import { type Static, Type } from '../config/type.ts'
 import { isLogOutput, type LogOutput, logOutputsOf } from './log-output.ts'
 import type { ReportedRefusal } from './protocol/messages.ts'
+import { goesElsewhere, type RuntimeTracing, runtimeTracingSchema } from './runtime-tracing.ts'
 
 const seconds = () => Type.Integer({ minimum: 0, maximum: 86_400 })
 const mostOutputs = 16
@@ -37,12 +38,7 @@ export const runtimeConfigurationSchema = Type.Object(
         ),
       ),
     }),
-    tracing: optional({
-      enabled: Type.Optional(Type.Boolean()),
-      provider: optional({ type: Type.Optional(Type.Enum(['anypoint', 'opentelemetry'])) }),
-      sampling: optional({ overall: Type.Optional(Type.Number({ minimum: 0, maximum: 100 })) }),
-      labels: Type.Optional(Type.Array(Type.Object({ name: Type.String({ minLength: 1 }) }, more))),
-    }),
+    tracing: Type.Optional(runtimeTracingSchema),
     proxyProtocol: optional({ enabled: Type.Optional(Type.Boolean()) }),
     timeouts: optional({
       streamIdleSeconds: Type.Optional(seconds()),
@@ -81,6 +77,8 @@ export interface RuntimeSettings {
   bodyIdle?: number
   /** Whether connections begin with a header of the PROXY protocol; absent: as the files say. */
   proxyProtocol?: boolean
+  /** What it says of tracing; absent: as the files say. */
+  tracing?: RuntimeTracing
   /** Bytes that wait for a slow reader. */
   connectionBuffer?: number
   /** For upstreams that say nothing themselves. */
@@ -132,6 +130,7 @@ export function readRuntimeConfiguration(
   }
   const {
     logging,
+    tracing,
     timeouts = {},
     routing,
     probe,
@@ -152,6 +151,7 @@ export function readRuntimeConfiguration(
     ...(level !== undefined && { logLevel: level === 'fatal' ? 'error' : level }),
     logOutputs: outputs,
     ...(proxyProtocol?.enabled !== undefined && { proxyProtocol: proxyProtocol.enabled }),
+    ...(tracing !== undefined && { tracing }),
     ...(buffer !== undefined && buffer > 0 && { connectionBuffer: buffer }),
     ...(streamIdleSeconds !== undefined && { bodyIdle: streamIdleSeconds * 1000 }),
     upstreams: {
@@ -188,7 +188,8 @@ const hasLimit = (name: string, value: unknown): boolean =>
 function withoutEffect(value: RuntimeConfiguration): string[] {
   const { logging, tracing, circuitBreaker, connectionBufferLimits } = value
   const asked: Record<string, boolean> = {
-    tracing: tracing?.enabled === true,
+    // Spans go where the gateway's own files say, if they say it.
+    'tracing.provider.type': goesElsewhere(tracing),
     // What waits has a bound in any case.
     'connectionBufferLimits.global': connectionBufferLimits?.global === 0,
   }

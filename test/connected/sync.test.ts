@@ -64,6 +64,7 @@ const environment = (): Record<string, string> => ({
 async function start(
   settings = 'start_timeout: 30s, heartbeat: 200ms',
   env: Record<string, string> = { SLUICE_REGISTRATION: join(folder, 'registration.yaml') },
+  more = '',
 ): Promise<RunningGateway> {
   if ('SLUICE_REGISTRATION' in env) await writeRegistration(folder, registration, false).catch(() => {})
   gateway = await startGateway(
@@ -75,6 +76,7 @@ gateway:
   metrics: { port: ${metricsPort} }
   control: { port: ${controlPort} }
   sync: { ${settings} }
+${more}
 `,
     env,
   )
@@ -351,7 +353,7 @@ suite('a gateway with a control plane', () => {
         logging: { runtimeLogs: { logLevel: 'debug' } },
         timeouts: { streamIdleSeconds: 7, upstreamResponseSeconds: 11, upstreamConnectionIdleSeconds: 13 },
         routing: { rewriteHostHeader: true },
-        tracing: { enabled: true },
+        tracing: { enabled: true, provider: { type: 'anypoint' } },
         connectionBufferLimits: { global: 65_536 },
         probe,
       },
@@ -369,7 +371,7 @@ suite('a gateway with a control plane', () => {
     const route = JSON.parse((await fetchText(controlPort, '/v1/route/a')).text)
     const { timeout, keepalive_pool: pool, pass_host: passHost } = (route.value ?? route).upstream
     assert.deepEqual([timeout.read, pool.idle_timeout, passHost], [11, 13, 'node'])
-    assert.deepEqual((await sync()).without_effect, ['tracing'])
+    assert.deepEqual((await sync()).without_effect, ['tracing.provider.type'])
     control.publish({ ...routes('/a'), runtime_configuration: { timeouts: { streamIdleSeconds: -1 } } })
     const { refusal } = await control.refusal('invalid-configuration')
     assert.equal(refusal!.findings[0]!.path, 'runtime_configuration.timeouts.streamIdleSeconds')
@@ -419,6 +421,43 @@ suite('a gateway with a control plane', () => {
       await control.acknowledged(5)
       assert.equal((await lines()).length, before)
       assert.doesNotMatch(gateway!.output(), /secret-of-the-output/)
+    } finally {
+      await new Promise((resolve) => collector.close(resolve))
+    }
+  })
+
+  test('traces requests as the runtime configuration says, into the collector of its own files', async () => {
+    const spans: string[] = []
+    const collector = createServer(async (request, response) => {
+      let body = ''
+      for await (const chunk of request) body += chunk
+      spans.push(body)
+      response.end('{}')
+    })
+    await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve))
+    try {
+      const { port } = collector.address() as AddressInfo
+      const endpoint = `http://127.0.0.1:${port}`
+      const exporter = { endpoint, protocol: 'http/json' }
+      const tracing = { exporter, sampling: { overall: 0 }, batch: { delay: '50ms' } }
+      control.publish(routes('/a'))
+      await start(undefined, undefined, `  tracing: ${JSON.stringify(tracing)}`)
+      assert.equal(await statusOf('/a'), 200)
+      const labels = [{ name: 'site', type: 'requestHeader', keyName: 'host', defaultValue: 'none' }]
+      const wanted = {
+        enabled: true,
+        provider: { type: 'opentelemetry' },
+        sampling: { overall: 100 },
+        labels,
+      }
+      control.publish({ ...routes('/a'), runtime_configuration: { tracing: wanted } })
+      await control.acknowledged(2)
+      assert.equal(await statusOf('/a'), 200)
+      await control.until(() => spans.length > 0)
+      assert.match(spans[0]!, /"site"/)
+      control.publish({ ...routes('/a'), runtime_configuration: { tracing: { enabled: false } } })
+      await control.acknowledged(3)
+      assert.deepEqual((await sync()).without_effect, [])
     } finally {
       await new Promise((resolve) => collector.close(resolve))
     }
