@@ -20,7 +20,9 @@ export function checkListeners(
       })
     }
     const carriesSessions = protocol === 'tcp' || protocol === 'tls'
+    const speaksHttp = (protocol === 'http' || protocol === 'https') && listener.http2 !== false
     const idle = [
+      listener.http2_limits !== undefined && !speaksHttp && 'http2_limits',
       listener.passthrough === true && protocol !== 'tls' && 'passthrough',
       listener.ssl !== undefined && protocol !== 'https' && protocol !== 'tls' && 'ssl',
       listener.proxy_protocol !== undefined && protocol === 'udp' && 'proxy_protocol',
@@ -29,7 +31,7 @@ export function checkListeners(
     for (const field of idle) {
       report.addUnplaced(place && below(place, field), {
         code: 'conflicting-fields',
-        message: `${field} is not for listeners with protocol: ${protocol}`,
+        message: `${field} is not for listeners with ${field === 'http2_limits' && listener.http2 === false ? 'http2: false' : `protocol: ${protocol}`}`,
         ...(field === 'proxy_protocol_to_upstream' &&
           protocol !== 'udp' && {
             hint: 'Upstreams of requests say it themselves: write proxy_protocol there.',

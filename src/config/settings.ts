@@ -224,6 +224,8 @@ export interface ListenerSettings {
   protocol: ListenerProtocol
   /** With `http` and `https`: HTTP/2 is spoken with clients that want it. */
   http2?: true
+  /** Of connections of HTTP/2; absent: `usualHttp2Limits`. */
+  http2_limits?: Http2Limits
   /** With `https` and `tls`: the certificate of all connections, by its id in `ssls`. */
   ssl?: string
   /** With `tls`: TLS passes as it is, and is only looked at for the name that is asked for. */
@@ -232,6 +234,26 @@ export interface ListenerSettings {
   proxy_protocol?: ProxyProtocolSettings
   /** Of TCP sessions: what their upstreams are told the client in, where they do not say it themselves. */
   proxy_protocol_to_upstream?: ProxyProtocolVersion
+}
+
+export interface Http2Limits {
+  /** Requests of a connection at once. */
+  streams: number
+  /** Requests that may end before their answer did: at once, and in a second. */
+  resets: number
+  resets_per_second: number
+  /** Bytes that are no part of a request: at once, and in a second. */
+  overhead: number
+  overhead_per_second: number
+}
+
+/** A browser that leaves a page ends some dozens of requests. */
+export const usualHttp2Limits: Http2Limits = {
+  streams: 100,
+  resets: 100,
+  resets_per_second: 10,
+  overhead: 128 * 1024,
+  overhead_per_second: 32 * 1024,
 }
 
 export interface ProxyProtocolSettings {
@@ -375,6 +397,27 @@ export const gatewaySchema = Type.Object(
                 description:
                   'Of `tcp` and `tls`: tell upstreams that do not say it themselves who the client is, in a header of this version.',
               }),
+            ),
+            http2_limits: Type.Optional(
+              Type.Object(
+                {
+                  streams: count(100, 'Requests of a connection at once; what goes beyond is refused.'),
+                  resets: count(
+                    100,
+                    'Requests of a connection that may end early at once, whoever resets them.',
+                  ),
+                  resets_per_second: count(10, 'The same for every further second.'),
+                  overhead: size(
+                    '128KiB',
+                    'Bytes that are no part of a request, at once: PING, SETTINGS, PRIORITY, empty frames.',
+                  ),
+                  overhead_per_second: size('32KiB', 'The same for every further second.'),
+                },
+                {
+                  description:
+                    'What one connection of HTTP/2 may cost; who goes beyond the last four loses it (`ENHANCE_YOUR_CALM`).',
+                },
+              ),
             ),
             http2: Type.Optional(
               Type.Boolean({
@@ -972,6 +1015,13 @@ export function resolveSettings(input: GatewayInput, version: string): Settings 
       protocol: listener.protocol,
       ...(listener.http2 && ['http', 'https'].includes(listener.protocol) && { http2: true as const }),
       ...(listener.ssl !== undefined && { ssl: listener.ssl }),
+      ...(listener.http2_limits !== undefined && {
+        http2_limits: {
+          ...listener.http2_limits,
+          overhead: parseSize(listener.http2_limits.overhead),
+          overhead_per_second: parseSize(listener.http2_limits.overhead_per_second),
+        },
+      }),
       ...(listener.passthrough && { passthrough: true as const }),
       ...(listener.proxy_protocol !== undefined && { proxy_protocol: listener.proxy_protocol }),
       ...(listener.proxy_protocol_to_upstream !== undefined && {

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import net from 'node:net'
 import type { PlanDelta, PluginConfig } from '../config/plan.ts'
-import type { ListenerSettings, Settings } from '../config/settings.ts'
+import { type ListenerSettings, type Settings, usualHttp2Limits } from '../config/settings.ts'
 import { engineCounter } from '../telemetry/engine-counters.ts'
 import { clock } from './clock.ts'
 import type { Counts, Engine } from './engine.ts'
@@ -429,7 +429,14 @@ export class Worker {
   }
 
   private openHttp2(socket: net.Socket, plain: net.Socket, listener: Listener, facts: ClientFacts): void {
-    const session = new ClientSession(socket, plain, facts, this.engine, (gone) => this.gone(gone, listener))
+    const session = new ClientSession(
+      socket,
+      plain,
+      facts,
+      this.engine,
+      listener.settings.http2_limits ?? usualHttp2Limits,
+      (gone) => this.gone(gone, listener),
+    )
     this.enter(session, listener)
     if (this.engine.draining) session.drain()
   }

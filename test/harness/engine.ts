@@ -15,6 +15,8 @@ export interface EngineOptions {
   upstreamPort: number
   /** Of the listener; default true. */
   http2?: boolean
+  /** What else its listener says, as YAML in a flow mapping. */
+  listener?: string
   /** What else the upstream says of itself, as YAML in a flow mapping. */
   upstream?: string
   /** Run for every request, in this order. */
@@ -35,12 +37,13 @@ export async function startEngine({
   settings = '',
   upstreamPort,
   http2 = true,
+  listener = '',
   upstream = '',
   policies,
 }: EngineOptions): Promise<RunningEngine> {
   const plan = planOf(`
 gateway:
-  listeners: [{ name: http, host: 127.0.0.1, port: 0, http2: ${http2} }]
+  listeners: [{ name: http, host: 127.0.0.1, port: 0, http2: ${http2}, ${listener} }]
   ${settings}
 upstreams: [{ id: u, nodes: { "127.0.0.1:${upstreamPort}": 1 }, ${upstream} }]
 routes: [{ id: r, uri: /*, upstream_id: u, enable_websocket: true }]

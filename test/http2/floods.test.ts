@@ -249,3 +249,43 @@ suite('clients that wait', () => {
     assert.equal(served.goaway, 0)
   })
 })
+
+suite('a listener with limits of its own', () => {
+  let strict: RunningEngine
+  before(async () => {
+    strict = await startEngine({
+      upstreamPort: upstream.port,
+      policies: [],
+      listener:
+        'http2_limits: { streams: 3, resets: 5, resets_per_second: 1, overhead: 1KiB, overhead_per_second: 1 }',
+    })
+    await upstream.reset({ onRequest: () => {} })
+  })
+  after(() => strict.close())
+
+  test('refuses requests beyond those that there may be at once', async () => {
+    const client = await FrameClient.connect(strict.port)
+    for (let id = 1; id <= 9; id += 2) client.send(headers(id, get('/limited')))
+    await client.until(() => client.outcome(9).reset !== undefined)
+    // nghttp2 ends the connection of a client that has acknowledged the limit (RFC 9113 5.1.2 lets it refuse the request).
+    assert.ok(client.isClosed || client.outcome(9).reset === 7)
+    assert.ok(upstream.requests.filter(({ target }) => target === '/limited').length <= 3)
+    client.close()
+  })
+
+  test('ends a connection whose requests end early', async () => {
+    const client = await FrameClient.connect(strict.port)
+    for (let id = 1; id < 40 && !client.isClosed; id += 2) {
+      client.send(headers(id, get('/limited')))
+      await sleep(1)
+      client.send(frame(frameType.rstStream, 0, id, uint32(8)))
+    }
+    await client.until(() => client.isClosed)
+    assert.equal(client.isClosed, true)
+  })
+
+  test('ends a connection with more than its bytes beside requests', async () => {
+    const client = await FrameClient.connect(strict.port)
+    assert.equal(await client.flood(piled(frame(frameType.windowUpdate, 0, 0, uint32(1)), 2048), 10), true)
+  })
+})

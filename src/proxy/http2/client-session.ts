@@ -4,6 +4,7 @@
  */
 import http2, { type SecureServerOptions } from 'node:http2'
 import type net from 'node:net'
+import type { Http2Limits } from '../../config/settings.ts'
 import { engineCounter } from '../../telemetry/engine-counters.ts'
 import { clock } from '../clock.ts'
 import type { Engine } from '../engine.ts'
@@ -13,23 +14,10 @@ import type { Deadline } from '../timer-wheel.ts'
 import { Allowance } from './allowance.ts'
 import { errorCode, RequestStream, type StreamOwner } from './request-stream.ts'
 
-/** Requests of one client that are in work at once, and bytes of one body that are on their way. */
-const concurrentStreams = 100
+/** Bytes of one body that are on their way, and of all of a connection. */
 const streamWindow = 64 * 1024
 const connectionWindow = 1024 * 1024
 
-/**
- * Streams that end before their exchange does, whoever resets them: at once, and in a second. A browser that leaves a page
- * ends some dozens (CVE-2023-44487, CVE-2025-8671).
- */
-const earlyEnds = 100
-const earlyEndsPerSecond = 10
-/**
- * Bytes that are no part of a request: at once, and in a second. PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA and
- * what nobody knows all count here (CVE-2019-9511 to -9518).
- */
-const idleBytes = 128 * 1024
-const idleBytesPerSecond = 32 * 1024
 /** Bytes beside fields and content that a request may bring along, and that a received KiB may: frames and updates of windows. */
 const perRequest = 256
 const perKibibyte = 2
@@ -69,7 +57,13 @@ export class ClientSession implements StreamOwner, Deadline, OpenConnection {
   private state: 'open' | 'announced' | 'closing' | 'expelled' | 'lingering' | 'over' = 'open'
   /** When the state is to change, or an idle connection to end. */
   private until: number
+  private readonly limits: Http2Limits
+  /** Streams that end before their exchange does, whoever resets them (CVE-2023-44487, CVE-2025-8671). */
   private readonly ends: Allowance
+  /**
+   * Bytes that are no part of a request. PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA and what nobody knows all count
+   * here (CVE-2019-9511 to -9518).
+   */
   private readonly extra: Allowance
   /** Bytes of requests since the last look. */
   private useful = 0
@@ -85,6 +79,7 @@ export class ClientSession implements StreamOwner, Deadline, OpenConnection {
     plain: net.Socket,
     facts: ClientFacts,
     engine: Engine,
+    limits: Http2Limits,
     onGone: (session: ClientSession) => void,
   ) {
     this.socket = socket
@@ -93,14 +88,15 @@ export class ClientSession implements StreamOwner, Deadline, OpenConnection {
     this.engine = engine
     this.onGone = onGone
     const now = clock.now
-    this.ends = new Allowance(earlyEnds, earlyEndsPerSecond, now)
-    this.extra = new Allowance(idleBytes, idleBytesPerSecond, now)
+    this.limits = limits
+    this.ends = new Allowance(limits.resets, limits.resets_per_second, now)
+    this.extra = new Allowance(limits.overhead, limits.overhead_per_second, now)
     this.until = now + engine.settings.timeouts.header
     this.writtenAt = now
     this.bytesRead = socket.bytesRead
     this.written = socket.bytesWritten
     engine.counts.add(engineCounter.http2_connections, 1)
-    const session = http2.performServerHandshake(socket, sessionOptions(engine))
+    const session = http2.performServerHandshake(socket, sessionOptions(engine, limits))
     this.session = session
     session.on('stream', (stream, _fields, flags, raw) => this.onStream(stream, flags, raw as string[]))
     session.on('error', (error) => this.onError(error))
@@ -168,7 +164,7 @@ export class ClientSession implements StreamOwner, Deadline, OpenConnection {
       this.endedEarly()
       return
     }
-    if (this.live.size >= concurrentStreams || this.state === 'over') {
+    if (this.live.size >= this.limits.streams || this.state === 'over') {
       stream.on('error', ignore)
       stream.close(errorCode.refused)
       return
@@ -289,11 +285,11 @@ const endStream = 0x1
 /** Pairs beyond the limit of HTTP/1 that may come, so that it is our parser that says what is too much: crumbs of cookies, pseudo-fields. */
 const extraPairs = 64
 
-function sessionOptions({ settings }: Engine): SecureServerOptions {
+function sessionOptions({ settings }: Engine, limits: Http2Limits): SecureServerOptions {
   const { head, headers } = settings.limits
   return {
     settings: {
-      maxConcurrentStreams: concurrentStreams,
+      maxConcurrentStreams: limits.streams,
       initialWindowSize: streamWindow,
       // As RFC 9113 6.5.2 counts it: 32 bytes for each field beside its text.
       maxHeaderListSize: head + headers * 32,
@@ -307,8 +303,8 @@ function sessionOptions({ settings }: Engine): SecureServerOptions {
     maxOutstandingPings: 10,
     maxSettings: 32,
     maxSessionMemory: 16,
-    streamResetBurst: 2 * earlyEnds,
-    streamResetRate: 2 * earlyEndsPerSecond,
+    streamResetBurst: 2 * limits.resets,
+    streamResetRate: 2 * limits.resets_per_second,
     strictFieldWhitespaceValidation: true,
     strictSingleValueFields: false,
   } as SecureServerOptions
