@@ -17,11 +17,11 @@ import { callContent, statusLines } from './grpc/own-answer.ts'
 import { isGrpcType } from './grpc/status.ts'
 import { headerBlock, headerName, knownHash } from './headers.ts'
 import type { HeldBody } from './held-body.ts'
+import { type BodySource, HttpExchange } from './http-exchange.ts'
 import { asksForWebSocket, forwardedTarget, refusalOf, sameWithoutParameters } from './http1/admission.ts'
 import { BodyReader } from './http1/body.ts'
 import type { ClientFacts } from './http1/client-facts.ts'
 import { Head } from './http1/head.ts'
-import { type BodySource, Http1Exchange } from './http1/http1-exchange.ts'
 import { takeHop } from './http1/max-forwards.ts'
 import { type AnswerContent, errorVerdict, httpDate, ownAnswer, verdictContent } from './http1/own-answer.ts'
 import { RelayedBody, type RelaySink } from './http1/relayed-body.ts'
@@ -65,7 +65,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
   private readonly target = new RequestTarget()
 
   /** Null between two exchanges. */
-  private current: Http1Exchange | null = null
+  private current: HttpExchange | null = null
   chain: Chain = emptyChain
   private forwarding: Forward | null = null
   /** A final head is written, or on its way; nothing else may answer. */
@@ -98,8 +98,8 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     this.engine = engine
   }
 
-  get exchange(): Http1Exchange {
-    return this.current as Http1Exchange
+  get exchange(): HttpExchange {
+    return this.current as HttpExchange
   }
 
   get isOpen(): boolean {
@@ -124,7 +124,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     engine.counts.add(engineCounter.requests, 1)
 
     const refused = refusalOf(head, this.target, engine.settings)
-    const exchange = new Http1Exchange(this.facts, head, this.target, clock.now, this, version)
+    const exchange = new HttpExchange(this.facts, head, this.target, clock.now, this, version)
     this.current = exchange
     exchange.host = this.target.host
     if (engine.follower !== null) engine.follower.begin(exchange)
@@ -202,7 +202,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
 
   // Routing, and what policies want of the body before.
 
-  private route(exchange: Http1Exchange): void {
+  private route(exchange: HttpExchange): void {
     const { facts } = this
     const { head } = exchange
     const { tls } = facts
@@ -218,7 +218,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     this.match(exchange)
   }
 
-  private match(exchange: Http1Exchange): void {
+  private match(exchange: HttpExchange): void {
     const { engine } = this
     const binding = engine.runtime.match(exchange, exchange.path)
     const sound =

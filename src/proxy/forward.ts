@@ -12,9 +12,9 @@ import { errors, type GatewayError } from './errors.ts'
 import type { UpstreamInfo } from './exchange.ts'
 import { callTimeout } from './grpc/timeout.ts'
 import { headerName } from './headers.ts'
+import type { HttpExchange } from './http-exchange.ts'
 import type { ClientFacts } from './http1/client-facts.ts'
 import type { Head } from './http1/head.ts'
-import type { Http1Exchange } from './http1/http1-exchange.ts'
 import { requestHead, upstreamHost } from './http1/request-head.ts'
 import { UpstreamConnection } from './http1/upstream-connection.ts'
 import { SessionPool } from './http2/session-pool.ts'
@@ -82,7 +82,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   attempts = 0
   status = 0
 
-  private readonly exchange: Http1Exchange
+  private readonly exchange: HttpExchange
   private readonly timeouts: Timeouts
   private readonly chain: Chain
   private readonly upstream: Upstream<UpstreamConnection>
@@ -128,7 +128,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   private attemptStart = 0
 
   constructor(
-    exchange: Http1Exchange,
+    exchange: HttpExchange,
     binding: Binding,
     chain: Chain,
     upstream: Upstream<UpstreamConnection>,

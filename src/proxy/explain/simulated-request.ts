@@ -1,10 +1,10 @@
 /** A described request as the engine would have it: read by the same parser, cleaned and judged by the same rules. */
 import type { ListenerSettings, Settings } from '../../config/settings.ts'
 import { errors, type GatewayError } from '../errors.ts'
+import { HttpExchange } from '../http-exchange.ts'
 import { refusalOf } from '../http1/admission.ts'
 import { ClientFacts } from '../http1/client-facts.ts'
 import { Head, Parse } from '../http1/head.ts'
-import { Http1Exchange } from '../http1/http1-exchange.ts'
 import { parseError } from '../http1/own-answer.ts'
 import { cleanRequest } from '../http1/request-head.ts'
 import { RequestTarget } from '../http1/request-target.ts'
@@ -16,7 +16,7 @@ export interface SimulatedRequest {
   head: Head
   target: RequestTarget
   facts: ClientFacts
-  exchange: Http1Exchange
+  exchange: HttpExchange
   /** One character a byte. */
   body: string
   refused: GatewayError | null
@@ -39,7 +39,7 @@ export function simulateRequest(
   const facts = new ClientFacts(peer, 0, local, listener.port, listener.name, trusted, settings.forwarding)
   const target = new RequestTarget()
   const refused = refusalOf(head, target, settings)
-  const exchange = new Http1Exchange(facts, head, target, performance.now())
+  const exchange = new HttpExchange(facts, head, target, performance.now())
   exchange.host = target.host
   if (refused === null) {
     cleanRequest(head, facts.isTrusted, head.minor === 1)

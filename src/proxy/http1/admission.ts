@@ -1,10 +1,10 @@
 /** What is decided about a request from its head alone, before and while it is routed. */
 import type { Settings } from '../../config/settings.ts'
 import { errors, type GatewayError } from '../errors.ts'
+import type { HttpExchange } from '../http-exchange.ts'
 import type { Binding, Runtime } from '../runtime.ts'
 import { withoutParameters } from '../target.ts'
 import type { Head } from './head.ts'
-import type { Http1Exchange } from './http1-exchange.ts'
 import type { RequestTarget } from './request-target.ts'
 
 /** Why a request is refused before anything else looks at it, or null. Fills the target. */
@@ -23,7 +23,7 @@ export function refusalOf(
 
 /** `/guarded;x` must not pass as an open path to an origin that reads `/guarded`. */
 export function sameWithoutParameters(
-  exchange: Http1Exchange,
+  exchange: HttpExchange,
   binding: Binding | null,
   runtime: Runtime,
   rules: Settings['paths'],
@@ -34,7 +34,7 @@ export function sameWithoutParameters(
 
 /** What the request line to the upstream says; null when what is left after a prefix is no path of its own. */
 export function forwardedTarget(
-  exchange: Http1Exchange,
+  exchange: HttpExchange,
   target: RequestTarget,
   prefix: string,
   rules: Settings['paths'],

@@ -2,10 +2,10 @@
 
 import type { Settings } from '../../config/settings.ts'
 import type { ClientInfo } from '../exchange.ts'
+import type { HttpExchange } from '../http-exchange.ts'
 import type { ClientTls } from '../tls/client-tls.ts'
 import { TrustedAddresses } from '../trust.ts'
 import type { HeaderEdits } from './header-edits.ts'
-import type { Http1Exchange } from './http1-exchange.ts'
 import { Field } from './known-fields.ts'
 
 const nobody = new TrustedAddresses([])
@@ -57,7 +57,7 @@ export class ClientFacts implements ClientInfo {
   }
 
   /** The same client, as far as it was found out, on a connection of its own; from there on nobody is believed. */
-  static ofSubrequest({ client, headers }: Http1Exchange, forwarding: Settings['forwarding']): ClientFacts {
+  static ofSubrequest({ client, headers }: HttpExchange, forwarding: Settings['forwarding']): ClientFacts {
     const { address, port, localAddress, localPort, listener, tls, isTrusted } = client as ClientFacts
     const isSecure = client.scheme === 'https' || (isTrusted && headers.get('x-forwarded-proto') === 'https')
     const scheme = isSecure ? 'https' : 'http'
@@ -77,7 +77,7 @@ export class ClientFacts implements ClientInfo {
   }
 
   /** The client of one request: behind a trusted peer it can differ from one to the next. */
-  forRequest(exchange: Http1Exchange): ClientInfo {
+  forRequest(exchange: HttpExchange): ClientInfo {
     if (!this.isTrusted) return this
     const address = this.trust.clientBehind(this.peerAddress, exchange.headers.getAll('x-forwarded-for'))
     if (address === this.peerAddress) return this
@@ -85,13 +85,13 @@ export class ClientFacts implements ClientInfo {
   }
 
   /** X-Real-IP and X-Forwarded-* as APISIX sends them (reference: apisix, part c), with what policies made of them. */
-  forwardedLines(exchange: Http1Exchange): string {
+  forwardedLines(exchange: HttpExchange): string {
     const lines = this.ownLines(exchange)
     const edits = exchange.requestFields?.edits ?? null
     return edits?.tellsOfClient() === true ? withEdits(lines, edits) : lines
   }
 
-  private ownLines(exchange: Http1Exchange): string {
+  private ownLines(exchange: HttpExchange): string {
     const host = hostOf(exchange)
     if (this.isTrusted || this.forwarding.forwarded) return this.linesBehindProxy(exchange, host)
     const { address } = exchange.client
@@ -104,7 +104,7 @@ export class ClientFacts implements ClientInfo {
   }
 
   /** A field of the peer without a value says nothing. */
-  private linesBehindProxy(exchange: Http1Exchange, asked: string): string {
+  private linesBehindProxy(exchange: HttpExchange, asked: string): string {
     const { head } = exchange
     const seen = new Map<number, string>()
     for (let n = 0; n < head.count; n++) {
@@ -136,7 +136,7 @@ export class ClientFacts implements ClientInfo {
 const namedPort = /:(\d+)$/
 
 /** As the client wrote it; empty: it named none. */
-function hostOf({ authority, head }: Http1Exchange): string {
+function hostOf({ authority, head }: HttpExchange): string {
   if (authority !== '') return authority
   return head.hostField >= 0 ? head.value(head.hostField) : ''
 }

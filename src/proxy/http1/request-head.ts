@@ -1,10 +1,10 @@
 /** Writes the head of the upstream's copy of a request (RFC 9110 7.6, RFC 9112 9.6). */
 import type { Engine } from '../engine.ts'
+import type { HttpExchange } from '../http-exchange.ts'
 import type { Endpoint } from '../upstream/endpoint.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { ClientFacts } from './client-facts.ts'
 import { type Head, ID_SHIFT, UNDERSCORE } from './head.ts'
-import type { Http1Exchange } from './http1-exchange.ts'
 import { Field, knownId } from './known-fields.ts'
 
 /** Fields that a client's Connection cannot take away: they are ours, frame the message, or guard it (CVE-2022-31813). */
@@ -81,7 +81,7 @@ function dropNominated(head: Head, names: readonly string[]): void {
 
 /** The complete head for one attempt. */
 export function requestHead(
-  exchange: Http1Exchange,
+  exchange: HttpExchange,
   upstream: Upstream,
   endpoint: Endpoint,
   facts: ClientFacts,
@@ -106,7 +106,7 @@ export function requestHead(
 }
 
 /** The Host line, unless the client's own stays among the kept lines. */
-function hostLine(exchange: Http1Exchange, upstream: Upstream, endpoint: Endpoint): string {
+function hostLine(exchange: HttpExchange, upstream: Upstream, endpoint: Endpoint): string {
   const { head } = exchange
   const { pass_host: mode, upstream_host: rewritten } = upstream.spec
   if (mode === 'pass') {
@@ -123,7 +123,7 @@ function hostLine(exchange: Http1Exchange, upstream: Upstream, endpoint: Endpoin
 }
 
 /** What Host will say, whichever way it gets there. */
-export function upstreamHost(exchange: Http1Exchange, upstream: Upstream, endpoint: Endpoint): string {
+export function upstreamHost(exchange: HttpExchange, upstream: Upstream, endpoint: Endpoint): string {
   const { head } = exchange
   const { pass_host: mode, upstream_host: rewritten } = upstream.spec
   if (mode === 'rewrite') return rewritten ?? endpoint.host

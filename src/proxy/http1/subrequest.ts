@@ -8,12 +8,12 @@ import { Duplex } from 'node:stream'
 import { clock } from '../clock.ts'
 import type { Engine } from '../engine.ts'
 import type { Exchange, SubrequestAnswer, SubrequestFailure, SubrequestHead } from '../exchange.ts'
+import { HttpExchange } from '../http-exchange.ts'
 import type { Deadline } from '../timer-wheel.ts'
 import { BodyReader } from './body.ts'
 import { ClientConnection } from './client-connection.ts'
 import { ClientFacts } from './client-facts.ts'
 import { Head, Parse } from './head.ts'
-import { Http1Exchange } from './http1-exchange.ts'
 import { readByEvents, Wire } from './wire.ts'
 
 /** One at a time for each exchange, at whose end it ends too. */
@@ -23,7 +23,7 @@ export function sendSubrequest(
   engine: Engine,
 ): Promise<SubrequestAnswer | SubrequestFailure> {
   return new Promise((resolve) => {
-    if (!(outer instanceof Http1Exchange) || outer.outcome !== 'pending' || outer.subrequest !== null)
+    if (!(outer instanceof HttpExchange) || outer.outcome !== 'pending' || outer.subrequest !== null)
       resolve('closed')
     else new Subrequest(outer, head, engine, resolve).start()
   })
@@ -35,7 +35,7 @@ class Subrequest implements Deadline {
   wheelNext: Deadline | null = null
   wheelPrevious: Deadline | null = null
 
-  private readonly outer: Http1Exchange
+  private readonly outer: HttpExchange
   private readonly request: SubrequestHead
   private readonly engine: Engine
   private readonly resolve: (result: SubrequestAnswer | SubrequestFailure) => void
@@ -48,7 +48,7 @@ class Subrequest implements Deadline {
   private isOver = false
 
   constructor(
-    outer: Http1Exchange,
+    outer: HttpExchange,
     request: SubrequestHead,
     engine: Engine,
     resolve: (result: SubrequestAnswer | SubrequestFailure) => void,

@@ -1,4 +1,4 @@
-/** An exchange over an HTTP/1 client connection: the facts of one request and its answer, for policies and for the engine. */
+/** One request of a client and its answer, whatever HTTP they travel in: their facts, for policies and for the engine. */
 import { randomUUID } from 'node:crypto'
 import type {
   ClientInfo,
@@ -12,17 +12,17 @@ import type {
   Timings,
   UpstreamHandle,
   UpstreamInfo,
-} from '../exchange.ts'
-import type { FilterDecision } from '../filter.ts'
-import { InvalidTargetError, isForwardablePath } from '../forwarded-target.ts'
-import { checkedValue, headerBlock, headerName } from '../headers.ts'
-import { HeldBody } from '../held-body.ts'
-import type { Binding } from '../runtime.ts'
-import { type Target, withoutPrefix } from '../target.ts'
-import type { Timeline } from '../timeline.ts'
-import { type Head, isKnownMethod } from './head.ts'
-import { HeaderEdits } from './header-edits.ts'
-import { HeadFields, noFields, RequestFields } from './header-view.ts'
+} from './exchange.ts'
+import type { FilterDecision } from './filter.ts'
+import { InvalidTargetError, isForwardablePath } from './forwarded-target.ts'
+import { checkedValue, headerBlock, headerName } from './headers.ts'
+import { HeldBody } from './held-body.ts'
+import { type Head, isKnownMethod } from './http1/head.ts'
+import { HeaderEdits } from './http1/header-edits.ts'
+import { HeadFields, noFields, RequestFields } from './http1/header-view.ts'
+import type { Binding } from './runtime.ts'
+import { type Target, withoutPrefix } from './target.ts'
+import type { Timeline } from './timeline.ts'
 
 const { timeOrigin } = performance
 
@@ -66,7 +66,7 @@ export interface BodySource {
   holds(bytes: number): boolean
 }
 
-export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
+export class HttpExchange implements Exchange, ExchangeRequest, Timings {
   client: ClientInfo
   readonly head: Head
   readonly method: string
@@ -305,9 +305,9 @@ export class Http1Exchange implements Exchange, ExchangeRequest, Timings {
 }
 
 class ResponseView implements ExchangeResponse {
-  private readonly exchange: Http1Exchange
+  private readonly exchange: HttpExchange
 
-  constructor(exchange: Http1Exchange) {
+  constructor(exchange: HttpExchange) {
     this.exchange = exchange
   }
 
