@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { Ajv } from 'ajv'
 import { parse, parseAllDocuments } from 'yaml'
 import { check } from '../../src/config/check.ts'
 import { load } from '../../src/config/load.ts'
@@ -42,7 +43,9 @@ function render(changes: Record<string, unknown> = {}): Map<string, Manifest> {
     for (const document of parseAllDocuments(templates.render(read(file), context))) {
       assert.deepEqual(document.errors, [], file)
       const manifest = document.toJS()
-      if (manifest !== null) manifests.set(manifest.kind, manifest)
+      if (manifest === null) continue
+      const { kind, metadata } = manifest
+      manifests.set(manifests.has(kind) ? `${kind} ${metadata.name}` : kind, manifest)
     }
   }
   return manifests
@@ -110,7 +113,14 @@ suite('the Helm chart', () => {
     assert.deepEqual(startupProbe.httpGet, { path: '/readyz', port: 'metrics' })
     assert.equal(ports.find(({ name }: Manifest) => name === 'metrics').containerPort, 9091)
     assert.equal(environmentOf(manifests).SLUICE_METRICS_HOST, '0.0.0.0')
-    assert.ok(podOf(manifests).terminationGracePeriodSeconds > 30)
+  })
+
+  test('goes on taking connections until all nodes know that it ends, and then has the time to drain', () => {
+    const manifests = render()
+    const { lifecycle } = containerOf(manifests)
+    assert.deepEqual(lifecycle.preStop.exec.command, ['sleep', '5'])
+    assert.ok(podOf(manifests).terminationGracePeriodSeconds > 5 + 30)
+    assert.equal(containerOf(render({ preStopSeconds: 0 })).lifecycle, undefined)
   })
 
   test('sends the ports of the service to listeners that there are', () => {
@@ -190,5 +200,59 @@ suite('the Helm chart', () => {
     const { scaleTargetRef, minReplicas } = manifests.get('HorizontalPodAutoscaler').spec
     assert.equal(scaleTargetRef.name, manifests.get('Deployment').metadata.name)
     assert.equal(minReplicas, 2)
+  })
+
+  test('is scraped where the operator of Prometheus asks for it', () => {
+    const manifests = render({
+      'serviceMonitor.enabled': true,
+      'serviceMonitor.labels': { release: 'prometheus' },
+    })
+    const service = manifests.get('Service edge-metrics')
+    const { metadata, spec } = manifests.get('ServiceMonitor')
+    assert.equal(metadata.labels.release, 'prometheus')
+    for (const [name, value] of Object.entries(spec.selector.matchLabels)) {
+      assert.equal(service.metadata.labels[name], value)
+    }
+    // The service for traffic has no such port, so it must not be chosen.
+    const traffic = manifests.get('Service').metadata.labels
+    assert.ok(Object.entries(spec.selector.matchLabels).some(([name, value]) => traffic[name] !== value))
+    const [port] = service.spec.ports
+    assert.equal(port.name, spec.endpoints[0].port)
+    assert.ok(containerOf(manifests).ports.some(({ name }: Manifest) => name === port.targetPort))
+  })
+
+  test('lets traffic in everywhere and scrapers where they are named', () => {
+    const peers = [{ namespaceSelector: { matchLabels: { name: 'monitoring' } } }]
+    const manifests = render({ 'networkPolicy.enabled': true, 'networkPolicy.metricsFrom': peers })
+    const { podSelector, ingress } = manifests.get('NetworkPolicy').spec
+    assert.deepEqual(podSelector, manifests.get('Deployment').spec.selector)
+    assert.deepEqual(ingress, [
+      { ports: [9080, 9443].map((port) => ({ port, protocol: 'TCP' })) },
+      { from: peers, ports: [{ port: 9091, protocol: 'TCP' }] },
+    ])
+    const closed = render({ 'networkPolicy.enabled': true }).get('NetworkPolicy').spec.ingress
+    assert.equal(closed.length, 1)
+  })
+
+  test('has a schema that takes its values, and says what is wrong with others', () => {
+    const schema = JSON.parse(read(`${folder}/values.schema.json`))
+    const isValid = new Ajv({ allErrors: true }).compile(schema)
+    const values = () => parse(read(`${folder}/values.yaml`))
+    assert.ok(isValid(values()), JSON.stringify(isValid.errors))
+    assert.deepEqual(
+      Object.keys(schema.properties).filter((name) => name !== 'global'),
+      Object.keys(values()),
+    )
+    const wrong: [string, Manifest][] = [
+      ['replicas', 2],
+      ['replicaCount', -1],
+      ['workers', 'many'],
+      ['listeners', []],
+      ['listeners', [{ name: 'A name', port: 9080 }]],
+      ['controlPlane', { endpoints: ['http://control.example'] }],
+      ['serviceMonitor', { enabled: 'yes' }],
+      ['preStopSeconds', '5s'],
+    ]
+    for (const [name, value] of wrong) assert.ok(!isValid({ ...values(), [name]: value }), name)
   })
 })
