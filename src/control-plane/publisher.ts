@@ -78,6 +78,8 @@ export class Publisher {
   readonly #options: PublisherOptions
   readonly #waiting = new Set<() => void>()
   #current: Current | undefined
+  /** Hashes of what was published and is kept: from these there are patches. */
+  #kept: ReadonlySet<string> = new Set()
 
   constructor(options: PublisherOptions) {
     this.#options = options
@@ -94,6 +96,7 @@ export class Publisher {
       }
     }
     if (this.#current !== undefined) this.#current.issued = options.now()
+    this.#kept = this.#hashes()
   }
 
   /** In force; undefined: nothing was published, or it is not signed by a key of ours that holds. */
@@ -148,6 +151,7 @@ export class Publisher {
         .run(group, version, author, time, message, digest, manifest, text)
       database.sql.prepare(forgetOldest).run(group, group, keptPublications)
     })
+    this.#kept = this.#hashes()
     const patches: Current['patches'] = new Map()
     if (before !== undefined && patch !== undefined) {
       patches.set(before.sha256, Promise.resolve(patchOf(before, patch, size)))
@@ -171,7 +175,12 @@ export class Publisher {
   bundle(held: Held | undefined, whole: boolean): Promise<Buffer> | undefined {
     const current = this.#current
     if (current === undefined) return undefined
-    const base = whole || held === undefined ? '' : held.sha256
+    // Who names a hash that nobody published gets what everybody gets, and leaves nothing behind.
+    const isKept = held !== undefined && this.#kept.has(held.sha256)
+    return this.#bundle(current, whole || !isKept ? '' : held.sha256)
+  }
+
+  #bundle(current: Current, base: string): Promise<Buffer> {
     let bundle = current.bundles.get(base)
     if (bundle === undefined) {
       bundle = this.#makeBundle(current, base)
@@ -195,8 +204,8 @@ export class Publisher {
     }
     const patch = base === '' ? undefined : await this.#patch(current, base)
     if (patch !== undefined) return this.#write(current, patch.content, patch.bytes)
-    const known = base === '' ? undefined : current.bundles.get('')
-    return known ?? this.#write(current, { form: 'whole' }, Buffer.from(current.text))
+    if (base !== '') return this.#bundle(current, '')
+    return this.#write(current, { form: 'whole' }, Buffer.from(current.text))
   }
 
   #patch(current: Current, base: string): Promise<Patch | undefined> {
@@ -262,6 +271,12 @@ export class Publisher {
     return this.#options.database.sql
       .prepare(`SELECT * FROM publications WHERE group_id = ? ${rest}`)
       .all(this.#options.group, ...values) as unknown as PublicationRow[]
+  }
+
+  #hashes(): ReadonlySet<string> {
+    const { database, group } = this.#options
+    const rows = database.sql.prepare('SELECT sha256 FROM publications WHERE group_id = ?').all(group)
+    return new Set(rows.map(({ sha256: digest }) => String(digest)))
   }
 
   #tell(): void {
