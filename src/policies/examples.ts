@@ -190,6 +190,7 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
     config: {},
     credential: { key: 'alice-key', secret: 'a-secret-of-at-least-thirty-two-bytes' },
   },
+  'kafka-logger': { config: { brokers: [{ host: '127.0.0.1', port: sinkPort }], kafka_topic: 'requests' } },
   'key-auth': { config: { hide_credentials: true }, credential: { key: 'key-of-alice' } },
   'ldap-auth-advanced': {
     config: { base_dn: 'ou=users,dc=example,dc=org', ldap_uri: '127.0.0.1:1389', attribute: 'uid' },

@@ -62,6 +62,7 @@ const names = [
   'json-threat-protection',
   'jwe-decrypt',
   'jwt-auth',
+  'kafka-logger',
   'key-auth',
   'ldap-auth',
   'ldap-auth-advanced',

@@ -23,6 +23,8 @@ export {
 } from './fields.ts'
 export { HttpSink, type HttpSinkOptions } from './http-sink.ts'
 export { jsonString } from './json-string.ts'
+export { KafkaSink } from './kafka/kafka-sink.ts'
+export { kafkaFields, kafkaSinkOptions } from './kafka/settings.ts'
 export { batchedLogger } from './logger.ts'
 export { anyServer, serverFields, serverList, serversFinding } from './servers.ts'
 export { type ShippedLogSettings, shippedLogSettings } from './shipped-log.ts'
