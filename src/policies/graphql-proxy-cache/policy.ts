@@ -1,4 +1,12 @@
-import { Cache, cacheZoneFinding, digestOf, identityOf, placeOf } from '../kit/cache/index.ts'
+import {
+  Cache,
+  cachePlace,
+  cacheTerms,
+  cacheZoneFinding,
+  digestOf,
+  identityOf,
+  placeOf,
+} from '../kit/cache/index.ts'
 import {
   definePolicy,
   type Exchange,
@@ -37,26 +45,8 @@ export default definePolicy({
   priority: 1009,
   config: Type.Object(
     {
-      cache_strategy: Type.Enum(['disk', 'memory'], {
-        default: 'disk',
-        description: 'Where answers are stored.',
-      }),
-      cache_zone: Type.String({
-        minLength: 1,
-        maxLength: 100,
-        default: 'disk_cache_one',
-        description: 'A zone of `gateway.cache.zones` that fits the strategy.',
-      }),
-      cache_ttl: Type.Integer({
-        minimum: 1,
-        default: 300,
-        description: 'Seconds that an answer in memory is fresh.',
-      }),
-      consumer_isolation: Type.Boolean({ default: true, description: 'Consumers do not share answers.' }),
-      cache_set_cookie: Type.Boolean({
-        default: false,
-        description: 'Store answers with `Set-Cookie` too; in memory only.',
-      }),
+      ...cachePlace,
+      ...cacheTerms(),
     },
     openInApisix,
   ),

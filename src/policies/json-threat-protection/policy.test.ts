@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { bindPolicy, runPolicy } from '../kit/testing.ts'
+import { refusals } from '../kit/threats/testing.ts'
 import policy from './policy.ts'
 
 const limits = {
@@ -33,7 +34,7 @@ suite('what is within the limits goes on as it is', () => {
 })
 
 suite('what is not is rejected, and said', () => {
-  const rejected: [body: string, reason: string][] = [
+  refusals(send, [
     ['[[[]]]', 'it is nested too deeply'],
     ['{"a":1,"b":2,"c":3}', 'an object has too many entries'],
     ['{"abcd":1}', 'the name of an entry is too long'],
@@ -50,14 +51,7 @@ suite('what is not is rejected, and said', () => {
     ['{"a"', 'it is not JSON'],
     ['\ufeff{}', 'it is not JSON'],
     ['{\0"\0a\0', 'it is not JSON'],
-  ]
-  for (const [body, reason] of rejected) {
-    test(JSON.stringify(body), async () => {
-      const { answer, upstream } = await send(body)
-      const message = `{"message":"The body was refused: ${reason}"}\n`
-      assert.deepEqual([answer.status, answer.body, upstream], [400, message, undefined])
-    })
-  }
+  ])
 })
 
 test('nesting costs the gateway nothing, however deep it is', async () => {

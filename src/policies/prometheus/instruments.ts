@@ -1,5 +1,16 @@
 import type { Counter, Histogram, Metrics, PrometheusSettings } from '../kit/index.ts'
 
+/** What was asked for, by whom and of whom. */
+const placeLabels = [
+  'route',
+  'service',
+  'consumer',
+  'node',
+  'request_type',
+  'request_llm_model',
+  'llm_model',
+] as const
+
 /** Labels of each metric, in the order in which APISIX exposes them. */
 export const metricLabels = {
   http_status: [
@@ -15,26 +26,8 @@ export const metricLabels = {
     'llm_model',
     'response_source',
   ],
-  http_latency: [
-    'type',
-    'route',
-    'service',
-    'consumer',
-    'node',
-    'request_type',
-    'request_llm_model',
-    'llm_model',
-  ],
-  bandwidth: [
-    'type',
-    'route',
-    'service',
-    'consumer',
-    'node',
-    'request_type',
-    'request_llm_model',
-    'llm_model',
-  ],
+  http_latency: ['type', ...placeLabels],
+  bandwidth: ['type', ...placeLabels],
 } as const
 export type MetricName = keyof typeof metricLabels
 

@@ -1,4 +1,12 @@
-import { Cache, cacheZoneFinding, compileParts, identityOf, placeOf } from '../kit/cache/index.ts'
+import {
+  Cache,
+  cachePlace,
+  cacheTerms,
+  cacheZoneFinding,
+  compileParts,
+  identityOf,
+  placeOf,
+} from '../kit/cache/index.ts'
 import { definePolicy, type Exchange, openInApisix, Type } from '../kit/index.ts'
 
 const part = { pattern: '^[^$].+$|^\\$[0-9a-zA-Z_]+$', 'x-form': 'a variable such as $arg_name, or a text' }
@@ -39,16 +47,7 @@ export default definePolicy({
   version: 0.2,
   config: Type.Object(
     {
-      cache_strategy: Type.Enum(['disk', 'memory'], {
-        default: 'disk',
-        description: 'Where answers are stored.',
-      }),
-      cache_zone: Type.String({
-        minLength: 1,
-        maxLength: 100,
-        default: 'disk_cache_one',
-        description: 'A zone of `gateway.cache.zones` that fits the strategy.',
-      }),
+      ...cachePlace,
       cache_key: Type.Array(Type.String(part), {
         minItems: 1,
         default: ['$host', '$request_uri'],
@@ -77,16 +76,7 @@ export default definePolicy({
         description:
           'Whether `Cache-Control` of requests counts, and that of answers decides how long they are fresh.',
       }),
-      cache_ttl: Type.Integer({
-        minimum: 1,
-        default: 300,
-        description: 'Seconds that an answer in memory is fresh, unless `cache_control` says otherwise.',
-      }),
-      consumer_isolation: Type.Boolean({ default: true, description: 'Consumers do not share answers.' }),
-      cache_set_cookie: Type.Boolean({
-        default: false,
-        description: 'Store answers with `Set-Cookie` too; in memory only.',
-      }),
+      ...cacheTerms(', unless `cache_control` says otherwise'),
       max_resp_body_size: Type.Integer({
         minimum: 1,
         default: 67_108_864,
