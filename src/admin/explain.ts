@@ -53,10 +53,11 @@ function parsed(text: string): unknown {
 export function addSources(explanation: Explanation, sources: Sources): void {
   const places = new Places(sources)
   const { route, service, upstream, candidates, other_hosts: others, policies } = explanation
+  const routes = explanation.stream === true ? 'stream_routes' : 'routes'
   for (const candidate of [...candidates, ...others]) {
-    places.want('routes', candidate.route.id, [], candidate)
+    places.want(routes, candidate.route.id, [], candidate)
   }
-  if (route !== null) places.want('routes', route.id, [], route)
+  if (route !== null) places.want(routes, route.id, [], route)
   if (service !== null) places.want('services', service.id, [], service)
   if (upstream !== null) {
     const owner = resourceOfOwner(upstream.key)

@@ -32,6 +32,7 @@ export const command: Command = {
     { flags: '--format text|json', text: 'How to print it (default: text)' },
   ],
   examples: [
+    'sluice explain -c examples/streams tcp://127.0.0.1:9080 --from 10.0.0.7',
     'sluice explain -c examples/quickstart http://127.0.0.1:9080/users/1',
     "sluice explain -c examples/key-auth -H 'apikey: key-of-alice' /users/1",
     'sluice explain --gateway http://127.0.0.1:9090 -X DELETE /users/1 --format json',

@@ -7,7 +7,13 @@ import { type Step, walkthrough } from '../../examples/walkthrough.ts'
 import { type RunningExample, startExample } from './example.ts'
 
 const exec = promisify(execFile)
-const folders = ['examples/quickstart', 'examples/key-auth', 'examples/load-balancing', 'examples/limits']
+const folders = [
+  'examples/quickstart',
+  'examples/key-auth',
+  'examples/load-balancing',
+  'examples/limits',
+  'examples/streams',
+]
 
 for (const folder of folders) {
   suite(folder, () => {

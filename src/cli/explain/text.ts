@@ -40,7 +40,7 @@ function facts({ listener, client, request, route, service, consumer }: Explanat
   }
   if (route !== null) {
     const under = [route.host, route.path].filter(Boolean).join('')
-    rows.push(['route', `${titled(route)} as ${under}${at(route.source)}`])
+    rows.push(['route', `${titled(route)}${under === '' ? '' : ` as ${under}`}${at(route.source)}`])
   }
   if (service !== null) rows.push(['service', `${titled(service)}${at(service.source)}`])
   if (consumer !== null) {
@@ -50,10 +50,10 @@ function facts({ listener, client, request, route, service, consumer }: Explanat
   return textTable(rows)
 }
 
-function looked({ candidates, other_hosts: others, hints, route, request }: Explanation): string {
+function looked({ candidates, other_hosts: others, hints, route, request, stream }: Explanation): string {
   const lost = candidates.filter(({ why }) => why.length > 0)
   const parts: string[] = []
-  if (route === null && request.path !== '') parts.push('no route takes it\n')
+  if (route === null && (request.path !== '' || stream === true)) parts.push('no route takes it\n')
   if (lost.length > 0) parts.push(`looked at before\n${lost.map(candidate).join('')}`)
   if (others.length > 0) parts.push(`of other hosts\n${others.map(candidate).join('')}`)
   if (hints.length > 0) parts.push(`nearly\n${indented(hints)}`)
@@ -63,7 +63,8 @@ function looked({ candidates, other_hosts: others, hints, route, request }: Expl
 function candidate({ route, host, path, priority, why, source }: ExplainedCandidate): string {
   const before = priority === 0 ? '' : `, priority ${priority}`
   const lines = why.map((reason) => `    ${reason}\n`).join('')
-  return `  ${titled(route)} as ${host}${path}${before}${at(source)}\n${lines}`
+  const as = host + path === '' ? '' : ` as ${host}${path}`
+  return `  ${titled(route)}${as}${before}${at(source)}\n${lines}`
 }
 
 const verdicts: Readonly<Record<ExplainedPolicy['verdict'], string>> = {
@@ -161,7 +162,9 @@ function upstreamTitle(key: string): string {
   return key.startsWith('upstream:') ? title : `upstream of ${title}`
 }
 
-function outcome({ outcome, answer_fields: fields }: Explanation): string {
+function outcome({ outcome, answer_fields: fields, stream }: Explanation): string {
+  if (stream === true && outcome.kind === 'failed')
+    return `closed with the status ${outcome.status}, without a byte\n`
   const answer = fields.length === 0 ? '' : `\nfields of the answer\n${indented(fields)}`
   return outcomeText(outcome) + answer
 }

@@ -3,7 +3,10 @@ import { isIP } from 'node:net'
 
 export interface RequestDescription {
   method: string
-  /** `http://host:port/path?query`, or a path: then the Host field has to say the host. */
+  /**
+   * `http://host:port/path?query`, or a path: then the Host field has to say the host. Of a session: `tcp://address:port`,
+   * `udp://address:port`, `tls://name:port`.
+   */
   url: string
   headers: (readonly [name: string, value: string])[]
   body?: string
@@ -13,6 +16,7 @@ export interface RequestDescription {
   listener?: string
 }
 
+const protocols = ['http:', 'tcp:', 'tls:', 'udp:']
 const fields = ['method', 'url', 'headers', 'body', 'from', 'listener']
 const fieldName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 const lineBreak = /[\r\n\0]/
@@ -33,8 +37,8 @@ export function readDescription(value: unknown): RequestDescription | { problem:
   if (unknown.length > 0) return { problem: `there is no field ${unknown[0]}: use ${fields.join(', ')}` }
   if (typeof method !== 'string') return { problem: 'method must be a string' }
   if (typeof url !== 'string') return { problem: 'url must be an http:// URL or a path' }
-  if (!url.startsWith('/') && url !== '*' && URL.parse(url)?.protocol !== 'http:') {
-    return { problem: 'url must be an http:// URL or a path' }
+  if (!url.startsWith('/') && url !== '*' && !protocols.includes(URL.parse(url)?.protocol ?? '')) {
+    return { problem: 'url must be an http:// URL, a path, or a tcp://, tls:// or udp:// URL' }
   }
   const pairs = Array.isArray(headers) ? headers : Object.entries(headers as object)
   if (!pairs.every(isField)) return { problem: 'headers must be pairs of a name and a value' }

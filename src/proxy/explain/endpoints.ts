@@ -2,12 +2,20 @@
 import type { Exchange } from '../exchange.ts'
 import type { Binding } from '../runtime.ts'
 import { compileHashKey } from '../upstream/hash-key.ts'
+import type { Timeouts } from '../upstream/timeouts.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { ExplainedUpstream } from './explanation.ts'
 
 export function explainUpstream(upstream: Upstream, binding: Binding, exchange: Exchange): ExplainedUpstream {
+  return upstreamFacts(upstream, binding.timeoutsOf(upstream), exchange)
+}
+
+export function upstreamFacts(
+  upstream: Upstream,
+  { connect, send, read }: Timeouts,
+  exchange: Exchange,
+): ExplainedUpstream {
   const { spec, endpoints, retries } = upstream
-  const { connect, send, read } = binding.timeoutsOf(upstream)
   return {
     key: spec.key,
     type: spec.type,

@@ -15,6 +15,7 @@ import type { ExplainedOutcome, Explanation } from './explanation.ts'
 import { explainPolicies } from './policies.ts'
 import { shownLine } from './shown.ts'
 import { type SimulatedRequest, simulateRequest, targetProblem } from './simulated-request.ts'
+import { explainStream, streamUrl } from './stream.ts'
 
 /** What is explained: a runtime with a plan, and policies of that plan that are bound to services without consequences. */
 export interface Explained {
@@ -30,6 +31,8 @@ const mostOtherHosts = 10
 export async function explain(explained: Explained, description: RequestDescription): Promise<Explanation> {
   const { engine, version } = explained
   const { settings } = engine
+  const session = streamUrl(description.url)
+  if (session !== null) return explainStream(explained, description, session)
   const { listener, chosen } = listenerOf(description, settings)
   const request = simulateRequest(description, listener, settings, engine.trusted)
   const explanation = begin(version, listener, chosen, description)

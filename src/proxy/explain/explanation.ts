@@ -4,6 +4,8 @@ import type { SourcePosition } from '../../config/provenance.ts'
 export interface Explanation {
   /** Of the plan that it is about. */
   version: number
+  /** It is about a TCP or UDP session; absent: about a request. Then `request.method` is `tcp`, `tls` or `udp`. */
+  stream?: true
   listener: {
     name: string
     host: string

@@ -14,6 +14,15 @@ export interface Arrival {
   readonly serverName: string
 }
 
+/** The condition that a session does not meet. */
+export type StreamLoss = 'sni' | 'port' | 'remote' | 'local'
+
+export interface ConsideredStream<T> {
+  readonly value: T
+  /** None: it takes the session. */
+  readonly losses: readonly StreamLoss[]
+}
+
 type Conditions = Pick<StreamRouteSpec, 'position' | 'remote_addr' | 'server_addr' | 'server_port' | 'sni'>
 
 interface Candidate<T> {
@@ -60,6 +69,23 @@ export class StreamRouter<T> {
     return firstOf(this.ofPort(arrival.localPort), arrival)
   }
 
+  /** What `match` looks at, and what it need not look at because of its name, in this order, up to the one that it finds. */
+  explain(arrival: Arrival): ConsideredStream<T>[] {
+    const { serverName } = arrival
+    const considered: ConsideredStream<T>[] = []
+    const look = (candidates: readonly Candidate<T>[], isAsked: boolean) =>
+      candidates.some((candidate) => {
+        const losses: StreamLoss[] = [...(isAsked ? [] : (['sni'] as const)), ...lossesOf(candidate, arrival)]
+        considered.push({ value: candidate.value, losses })
+        return losses.length === 0
+      })
+    const isFound =
+      [...this.exact].some(([name, candidates]) => look(candidates, name === serverName)) ||
+      this.wildcards.some(([rest, candidates]) => look(candidates, serverName.endsWith(rest)))
+    if (!isFound) look(this.others, true)
+    return considered
+  }
+
   private matchWildcard(arrival: Arrival): T | null {
     for (const [rest, candidates] of this.wildcards) {
       if (!arrival.serverName.endsWith(rest)) continue
@@ -87,6 +113,14 @@ function firstOf<T>(candidates: readonly Candidate<T>[] | undefined, arrival: Ar
     if (local === null || local.has(arrival.localAddress)) return value
   }
   return null
+}
+
+function lossesOf({ remote, local, port }: Candidate<unknown>, arrival: Arrival): StreamLoss[] {
+  const losses: StreamLoss[] = []
+  if (port !== 0 && port !== arrival.localPort) losses.push('port')
+  if (remote !== null && !remote.has(arrival.remoteAddress)) losses.push('remote')
+  if (local !== null && !local.has(arrival.localAddress)) losses.push('local')
+  return losses
 }
 
 const setOf = (address: string | undefined) => (address === undefined ? null : new AddressSet([address]))

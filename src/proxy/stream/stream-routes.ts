@@ -6,7 +6,7 @@ import type { UpstreamConnection } from '../http1/upstream-connection.ts'
 import type { Chain } from '../pipeline.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { chosenUpstream } from '../upstream-choice.ts'
-import { type Arrival, StreamRouter } from './router.ts'
+import { type Arrival, type ConsideredStream, StreamRouter } from './router.ts'
 
 /** What a binding needs of the runtime that it belongs to. */
 export interface StreamHome {
@@ -65,6 +65,10 @@ export class StreamRoutes {
 
   match(arrival: Arrival): StreamBinding | null {
     return this.current().match(arrival)
+  }
+
+  explain(arrival: Arrival): ConsideredStream<StreamBinding>[] {
+    return this.current().explain(arrival)
   }
 
   get looksAtNames(): boolean {
