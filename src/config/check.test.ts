@@ -331,3 +331,24 @@ test('a node of a list may have its port behind its host, as APISIX takes it', (
     ],
   )
 })
+
+suite('WebSockets over an upstream of HTTP/2', () => {
+  test('are a warning, wherever the upstream stands', (t) => {
+    t.assert.deepEqual(
+      codes(`
+upstreams:
+  - { id: calls, scheme: grpc, nodes: { "127.0.0.1:1": 1 } }
+  - { id: pages, nodes: { "127.0.0.1:2": 1 } }
+services:
+  - { id: s, upstream_id: calls }
+routes:
+  - { id: a, uri: /a, enable_websocket: true, upstream_id: calls }
+  - { id: b, uri: /b, enable_websocket: true, service_id: s }
+  - { id: c, uri: /c, enable_websocket: true, upstream: { scheme: grpcs, tls: { verify: true }, nodes: { "127.0.0.1:3": 1 } } }
+  - { id: d, uri: /d, enable_websocket: true, upstream_id: pages, service_id: s }
+  - { id: e, uri: /e, upstream_id: calls }
+`),
+      [0, 1, 2].map((n) => `wrong-protocol routes[${n}].enable_websocket`),
+    )
+  })
+})

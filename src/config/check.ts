@@ -9,7 +9,14 @@ import { type Declarations, type Declared, type Inputs, readDeclarations } from 
 import { checkDiscovery } from './discovery-check.ts'
 import { addSections, readSections } from './documents.ts'
 import type { Loaded, SourceDocument } from './load.ts'
-import { isEncrypted, type Plan, type PluginConfig, type ResourceKind, resourceKinds } from './plan.ts'
+import {
+  isEncrypted,
+  type Plan,
+  type PluginConfig,
+  type ResourceKind,
+  resourceKinds,
+  speaksHttp2,
+} from './plan.ts'
 import { type Catalogue, PolicyCheck, type SecretUse } from './policy-check.ts'
 import { addPolicyUpstreams } from './policy-upstreams.ts'
 import { type Finding, type FindingCode, hasErrors } from './problem.ts'
@@ -104,6 +111,7 @@ export function check(loaded: Loaded, catalogue: Catalogue, options: CheckOption
   )
   checkListenerCertificates(declarations, settings, sections.gateways, report)
   checkTls(declarations, settings, report)
+  checkWebSockets(declarations, report)
   const specs = specsOf(declarations)
   const routes = Array.from(specs.routes, ([id, route]) => ({
     route,
@@ -241,6 +249,25 @@ function checkTls(declarations: Declarations, settings: Settings | undefined, re
     message: `nobody looks at the certificate of the nodes, as in APISIX; so it is with ${unverified.length} upstreams`,
     hint: 'Set gateway.upstream_tls.verify to true, and name their authority in gateway.upstream_tls.ca.',
   })
+}
+
+/** A WebSocket is forwarded as an upgrade of HTTP/1.1, which an upstream of HTTP/2 does not know. */
+function checkWebSockets({ routes, services, upstreams }: Declarations, report: Report): void {
+  for (const { input, place } of routes.values()) {
+    if (input?.enable_websocket !== true) continue
+    const service = input.service_id === undefined ? undefined : services.get(String(input.service_id))?.input
+    const id = input.upstream_id ?? (input.upstream === undefined ? service?.upstream_id : undefined)
+    const upstream =
+      input.upstream ?? (id === undefined ? service?.upstream : upstreams.get(String(id))?.input)
+    const scheme = upstream?.scheme ?? 'http'
+    if (!speaksHttp2(scheme)) continue
+    report.add(below(place, 'enable_websocket'), {
+      code: 'wrong-protocol',
+      severity: 'warning',
+      message: `its upstream has scheme: ${scheme}, over which WebSockets are not forwarded: who asks for one gets the answer to an ordinary request`,
+      hint: 'Give WebSockets an upstream of their own, with scheme: http or https.',
+    })
+  }
 }
 
 /** References to secrets in certificates. */

@@ -207,7 +207,11 @@ export class RequestStream implements ClientStream, Deadline, RequestForm {
   onWantTrailers(): void {
     const { stream } = this
     if (stream === null || stream.destroyed || stream.closed) return
-    stream.sendTrailers(trailerFields(this.answerTrailers))
+    try {
+      stream.sendTrailers(trailerFields(this.answerTrailers))
+    } catch {
+      this.cut()
+    }
   }
 
   onDeadline(now: number): void {
@@ -287,7 +291,11 @@ export class RequestStream implements ClientStream, Deadline, RequestForm {
   sendInterim(head: string): void {
     const { stream } = this
     if (stream === null || stream.destroyed || stream.closed || stream.headersSent) return
-    stream.additionalHeaders(interimFields(head))
+    try {
+      stream.additionalHeaders(interimFields(head))
+    } catch {
+      // What HTTP/1 may say and HTTP/2 may not: the final answer is still to come.
+    }
   }
 
   sendHead(head: string, framing: ClientFraming): void {

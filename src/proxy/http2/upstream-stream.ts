@@ -239,7 +239,11 @@ export class UpstreamStream implements Carrier, AnswerBody, Deadline {
       const name = line.slice(0, colon).toLowerCase()
       fields[name] = [...[fields[name] ?? []].flat(), line.slice(colon + 2)]
     }
-    this.stream!.sendTrailers(fields)
+    try {
+      this.stream!.sendTrailers(fields)
+    } catch (error) {
+      this.fail('closed', error as Error)
+    }
   }
 
   flushNow(): void {
