@@ -23,25 +23,22 @@ export class Listener {
   /** Null: connections do not begin with a header of the PROXY protocol. */
   peers: ProxyProtocolPeers | null
   readonly connections = new Set<OpenConnection>()
+  readonly port: number
+  /** `0.0.0.0:9100`. */
+  readonly address: string
   private readonly listening: Listening
 
+  /** What it is given listens already. */
   constructor(settings: ListenerSettings, listening: Listening) {
     this.settings = settings
     this.peers = peersOf(settings)
     this.listening = listening
+    this.port = listening.address().port
+    this.address = hostPort(settings.host, this.port)
   }
 
   get name(): string {
     return this.settings.name
-  }
-
-  get port(): number {
-    return this.listening.address().port
-  }
-
-  /** `0.0.0.0:9100`. */
-  get address(): string {
-    return hostPort(this.settings.host, this.port)
   }
 
   /** Whether it can be what these settings describe, and need not be opened anew. */
