@@ -19,6 +19,7 @@ import { PolicyCalls } from './policy-calls.ts'
 import { dryServices } from './policy-dry-run.ts'
 import { PolicyResources } from './policy-resources.ts'
 import { buildPolicies, type PolicyServices, publicApisOf, ResourceIndices } from './policy-runtime.ts'
+import type { CauseCounter } from './proxy/cause.ts'
 import { clock } from './proxy/clock.ts'
 import { Delays } from './proxy/delays.ts'
 import type { Exchange, PolicyFactory, Verdict } from './proxy/exchange.ts'
@@ -57,6 +58,21 @@ import { Registry } from './telemetry/metrics.ts'
 import { ThreadPulse } from './telemetry/thread-gauges.ts'
 import { ThreadLog } from './telemetry/thread-log.ts'
 import { version } from './version.ts'
+
+/** Causes are few: each has its slot from its first time on. */
+function causeCounter(metrics: Registry): CauseCounter {
+  const help = 'Answers of the gateway itself, by who caused them, and why.'
+  const counter = metrics.counter('sluice_own_answers_total', help, ['source', 'code'])
+  const slots = new Map<string, number>()
+  return ({ source, code }) => {
+    let slot = slots.get(code)
+    if (slot === undefined) {
+      slot = counter.slot([source, code])
+      slots.set(code, slot)
+    }
+    counter.add(slot, 1)
+  }
+}
 
 /** Limits are decided at the time of the event that a request is in, which every event reads once. */
 function limiterOf(limiter: Limiter, presences: Presences): PolicyServices['limiter'] {
@@ -206,6 +222,7 @@ class DataThread {
       counts: new EngineCounters(memory.counters),
       health: new HealthRegister(memory.health),
       log: this.#log,
+      answered: causeCounter(metrics),
       ticketSecret,
     })
     this.#pulse = new ThreadPulse(memory.gauges)

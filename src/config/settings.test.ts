@@ -36,6 +36,7 @@ suite('settings', () => {
         graphql: 1024 * 1024,
         held_bodies: 256 * 1024 * 1024,
         connections: 20_000,
+        connection_buffer: 131_072,
         requests_per_connection: 10_000,
         websocket_message: 0,
         websocket_rate: 0,
@@ -50,7 +51,7 @@ suite('settings', () => {
         parameters: 'check',
         trailing_slash: 'keep',
       },
-      forwarding: { forwarded: false, replace_server: false, show_upstream_status: false },
+      forwarding: { forwarded: false, replace_server: false, show_cause: false, show_upstream_status: false },
       tls: {
         protocols: ['TLSv1.2', 'TLSv1.3'],
         ciphers:
@@ -69,6 +70,7 @@ suite('settings', () => {
       secrets: { ttl: 300_000, failure_ttl: 60_000, timeout: 5000, unresolved: 'refuse' },
       control: { host: '127.0.0.1', port: 9090, enabled: true },
       metrics: { host: '127.0.0.1', port: 9091, enabled: true },
+      tracing: null,
       prometheus: {
         path: '/apisix/prometheus/metrics',
         prefix: 'apisix_',

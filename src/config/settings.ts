@@ -87,6 +87,8 @@ export interface Settings {
     forwarded: boolean
     /** Tell clients every upstream status, not only those from 500 on. */
     show_upstream_status: boolean
+    /** Tell clients why the gateway answers by itself. */
+    show_cause: boolean
     /** `Server` of every answer is the gateway's. */
     replace_server: boolean
   }
@@ -585,6 +587,13 @@ export const gatewaySchema = Type.Object(
               default: false,
               description:
                 'Put `gateway.server` in place of the `Server` field of upstreams too, as APISIX does with its own.',
+            }),
+          ),
+          show_cause: Type.Optional(
+            Type.Boolean({
+              default: false,
+              description:
+                'Send clients `X-Sluice-Cause` with every answer of the gateway itself: who caused it, and why ([Causes](errors.md)).',
             }),
           ),
           show_upstream_status: Type.Optional(

@@ -72,6 +72,8 @@ export const variableNames = [
   'upstream_bytes_received',
   'upstream_connect_time',
   'mqtt_client_id',
+  'cause_source',
+  'cause_code',
   'websocket_messages_received',
   'websocket_messages_sent',
   'opentelemetry_context_traceparent',

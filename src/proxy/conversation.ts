@@ -5,9 +5,10 @@
  */
 
 import { engineCounter } from '../telemetry/engine-counters.ts'
+import { causeField, causeOf } from './cause.ts'
 import type { ClientStream } from './client-stream.ts'
 import { clock } from './clock.ts'
-import { type Conduct, dispatch } from './dispatch.ts'
+import { type Conduct, dispatch, routeNotFound } from './dispatch.ts'
 import type { Engine } from './engine.ts'
 import { errors, type GatewayError } from './errors.ts'
 import type { Outcome, Relay, Verdict } from './exchange.ts'
@@ -308,6 +309,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
       return
     }
     exchange.rejectedBy = policy
+    if (verdict === routeNotFound) exchange.errorCode = errors.routeNotFound.code
     if (policy !== '') this.engine.counts.add(engineCounter.rejected_by_policy, 1)
     this.writeOwn(verdict)
   }
@@ -337,8 +339,14 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
   }
 
   private writeOwn(made: Verdict): void {
-    const { exchange, chain } = this
+    const { exchange, chain, engine } = this
     exchange.status = made.status
+    const cause = causeOf(exchange)
+    if (cause !== undefined) {
+      engine.answered(cause)
+      if (engine.settings.forwarding.show_cause)
+        exchange.answer.set(causeField, `${cause.source} ${cause.code}`)
+    }
     const answer = chain.shape === null ? made : runShape(chain.shape, exchange, made, this.engine)
     exchange.status = answer.status
     const lines = answer.headers?.text ?? ''

@@ -127,7 +127,7 @@ function afterServe(conduct: Conduct, binding: Binding | null, answer: Answer | 
 }
 
 /** APISIX's own body for a request that no route takes. */
-const routeNotFound: Verdict = {
+export const routeNotFound: Verdict = {
   status: errors.routeNotFound.status,
   body: '{"error_msg":"404 Route Not Found"}\n',
   contentType: 'text/plain; charset=utf-8',

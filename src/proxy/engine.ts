@@ -1,5 +1,6 @@
 /** What the parts of a thread's proxy share. Made once by the worker. */
 import type { Settings } from '../config/settings.ts'
+import type { CauseCounter } from './cause.ts'
 import type { Exchange, Verdict } from './exchange.ts'
 import type { Runtime } from './runtime.ts'
 import type { Follower } from './timeline.ts'
@@ -29,6 +30,8 @@ export interface Engine {
   follower: Follower<Exchange> | null
   /** Requests end their connection from now on. */
   draining: boolean
+  /** The gateway answered by itself. */
+  answered: CauseCounter
   policyFailed(policy: string, error: unknown): void
   /** An attempt failed for a reason that an operator should hear of. */
   upstreamFailed(upstream: Upstream, endpoint: Endpoint, fault: UpstreamFault, error: Error): void

@@ -3,12 +3,14 @@
  * A name is looked up once, when a plan is built; what is left is a function of the exchange. Texts have one character a
  * byte, as everything that is read off the wire.
  */
+
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { inBytes } from '../config/regular-expression.ts'
 import { type VariableFamily, type VariableName, variableFamilies } from '../config/variable-names.ts'
 import { readIPv4, readIPv6 } from './addresses.ts'
 import { bodyField, formField, graphqlField, graphqlFields, type Value, wholeBody } from './body-variables.ts'
+import { causeOf } from './cause.ts'
 import { bearerClaim } from './claims.ts'
 import type { Exchange } from './exchange.ts'
 import { firstPair, percentDecoded } from './query.ts'
@@ -159,6 +161,8 @@ const named: Record<VariableName, Variable> = {
   upstream_bytes_received: (x) => x.session && String(x.session.upstreamReceived),
   upstream_connect_time: (x) => x.session && seconds(x.timings.upstreamStart, x.timings.upstreamHead),
   mqtt_client_id: told('mqtt_client_id'),
+  cause_source: (exchange) => causeOf(exchange)?.source,
+  cause_code: (exchange) => causeOf(exchange)?.code,
 
   // Of a WebSocket, when it is over.
   websocket_messages_received: told('websocket_messages_received'),

@@ -4,6 +4,7 @@ import net from 'node:net'
 import type { PlanDelta, PluginConfig } from '../config/plan.ts'
 import { type ListenerSettings, type Settings, usualHttp2Limits } from '../config/settings.ts'
 import { engineCounter } from '../telemetry/engine-counters.ts'
+import type { CauseCounter } from './cause.ts'
 import { clock } from './clock.ts'
 import type { Counts, Engine } from './engine.ts'
 import type {
@@ -72,6 +73,8 @@ export interface WorkerOptions {
   counts: Counts
   health: HealthRegister
   log: WorkerLog
+  /** Default: nobody counts them. */
+  answered?: CauseCounter
   /** That the threads of a process make the keys of session tickets from. Default: one of its own. */
   ticketSecret?: Uint8Array
 }
@@ -106,6 +109,7 @@ export class Worker {
       counts: options.counts,
       heldBytes: 0,
       follower: null,
+      answered: options.answered ?? (() => {}),
       draining: false,
       policyFailed,
       upstreamFailed: (upstream, endpoint, fault, error) =>

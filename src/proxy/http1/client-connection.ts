@@ -5,6 +5,7 @@
  */
 
 import { engineCounter } from '../../telemetry/engine-counters.ts'
+import { causeLine } from '../cause.ts'
 import type { ClientStream } from '../client-stream.ts'
 import { clock } from '../clock.ts'
 import { Conversation } from '../conversation.ts'
@@ -484,8 +485,10 @@ export class ClientConnection implements WireOwner, ClientStream {
   /** Answers bytes that are no request, and ends the connection. */
   private refuse(error: GatewayError): void {
     this.engine.counts.add(engineCounter.bad_requests, 1)
-    const { server } = this.engine.settings
-    this.wire.send(ownAnswer(error.status, errorContent(error), server, closeLine, '', null, true))
+    const { server, forwarding } = this.engine.settings
+    this.engine.answered(error)
+    const lines = forwarding.show_cause ? causeLine(error) : ''
+    this.wire.send(ownAnswer(error.status, errorContent(error), server, closeLine, lines, null, true))
     this.pending = null
     this.close()
   }
