@@ -57,7 +57,8 @@ export async function serve(
     return result
   }
   const started = Promise.withResolvers<Gateway>()
-  const reload = async () => void (await (await started.promise).reload())
+  /** @returns whether it was taken */
+  const reload = async () => (await (await started.promise).reload()) === undefined
   const signals = watchSignals({
     reload,
     reopenLogs: async () => (await started.promise).reopenLogs(),

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { type WatchOptions, watchConfig } from './watch.ts'
 
 async function folder(t: TestContext): Promise<string> {
@@ -12,7 +13,12 @@ async function folder(t: TestContext): Promise<string> {
 }
 
 /** Watches, and lets a test await the changes one by one. */
-async function watching(t: TestContext, sources: string[], options: WatchOptions = {}) {
+async function watching(
+  t: TestContext,
+  sources: string[],
+  options: WatchOptions = {},
+  isTaken = (_count: number): boolean => true,
+) {
   let count = 0
   let wake = () => {}
   const watcher = watchConfig(
@@ -20,6 +26,7 @@ async function watching(t: TestContext, sources: string[], options: WatchOptions
     () => {
       count++
       wake()
+      return isTaken(count)
     },
     { debounce: 5, poll: 0, ...options },
   )
@@ -100,6 +107,22 @@ suite('a watcher', () => {
     await writeFile(join(path, 'b.yaml'), 'b: 1')
     await watcher.changes(1)
     t.assert.equal(watcher.count(), 1)
+  })
+
+  test('tells a text again that was not taken, once it is saved again', async (t) => {
+    const file = join(await folder(t), 'a.yaml')
+    await writeFile(file, 'a: 1')
+    const watcher = await watching(t, [file], {}, (count) => count > 2)
+    for (const saved of [1, 2, 3]) {
+      await writeFile(file, 'a: 2')
+      await watcher.changes(saved)
+      // Times of files are coarse, and times are what is looked at first.
+      await setTimeout(20)
+    }
+    await writeFile(file, 'a: 2')
+    await writeFile(file, 'a: 3')
+    await watcher.changes(4)
+    t.assert.equal(watcher.count(), 4)
   })
 
   test('tells a change also where something else is written all the time', async (t) => {

@@ -35,10 +35,13 @@ export interface ConfigWatcher {
   close(): void
 }
 
-/** Calls `changed` each time the text behind the sources became another one. Calls never overlap. */
+/**
+ * Calls `changed` each time the text behind the sources became another one. Calls never overlap. Where one gives `false`,
+ * the text was not taken, for which the reason may lie outside of it: it is told again when it is saved again.
+ */
 export function watchConfig(
   sources: readonly string[],
-  changed: () => void | Promise<void>,
+  changed: () => unknown,
   options: WatchOptions = {},
 ): ConfigWatcher {
   const { debounce = 100, poll = 2000, events = true, cwd = process.cwd() } = options
@@ -90,7 +93,7 @@ export function watchConfig(
     stamps = now
     if (closed || read === text) return
     text = read
-    await changed()
+    if ((await changed()) === false) text = ''
   }
 
   const again = () => {
