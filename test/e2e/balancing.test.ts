@@ -1,5 +1,6 @@
 /** Balancing as clients see it: several data threads, real origins, endpoints that are not there. */
 import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
 import type http from 'node:http'
 import { suite, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -82,6 +83,45 @@ suite('chash', () => {
       assert.deepEqual([status, body], [200, String(origin!.port)])
     }
   })
+})
+
+test('chash with bounds: a key that is asked for by many spills over to the next on the ring', async (t) => {
+  const held: http.ServerResponse[] = []
+  const origins = await startOrigins(t, 3, (_, response) => held.push(response))
+  const members = origins.map(({ port }) => ({ ringId: `127.0.0.1:${port}`, weight: 1 }))
+  const nodes = members.map(({ ringId }) => `"${ringId}": 1`).join(', ')
+  const gateway = await gatewayWith(
+    t,
+    `{ type: chash, hash_on: header, key: x-user, hash_balance_factor: 125, nodes: { ${nodes} } }`,
+  )
+  const ring = new HashRing(members)
+  const owner = origins[ring.ownerOf(ring.find(crc32('everybody')))]!
+  const answers: Promise<Answer>[] = []
+  const ofOwner: number[] = []
+  for (let n = 1; n <= 9; n++) {
+    answers.push(ask(gateway, '/', { 'x-user': 'everybody' }))
+    while (held.length < n) await sleep(5)
+    ofOwner.push(owner.requests)
+  }
+  // Never more than ceil(1.25 x requests under way / 3), the one that comes among them.
+  assert.deepEqual(ofOwner, [1, 1, 2, 2, 3, 3, 3, 4, 4])
+  for (const response of held.splice(0)) response.end()
+  await Promise.all(answers)
+})
+
+test('slow start: a node that joins takes a tenth of its turns at first', async (t) => {
+  const origins = await startOrigins(t, 3)
+  const [one, two, joining] = origins.map(({ port }) => `"127.0.0.1:${port}": 1`)
+  const gateway = await gatewayWith(t, `{ slow_start: 3600, nodes: { ${one}, ${two} } }`)
+  for (let n = 0; n < 10; n++) await ask(gateway)
+  const text = await readFile(gateway.file, 'utf8')
+  await writeFile(gateway.file, text.replace(`${two}`, `${two}, ${joining}`))
+  while (origins[2]!.requests === 0) await ask(gateway)
+  const before = origins.map(({ requests }) => requests)
+  for (let n = 0; n < 300; n++) await ask(gateway)
+  const [ofOne, ofTwo, ofJoining] = origins.map(({ requests }, n) => requests - before[n]!)
+  assert.ok(ofJoining! >= 5 && ofJoining! <= 20, `${ofJoining} of 300`)
+  assert.ok(Math.abs(ofOne! - ofTwo!) <= 20, `${ofOne} and ${ofTwo}`)
 })
 
 suite('all threads together', () => {

@@ -1,5 +1,6 @@
 /** Limits on what all data threads together use of an upstream. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import type http from 'node:http'
 import net from 'node:net'
 import { suite, type TestContext, test } from 'node:test'
@@ -93,6 +94,27 @@ suite('a circuit breaker', () => {
     assert.ok(sockets.size <= 2, `${sockets.size} connections`)
     for (const response of held) response.end()
     await Promise.all(answers)
+  })
+
+  test('opens no more connections at a time than max_pending', async (t) => {
+    const opening: net.Socket[] = []
+    // It takes connections, and says nothing to the handshake.
+    const mute = net.createServer((socket) => opening.push(socket.on('error', () => {})))
+    mute.listen(0, '127.0.0.1')
+    await once(mute, 'listening')
+    t.after(() => mute.close())
+    const { port } = mute.address() as net.AddressInfo
+    const gateway = await gatewayWith(
+      t,
+      `{ scheme: https, retries: 0, nodes: { "127.0.0.1:${port}": 1 }, circuit_breaker: { max_pending: 2 } }`,
+    )
+    for (let round = 0; round < 2; round++) {
+      const answers = [ask(gateway), ask(gateway)]
+      await until(() => opening.length === 2)
+      assert.deepEqual([await ask(gateway), await ask(gateway), opening.length], [503, 503, 2])
+      for (const socket of opening.splice(0)) socket.destroy()
+      assert.deepEqual(await Promise.all(answers), [502, 502])
+    }
   })
 
   test('makes no retry beyond max_retries: the first failure stands', async (t) => {

@@ -97,6 +97,12 @@ class Watched {
     }
   }
 
+  async explain(url: string): Promise<{ upstream: { all_used?: true; endpoints: { usable: boolean }[] } }> {
+    const path = `http://127.0.0.1:${this.#control}/v1/explain`
+    const response = await fetch(path, { method: 'POST', body: JSON.stringify({ url }) })
+    return (await response.json()) as Awaited<ReturnType<Watched['explain']>>
+  }
+
   async nodes(): Promise<Node[]> {
     return JSON.parse((await this.get('/v1/healthcheck/upstreams/u?verbose')).text).nodes
   }
@@ -180,6 +186,40 @@ suite('active checks', { timeout: 60_000 }, () => {
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
     assert.deepEqual(new Set(answers.map(({ port }) => port)), new Set(list.map(({ port }) => port)))
     await watched.logged('too few endpoints are usable: all are used')
+  })
+
+  test('below the panic threshold all are used, and it is told', async (t) => {
+    const list = await endpoints(t, 4)
+    const [sick, ill, ailing] = list as [Endpoint, Endpoint, Endpoint]
+    sick.probeStatus = 500
+    const probes = 'http_path: /status, healthy: { successes: 1 }, unhealthy: { http_failures: 1 }'
+    const watched = await started(t, `${nodes(list)}, panic_threshold: 50, checks: { active: { ${probes} } }`)
+    const panics = async (wanted: string) => {
+      while ((await panicking()) !== wanted) await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    const panicking = () => watched.metric(/^sluice_upstream_panicking\{name="\/upstreams\/u"\} (.*)$/m)
+    const used = async () =>
+      new Set((await Promise.all(Array.from({ length: 24 }, () => watched.ask()))).map(({ port }) => port))
+    await watched.until(sick, 'unhealthy')
+    await panics('0')
+    assert.equal((await used()).has(sick.port), false)
+
+    ill.probeStatus = 500
+    ailing.probeStatus = 500
+    await Promise.all([watched.until(ill, 'unhealthy'), watched.until(ailing, 'unhealthy')])
+    await panics('1')
+    assert.equal((await used()).size, 4)
+    const explained = await watched.explain('/')
+    assert.equal(explained.upstream.all_used, true)
+    assert.deepEqual(
+      explained.upstream.endpoints.map(({ usable }) => usable),
+      [true, true, true, true],
+    )
+
+    ill.probeStatus = 200
+    await watched.until(ill, 'healthy')
+    await panics('0')
+    assert.equal((await used()).size, 2)
   })
 })
 

@@ -42,6 +42,7 @@ upstreams:
 routes:
 ${route('argument', 'uri: /vars, vars: [[arg_k, "==", v]]')}\
 ${route('cookie', 'uri: /vars, vars: [[cookie_k, "~~", "^[0-9]+$"], [http_x_level, ">", 5]]')}\
+${route('claim', 'uri: /vars, vars: [[jwt_tier, "==", gold]]')}\
 ${route('inside', 'uri: /address, remote_addrs: [10.0.0.0/8, "fd00::/8"]')}\
 ${route('single', 'uri: /address, remote_addr: 192.0.2.7')}\
 ${route('openai', 'uri: /body, vars: [[post_arg.model, "==", openai]]')}\
@@ -95,6 +96,11 @@ suite('a route is chosen', () => {
   test('by variables', async () => {
     assert.equal((await send('/vars?k=v')).served, 'argument')
     assert.equal((await send('/vars?k=w')).served, 'none, 404')
+    const token = (tier: string) => `e30.${Buffer.from(JSON.stringify({ tier })).toString('base64url')}.sig`
+    for (const authorization of [`Bearer ${token('gold')}`, token('gold')]) {
+      assert.equal((await send('/vars', { headers: { authorization } })).served, 'claim')
+    }
+    assert.equal((await send('/vars', { headers: { authorization: token('tin') } })).served, 'none, 404')
     assert.equal((await send('/vars', { headers: { cookie: 'k=12', 'x-level': '6' } })).served, 'cookie')
     assert.equal((await send('/vars', { headers: { cookie: 'k=12', 'x-level': '5' } })).served, 'none, 404')
     assert.equal((await send('/vars', { headers: { cookie: 'k=a', 'x-level': '6' } })).served, 'none, 404')
