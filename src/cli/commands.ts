@@ -7,6 +7,7 @@ export const commands: CommandIndex = {
   explain: () => import('./explain.ts'),
   routes: () => import('./routes.ts'),
   diff: () => import('./diff.ts'),
+  convert: () => import('./convert.ts'),
   policy: () => import('./policy.ts'),
   bench: () => import('./bench.ts'),
   register: () => import('./register.ts'),

@@ -261,7 +261,7 @@ export function contractSpec(id: string, input: ContractInput): ContractSpec {
     consumer: input.consumer,
     ...(input.service_id !== undefined && { service_id: String(input.service_id) }),
     ...(input.route_id !== undefined && { route_id: String(input.route_id) }),
-    tier: input.tier,
+    ...(input.tier !== undefined && { tier: input.tier }),
   }
 }
 

@@ -251,8 +251,8 @@ export interface ContractSpec {
   /** The API: a service, or a single route. Neither: every API. */
   service_id?: string
   route_id?: string
-  /** Name of a tier in the `sla-rate-limiting` policy of that API. */
-  tier: string
+  /** Name of a tier in the `sla-rate-limiting` policy of that API; absent: it is about none. */
+  tier?: string
 }
 
 /** Definitions of gRPC messages, as they were read. */

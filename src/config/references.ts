@@ -502,6 +502,7 @@ function checkContracts(declarations: Declarations, report: Report): void {
 }
 
 function checkTier(input: ContractInput, place: Place, apis: ApiTiers, report: Report): void {
+  if (input.tier === undefined) return
   const tiers = apis.of(input)
   if (tiers === undefined || tiers.has(input.tier)) return
   const near = nearest(input.tier, tiers)

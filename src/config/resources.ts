@@ -592,7 +592,13 @@ export const contractSchema = Type.Object(
     consumer: Type.String({ minLength: 1, description: 'Username of the client application.' }),
     service_id: id('The API that it is for; excludes `route_id`. With neither, it is for every API.'),
     route_id: id('A single route that it is for.'),
-    tier: Type.String({ minLength: 1, description: 'Name of a tier of the SLA policy of that API.' }),
+    tier: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'Name of a tier of the SLA policy of that API. None: the contract says only who may use it.',
+      }),
+    ),
     ...bookkeeping(),
   },
   {

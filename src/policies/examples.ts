@@ -34,6 +34,7 @@ const languageModel = {
 const quota = { count: 100_000_000, time_window: 60, rejected_code: 429 }
 
 export const examples: { readonly [name in PolicyName]: PolicyExample } = {
+  'access-block': { config: {} },
   acl: { config: { allow_labels: { team: ['orders', 'billing'] } }, beside: { 'key-auth': {} } },
   'ai-aliyun-content-moderation': {
     config: {
@@ -131,6 +132,29 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
   },
   'consumer-restriction': { config: { whitelist: ['alice', 'bob'] }, beside: { 'key-auth': {} } },
   cors: { config: { allow_origins: 'https://app.example.com', allow_methods: 'GET,POST', max_age: 600 } },
+  'cors-flex': {
+    config: {
+      publicResource: false,
+      originGroups: [
+        {
+          origins: ['https://shop.example'],
+          methods: ['GET'],
+          headers: ['X-Requested-With'],
+          exposedHeaders: ['X-Total'],
+        },
+      ],
+    },
+  },
+  'credential-injection-basic-auth-flex': { config: { username: 'gateway', password: 'of-the-service' } },
+  'credential-injection-oauth2-flex': {
+    config: {
+      oauthService: `${service}/token`,
+      clientId: 'gateway',
+      clientSecret: 'of-the-example',
+      scope: ['orders'],
+      allowRequestWithoutCredential: true,
+    },
+  },
   csrf: { config: { key: 'keep-this-secret' } },
   'data-mask': {
     config: {
@@ -178,6 +202,15 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
   },
   'http-basic-authentication-flex': { config: { username: 'ada', password: 'of-the-example' } },
   'http-logger': { config: { uri: `${service}/logs` } },
+  'injection-protection-flex': {
+    config: {
+      builtInProtections: ['sql', 'xss'],
+      protectPathAndQuery: true,
+      protectHeaders: false,
+      protectBody: false,
+      rejectRequests: true,
+    },
+  },
   'ip-allowlist-flex': { config: { ips: ['127.0.0.1', '10.0.0.0/8', '192.168'] } },
   'ip-blocklist-flex': { config: { ips: ['203.0.113.0/24'] } },
   'ip-restriction': { config: { whitelist: ['127.0.0.0/8', '10.0.0.0/8', '2001:db8::/32'] } },
@@ -190,6 +223,15 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
     config: {},
     credential: { key: 'alice-key', secret: 'a-secret-of-at-least-thirty-two-bytes' },
   },
+  'jwt-validation-flex': {
+    config: {
+      signingMethod: 'hmac',
+      textKey: 'of-the-example-with-32-characters',
+      mandatoryExpClaim: true,
+      skipClientIdValidation: true,
+    },
+    credential: { client_id: 'orders-app' },
+  },
   'kafka-logger': { config: { brokers: [{ host: '127.0.0.1', port: sinkPort }], kafka_topic: 'requests' } },
   'key-auth': { config: { hide_credentials: true }, credential: { key: 'key-of-alice' } },
   'ldap-auth-advanced': {
@@ -199,6 +241,14 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
   'ldap-auth': {
     config: { base_dn: 'ou=users,dc=example,dc=org', ldap_uri: '127.0.0.1:1389' },
     credential: { user_dn: 'cn=alice,ou=users,dc=example,dc=org' },
+  },
+  'ldap-authentication-flex': {
+    config: {
+      ldapServerURL: 'ldap://127.0.0.1:389',
+      ldapServerUserDn: 'cn=gateway,dc=example,dc=org',
+      ldapServerUserPassword: 'of-the-example',
+      ldapSearchBase: 'ou=users,dc=example,dc=org',
+    },
   },
   'limit-conn': { config: { conn: 1000, burst: 100, default_conn_delay: 0.1, key: 'remote_addr' } },
   'limit-count': { config: quota },
@@ -212,11 +262,25 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
   'message-logging': {
     config: { sink: { type: 'file', path: 'access.log' }, fields: { agent: '$http_user_agent' } },
   },
+  'message-logging-flex': {
+    config: {
+      loggingConfiguration: [
+        {
+          itemName: 'answers',
+          itemData: {
+            message: "#['answered with ' ++ toString(attributes.statusCode)]",
+            secondSection: true,
+          },
+        },
+      ],
+    },
+  },
   mocking: { config: { response_example: '{"id":"$request_id"}', content_type: 'application/json' } },
   'mqtt-proxy': { config: { protocol_level: 4 } },
   'multi-auth': {
     config: { auth_plugins: [{ 'basic-auth': {} }, { 'key-auth': { header: 'apikey' } }] },
   },
+  'native-ext-authz-flex': { config: { uri: `${service}/auth`, serviceResponseUpstreamHeaders: ['X-User'] } },
   'node-status': { config: {} },
   'oas-validator': {
     config: {

@@ -177,8 +177,16 @@ export function exampleRequest(name: PolicyName, { accessToken }: ExampleService
       }
     case 'hmac-auth':
       return { headers: signature() }
+    case 'jwt-validation-flex':
+      return { headers: { authorization: `Bearer ${jwt({}, String(examplesByName[name]!.config.textKey))}` } }
+    case 'cors-flex':
+      return { headers: { origin: 'https://shop.example' } }
     case 'jwt-auth':
-      return { headers: { authorization: `Bearer ${jwt()}` } }
+      return {
+        headers: {
+          authorization: `Bearer ${jwt({ key: field('jwt-auth', 'key') }, field('jwt-auth', 'secret'))}`,
+        },
+      }
     case 'jwe-decrypt':
       return { headers: { authorization: `Bearer ${jwe()}` } }
     case 'cors':
@@ -197,8 +205,10 @@ export function exampleRequest(name: PolicyName, { accessToken }: ExampleService
 
 /** Policies whose example cannot be run here, with the reason. */
 export const notRun: { readonly [name in PolicyName]?: string } = {
+  'access-block': 'lets nobody pass',
   'ldap-auth': 'needs an LDAP server',
   'ldap-auth-advanced': 'needs an LDAP server',
+  'ldap-authentication-flex': 'needs an LDAP server',
   'mcp-bridge': 'needs a program that speaks MCP',
   'sls-logger': 'needs a service that speaks TLS with a known certificate',
 }
@@ -223,11 +233,11 @@ function signature(): Record<string, string> {
   return { date, authorization: `Signature ${written.join(',')}` }
 }
 
-function jwt(): string {
+function jwt(own: object, secret: string): string {
   const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const claims = { key: field('jwt-auth', 'key'), exp: Math.floor(Date.now() / 1000) + 3600 }
+  const claims = { ...own, exp: Math.floor(Date.now() / 1000) + 3600 }
   const signed = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode(claims)}`
-  return `${signed}.${createHmac('sha256', field('jwt-auth', 'secret')).update(signed).digest('base64url')}`
+  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`
 }
 
 function jwe(): string {

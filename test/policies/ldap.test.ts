@@ -191,3 +191,41 @@ ${route('other', 'use_starttls: true').replace('127.0.0.1', 'localhost')}
     assert.doesNotMatch(gateway.output(), /password[123]/)
   })
 })
+
+suite('ldap-authentication-flex', { skip: withoutLdap }, () => {
+  const base = 'ou=users,dc=example,dc=org'
+  const gateway = policyGateway(() => {
+    const route = (name: string, more: string, port = directory.port) =>
+      `  - { id: ${name}, uri: /${name}, upstream_id: u, plugins: { ldap-authentication-flex: { ldapServerURL: "ldap://127.0.0.1:${port}", ldapServerUserDn: "cn=user01,${base}", ldapServerUserPassword: password1, ${more} } } }\n`
+    return `
+routes:
+${route('r', `ldapSearchBase: "${base}", ldapSearchFilter: "(cn={0})"`)}
+${route('uid', `ldapSearchBase: "${base}"`)}
+${route('above', 'ldapSearchBase: "dc=example,dc=org", ldapSearchFilter: "(cn={0})"')}
+${route('below', 'ldapSearchBase: "dc=example,dc=org", ldapSearchFilter: "(cn={0})", ldapSearchInSubtree: true')}
+${route('dead', `ldapSearchBase: "${base}"`, nobody)}
+`
+  })
+  const send = (path: string, user: string, password: string) =>
+    gateway.send(path, {
+      headers: { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` },
+    })
+
+  test('a user whom the directory finds where it may look is let in, with the right password', async () => {
+    for (const [path, user, password, status] of [
+      ['/r', 'stranger', 'password2', 200],
+      ['/r', 'stranger', 'password1', 401],
+      ['/r', 'nobody', 'password1', 401],
+      ['/r', '*', 'password1', 401],
+      ['/r', 'stranger)(cn=*', 'password2', 401],
+      ['/above', 'stranger', 'password2', 401],
+      ['/below', 'stranger', 'password2', 200],
+      ['/dead', 'stranger', 'password2', 500],
+    ] as const) {
+      const answer = await send(path, user, password)
+      assert.equal(answer.status, status, `${path} ${user}`)
+      assert.equal(answer.seen !== undefined, status === 200)
+      if (status === 401) assert.equal(answer.headers.get('www-authenticate'), 'Basic realm="mule-realm"')
+    }
+  })
+})

@@ -114,7 +114,7 @@ export default definePolicy({
       let agreement = agreements.get(contract)
       if (!agreement) {
         const key = host.limiter.key(`${prefix}contract:${contract.id}`)
-        agreement = { tier: tiers.get(contract.tier), key }
+        agreement = { tier: contract.tier === undefined ? undefined : tiers.get(contract.tier), key }
         agreements.set(contract, agreement)
       }
       return agreement

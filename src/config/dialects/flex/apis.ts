@@ -20,6 +20,9 @@ import { addUpstream, misplaced, type Target, translateServices } from './servic
 import { timeoutSchema, timeoutSeconds } from './timeouts.ts'
 import type { Translation } from './translation.ts'
 
+/** Policies of services run after those of the instance. */
+const afterInstance = 100_000
+
 /** Policies of routes to a service, as they stand in the routes. */
 interface Plugins {
   readonly plugins: Record<string, object>
@@ -161,25 +164,34 @@ class InstanceTranslation {
 
   private addPolicy(
     { config, rules, place, configPlace, rulesPlace }: Applied,
-    { policy, fields = {}, fixed = {}, before, told }: Counterpart,
+    { policy, fields = {}, values = {}, idle = [], read = [], fixed = {}, before, told }: Counterpart,
     model: FlexModel,
     { plugins, parts }: Plugins,
+    order = 0,
   ): void {
     const filter = filterOf(rules, this.address.base, rulesPlace, this.report)
     const put = (name: string, fieldsOf: object) => {
       const key = keyFor(name, plugins)
-      const meta = { order: Object.keys(plugins).length, ...(filter !== undefined && { filter }) }
+      const meta = { order: order + Object.keys(plugins).length, ...(filter !== undefined && { filter }) }
       plugins[key] = { ...fieldsOf, _meta: meta }
       parts.push([['plugins', key], configPlace], [['plugins', key, '_meta'], place])
       return key
     }
-    const own = Object.entries(config)
+    const own = Object.entries(config).filter(([field]) => !idle.includes(field))
+    for (const field of idle) {
+      if (Object.hasOwn(config, field) && !read.includes(field)) this.tellIdle(below(configPlace, field))
+    }
     if (before !== undefined) {
       const first = Object.fromEntries(own.filter(([field]) => before.fields.includes(field)))
       put(before.policy, { ...before.fixed, ...first })
     }
     const rest = own.filter(([field]) => before?.fields.includes(field) !== true)
-    const renamed = Object.fromEntries(rest.map(([field, value]) => [fields[field] ?? field, value]))
+    const renamed = Object.fromEntries(
+      rest.map(([field, value]) => [
+        fields[field] ?? field,
+        values[field]?.(value, this.address.base, config) ?? value,
+      ]),
+    )
     const key = put(policy, {
       ...fixed,
       ...told?.(this.settings, config),
@@ -189,6 +201,15 @@ class InstanceTranslation {
     for (const [field, here] of Object.entries(fields)) {
       if (Object.hasOwn(config, field)) parts.push([['plugins', key, here], below(configPlace, field)])
     }
+  }
+
+  private tellIdle(place: Place): void {
+    this.report.add(place, {
+      code: 'ignored-field',
+      severity: 'info',
+      at: 'key',
+      message: 'has no effect here',
+    })
   }
 
   private tiers(model: FlexModel, place: Place): { tiers: Tier[] } {
@@ -314,7 +335,7 @@ class InstanceTranslation {
     for (const { policies } of targets) {
       for (const { applied, counterpart } of policies) {
         if (targets.length === 1) {
-          this.addPolicy(applied, counterpart, model, made)
+          this.addPolicy(applied, counterpart, model, made, afterInstance)
           continue
         }
         this.report.add(applied.place, {

@@ -3,9 +3,10 @@ import type { Environment } from '../../environment.ts'
 import { below, type Place, type Report } from '../../report.ts'
 import { serviceDefaults } from './environment.ts'
 import type { FlexModel } from './model.ts'
-import type { FlexConfiguration, FlexRedis } from './resources.ts'
+import type { FlexConfiguration } from './resources.ts'
 import { circuitBreakerOf, type ServiceSettings } from './services.ts'
 import { timeoutSeconds } from './timeouts.ts'
+import { tracingOf } from './tracing.ts'
 import type { Translation } from './translation.ts'
 
 /** Where lines go, as policies that log have it. */
@@ -17,8 +18,6 @@ export interface FlexSettings {
   readonly isProxied: boolean
   /** What policies are told that ask other services. */
   readonly calls: { readonly ssl_verify?: false }
-  /** What policies are told whose counters replicas share; empty: each has its own. */
-  readonly storage: Readonly<Record<string, unknown>>
   /** Of access logs; undefined: standard output. */
   readonly sinks: readonly Sink[] | undefined
 }
@@ -76,21 +75,24 @@ export function translateConfigurations(
   }
   const breaker = part('circuitBreaker')
   if (breaker !== undefined) services.circuitBreaker = circuitBreakerOf(breaker.value.thresholds)
-  const tracing = part('tracing')
-  if (tracing !== undefined && tracing.value.enabled !== false) {
-    report.add(tracing.place, {
+  const storage = part('sharedStorage')
+  if (storage?.value.redis !== undefined) {
+    report.add(below(storage.place, 'redis'), {
       code: 'unsupported-field',
       severity: 'warning',
       at: 'key',
-      message: 'has no effect: traces are not sent for all instances',
-      hint: 'Bind a policy that sends traces to the instances, such as zipkin in a global rule.',
+      message:
+        'has no effect: each gateway counts for itself, so that quotas hold for each and not for all of them',
+      hint: 'Quotas of all gateways together are those of limit-count with policy: redis.',
     })
   }
+  const tracing = part('tracing')
+  const traces = tracing && tracingOf(tracing.value, tracing.place, report)
+  if (traces !== undefined) translation.set('tracing', traces, tracing!.place)
   return {
     services,
     isProxied: part('proxyProtocol')?.value.enabled === true,
     calls: callsOf(part('defaultTLS'), report),
-    storage: storageOf(part('sharedStorage'), report),
     sinks: translateLogging(part('logging'), translation, report),
   }
 }
@@ -187,71 +189,4 @@ function callsOf(
     })
   }
   return skipValidation ? { ssl_verify: false } : {}
-}
-
-function storageOf(
-  part: { value: NonNullable<FlexConfiguration['sharedStorage']>; place: Place } | undefined,
-  report: Report,
-): Readonly<Record<string, unknown>> {
-  const redis = part?.value.redis
-  if (redis === undefined) return {}
-  const place = below(part!.place, 'redis')
-  for (const field of ['trustedCA', 'certificate', 'alpn', 'minversion', 'maxversion', 'ciphers'] as const) {
-    if (redis.tls?.[field] === undefined) continue
-    report.add(below(place, 'tls', field), {
-      code: 'unsupported-field',
-      at: 'key',
-      message: 'has no equal for Redis',
-      hint: 'Authorities are those of Node.js, and what NODE_EXTRA_CA_CERTS names.',
-    })
-  }
-  const common = {
-    ...((redis.username ?? redis.user) !== undefined && { redis_username: redis.username ?? redis.user }),
-    ...(redis.password !== undefined && { redis_password: redis.password }),
-    redis_database: redis.db ?? redis.DB ?? 0,
-  }
-  if (redis.sentinel !== undefined) return { ...common, ...sentinelOf(redis.sentinel, place, report) }
-  const address = hostAndPort(redis.address ?? '', 6379)
-  if (address === undefined) {
-    report.add(redis.address === undefined ? place : below(place, 'address'), {
-      code: redis.address === undefined ? 'missing-field' : 'invalid-value',
-      message: 'address: must be host:port',
-    })
-    return {}
-  }
-  return {
-    ...common,
-    policy: 'redis',
-    redis_host: address.host,
-    redis_port: address.port,
-    ...(redis.tls !== undefined && { redis_ssl: true, redis_ssl_verify: redis.tls.skipValidation !== true }),
-  }
-}
-
-function sentinelOf(
-  { addresses, masterName, password }: NonNullable<FlexRedis['sentinel']>,
-  place: Place,
-  report: Report,
-) {
-  const sentinels = addresses.flatMap((text, index) => {
-    const address = hostAndPort(text, 26_379)
-    if (address !== undefined) return address
-    report.add(below(place, 'sentinel', 'addresses', index), {
-      code: 'invalid-value',
-      message: 'must be host:port',
-    })
-    return []
-  })
-  return {
-    policy: 'redis-sentinel',
-    redis_sentinels: sentinels,
-    redis_master_name: masterName,
-    ...(password !== undefined && { sentinel_password: password }),
-  }
-}
-
-function hostAndPort(text: string, usual: number): { host: string; port: number } | undefined {
-  const match = /^(?:\[([\da-fA-F:.]+)\]|([^:[\]\s]{2,}))(?::(\d{1,5}))?$/.exec(text)
-  if (match === null || Number(match[3] ?? usual) > 65_535) return undefined
-  return { host: match[1] ?? match[2]!, port: Number(match[3] ?? usual) }
 }

@@ -6,12 +6,11 @@
  */
 import { createHash } from 'node:crypto'
 import { below, type Place, type Report } from '../../report.ts'
+import { appliedTo } from './applied.ts'
 import type { FlexModel, Resource } from './model.ts'
-import type { Contract } from './resources.ts'
+import { counterparts, slaPolicy } from './policies.ts'
+import type { ApiInstance, Contract } from './resources.ts'
 import type { Translation } from './translation.ts'
-
-/** The tier of contracts without `sla`: only the identity of their client counts. */
-const untold = 'none'
 
 export interface Tier {
   readonly name: string
@@ -53,7 +52,7 @@ export function translateContracts(model: FlexModel, translation: Translation, r
     const known = clients.get(client.id)
     if (known === undefined) {
       clients.set(client.id, { secret: client.secret })
-      addConsumer(consumer, client, below(place, 'client'), translation)
+      addConsumer(consumer, client, identifying(model), below(place, 'client'), translation)
     } else if (known.secret !== client.secret) {
       report.add(below(place, 'client', 'secret'), {
         code: 'duplicate-credential',
@@ -61,19 +60,43 @@ export function translateContracts(model: FlexModel, translation: Translation, r
         hint: 'A client has one secret.',
       })
     }
+    // Where nothing is limited by tiers, nobody asks for them.
+    const hasTiers = sla !== undefined && limitsByTier(instance, model)
     const suffix = namespace === 'default' ? '' : `.${namespace}`
     translation.add(
       'contracts',
-      { id: `${name}${suffix}`, consumer, service_id: `${apiId}${suffix}`, tier: sla?.name ?? untold },
+      {
+        id: `${name}${suffix}`,
+        consumer,
+        service_id: `${apiId}${suffix}`,
+        ...(hasTiers && { tier: sla.name }),
+      },
       place,
-      sla === undefined ? [] : [[['tier'], below(place, 'sla', 'name')]],
+      hasTiers ? [[['tier'], below(place, 'sla', 'name')]] : [],
     )
   }
+}
+
+function limitsByTier(instance: Resource<ApiInstance>, model: FlexModel): boolean {
+  return appliedTo(instance, model).some(
+    ({ name }) => (counterparts.get(name) ?? counterparts.get(`${name}-flex`))?.policy === slaPolicy,
+  )
+}
+
+/** Policies in use that know clients by their id alone, because somebody else vouches for them. */
+function identifying({ instances, bindings }: FlexModel): Set<string> {
+  const names = [
+    ...bindings.map(({ spec }) => spec.policyRef.name),
+    ...instances.flatMap(({ spec }) => (spec.policies ?? []).map(({ policyRef }) => policyRef.name)),
+  ]
+  const used = names.map((name) => counterparts.get(name) ?? counterparts.get(`${name}-flex`))
+  return new Set(used.flatMap((one) => (one?.identifies ? [one.policy] : [])))
 }
 
 function addConsumer(
   username: string,
   { id, secret }: Contract['client'],
+  identifying: ReadonlySet<string>,
   place: Place,
   translation: Translation,
 ): void {
@@ -81,7 +104,10 @@ function addConsumer(
   const consumer = {
     username,
     labels: { custom_id: id },
-    plugins: { 'client-id-enforcement': credential },
+    plugins: {
+      'client-id-enforcement': credential,
+      ...Object.fromEntries([...identifying].map((policy) => [policy, { client_id: id }])),
+    },
   }
   translation.add('consumers', consumer, place, [
     [['plugins', 'client-id-enforcement', 'client_id'], below(place, 'id')],

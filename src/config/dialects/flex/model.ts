@@ -63,6 +63,14 @@ const otherKinds: Readonly<Record<string, { message: string; hint?: string }>> =
   Secret: { message: 'the certificate of a registration is not used' },
 }
 
+/** What becomes of each kind, for its reference. */
+export const kindStates: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(Object.keys(schemas).map((kind) => [kind, 'read'])),
+  ...Object.fromEntries(
+    Object.entries(otherKinds).map(([kind, { message }]) => [kind, `no effect: ${message}`]),
+  ),
+}
+
 /** @param isStrict whether what the original ignores is an error */
 export function readModel(
   documents: readonly SourceDocument[],

@@ -171,7 +171,6 @@ const redisSchema = Type.Object({
   ),
   tls: Type.Optional(Type.Object({ ...tlsFields, skipValidation: flag('Whether anybody is believed.') })),
 })
-export type FlexRedis = Static<typeof redisSchema>
 
 const label = Type.Object({
   type: Type.Enum(['environment', 'requestHeader', 'literal']),

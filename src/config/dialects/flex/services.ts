@@ -5,7 +5,7 @@ import { type Applied, appliedToService } from './applied.ts'
 import type { ServiceDefaults } from './environment.ts'
 import type { FlexModel } from './model.ts'
 import { idOf } from './names.ts'
-import { type Counterpart, counterpartOf } from './policies.ts'
+import { type Counterpart, counterpartOf, isOfConnections } from './policies.ts'
 import { checkConfig } from './policy-config.ts'
 import { thresholdsSchema } from './resources.ts'
 import { timeoutSchema, timeoutSeconds } from './timeouts.ts'
@@ -64,6 +64,10 @@ export function translateServices(
         const [key, value] = field
         fields[key] = typeof value === 'object' ? { ...(fields[key] as object), ...value } : value
         parts.push([[key], applied.configPlace])
+        continue
+      }
+      if (isOfConnections(applied.name)) {
+        misplaced(applied, 'an API instance', report)
         continue
       }
       const counterpart = counterpartOf(applied.name, applied.place, report)

@@ -8,5 +8,5 @@ export {
   usualVocabulary,
 } from './expression.ts'
 export { DataWeaveProblem } from './problem.ts'
-export { authenticationMembers, responseAttributes, type Scope } from './scope.ts'
+export { authenticationMembers, requestAttributes, responseAttributes, type Scope } from './scope.ts'
 export { type Value, View } from './values.ts'

@@ -19,6 +19,8 @@ export interface DirectoryOptions {
 export interface UserSearch {
   /** Name of the entry below which it stands. */
   readonly base: string
+  /** `one`: right below it. Default: `sub`, at any depth. */
+  readonly scope?: 'one' | 'sub'
   readonly attribute: string
   /** What the attribute says. */
   readonly value: string
@@ -139,13 +141,13 @@ export class Directory {
 
 async function userOf(client: Client, search: UserSearch, password: string): Promise<FoundUser> {
   const { EqualityFilter, InvalidCredentialsError, SizeLimitExceededError } = await import('ldapts')
-  const { base, attribute, value, as, mostEntries, seconds } = search
+  const { base, scope = 'sub', attribute, value, as, mostEntries, seconds } = search
   await client.bind(as?.name ?? '', as?.password ?? '')
   let names: string[]
   try {
     // The value goes into the filter as it is, with its length: no text is put together that it could end.
     const { searchEntries } = await client.search(base, {
-      scope: 'sub',
+      scope,
       derefAliases: 'always',
       filter: new EqualityFilter({ attribute, value }),
       sizeLimit: mostEntries,
