@@ -13,6 +13,7 @@ export const commands: CommandIndex = {
   register: () => import('./register.ts'),
   registration: () => import('./registration.ts'),
   status: () => import('./status.ts'),
+  top: () => import('./top.ts'),
   'control-plane': () => import('./control-plane.ts'),
   healthcheck: () => import('./healthcheck.ts'),
   version: () => import('./version.ts'),
