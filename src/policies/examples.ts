@@ -238,6 +238,15 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
     config: { base_dn: 'ou=users,dc=example,dc=org', ldap_uri: '127.0.0.1:1389', attribute: 'uid' },
     credential: { user_dn: 'uid=user01,ou=users,dc=example,dc=org' },
   },
+  lago: {
+    config: {
+      endpoint_addrs: [service],
+      token: 'key-of-lago',
+      event_transaction_id: 'req_$request_id',
+      event_subscription_id: 'cus_$consumer_name',
+      event_code: 'requests',
+    },
+  },
   'ldap-auth': {
     config: { base_dn: 'ou=users,dc=example,dc=org', ldap_uri: '127.0.0.1:1389' },
     credential: { user_dn: 'cn=alice,ou=users,dc=example,dc=org' },

@@ -70,6 +70,7 @@ const names = [
   'jwt-validation-flex',
   'kafka-logger',
   'key-auth',
+  'lago',
   'ldap-auth',
   'ldap-auth-advanced',
   'ldap-authentication-flex',
