@@ -20,6 +20,8 @@ export interface PolicyExample {
   readonly metadata?: PluginConfig
   /** Policies of the same route, without which it has nothing to do. */
   readonly beside?: { readonly [name in PolicyName]?: PluginConfig }
+  /** An item of `protos`. */
+  readonly proto?: { readonly id: string; readonly content: string }
   /** A contract of the consumer with the route is of this tier. */
   readonly tier?: string
 }
@@ -188,6 +190,21 @@ export const examples: { readonly [name in PolicyName]: PolicyExample } = {
   'graphql-proxy-cache': {
     config: { cache_strategy: 'memory', cache_zone: 'memory_cache', cache_ttl: 60 },
   },
+  'grpc-transcode': {
+    config: { proto_id: 'greeter', service: 'helloworld.Greeter', method: 'SayHello', deadline: 2000 },
+    proto: {
+      id: 'greeter',
+      content: [
+        'syntax = "proto3";',
+        'package helloworld;',
+        'service Greeter { rpc SayHello (HelloRequest) returns (HelloReply); }',
+        'message HelloRequest { string name = 1; }',
+        'message HelloReply { string message = 1; }',
+        '',
+      ].join('\n'),
+    },
+  },
+  'grpc-web': { config: { cors_allow_headers: 'content-type,x-grpc-web,x-user-agent,authorization' } },
   gzip: { config: { types: ['application/json'], comp_level: 1 } },
   'header-injection-flex': {
     config: {

@@ -54,6 +54,8 @@ const names = [
   'google-cloud-logging',
   'graphql-limit-count',
   'graphql-proxy-cache',
+  'grpc-transcode',
+  'grpc-web',
   'gzip',
   'header-injection-flex',
   'header-removal-flex',

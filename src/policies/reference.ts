@@ -78,13 +78,14 @@ function section(policy: AnyPolicy): string {
 }
 
 /** What stands in the gateway's configuration, as far as the policy is concerned. */
-function exampleText(name: string, { config, credential, metadata, beside, tier }: PolicyExample): string {
+function exampleText(name: string, { config, credential, metadata, beside, tier, proto }: PolicyExample): string {
   const route = { id: 'orders', uri: '/*', upstream_id: 'orders', plugins: { ...beside, [name]: config } }
   const text = stringify(
     {
       routes: [route],
       ...(credential && { consumers: [{ username: 'alice', plugins: { [name]: credential } }] }),
       ...(tier && { contracts: [{ id: 'alice-orders', consumer: 'alice', route_id: 'orders', tier }] }),
+      ...(proto && { protos: [proto] }),
       ...(metadata && { plugin_metadata: [{ id: name, ...metadata }] }),
     },
     { lineWidth: 110, aliasDuplicateObjects: false },

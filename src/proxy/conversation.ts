@@ -52,6 +52,14 @@ import type { AnswerBody, ByteSource } from './upstream/carrier.ts'
 import { missingUpstream, upstreamFor } from './upstream-choice.ts'
 import { WebSocket } from './websocket/web-socket.ts'
 
+/** An answer whose head waits for its body, because a policy wants to know how it ends. */
+interface HeldAnswer {
+  readonly head: Head
+  readonly body: AnswerBody
+  readonly pieces: Buffer[]
+  size: number
+}
+
 /** Body bytes held while policies make up their mind. */
 const earlySize = 64 * 1024
 
@@ -79,6 +87,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
   private relaying: RelayedBody | null = null
   /** The policy that such an answer comes from. */
   private relayedBy = ''
+  private waiting: HeldAnswer | null = null
   /** Who sees the body of the upstream's answer as it came. */
   private taps: PolicyTap[] | null = null
   /** The answer's body on its way through filters of policies; null when nobody filters it. */
@@ -117,6 +126,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     this.forwarding = null
     this.filtered = null
     this.relaying = null
+    this.waiting = null
     this.taps = null
     this.chain = emptyChain
     this.early = ''
@@ -340,6 +350,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
 
   private writeOwn(made: Verdict): void {
     const { exchange, chain, engine } = this
+    if (this.waiting !== null) this.dropWaiting()
     exchange.status = made.status
     const cause = causeOf(exchange)
     if (cause !== undefined) {
@@ -463,7 +474,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
 
   relayFailed(error: unknown): void {
     this.engine.policyFailed(this.relayedBy, error)
-    this.abort()
+    this.abort(errors.policyFailed)
   }
 
   // Forwarding, as `Conduct` and `ClientSide`.
@@ -533,7 +544,23 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     if (this.chain.receive !== null && !this.wasReceived(body)) return false
     const { server, forwarding } = this.engine.settings
     if (forwarding.replace_server && server !== '') exchange.answer.set(serverField, server)
-    return this.passHead(head, body)
+    if (exchange.answerHold === 0) return this.passHead(head, body)
+    this.waiting = { head, body, pieces: [], size: 0 }
+    return true
+  }
+
+  private dropWaiting(): void {
+    this.waiting = null
+    this.exchange.fromUpstream = false
+    this.exchange.answerHead = null
+  }
+
+  /** @returns false when there is another answer now */
+  private passWaiting({ head, body, pieces }: HeldAnswer): boolean {
+    this.waiting = null
+    if (!this.passHead(head, body)) return false
+    for (const piece of pieces) this.passContent(null, piece, 0, piece.length)
+    return true
   }
 
   /** @returns false when a policy answered in place of what came */
@@ -616,7 +643,7 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
         clock.tick()
         this.engine.policyFailed(policy, error)
         this.letGoOfUpstream()
-        this.abort()
+        this.abort(errors.policyFailed)
       },
     })
   }
@@ -635,6 +662,19 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
 
   content(from: ByteSource, bytes: Buffer, start: number, end: number): void {
     if (this.taps !== null) runTaps(this.taps, bytes.subarray(start, end), this.engine)
+    const { waiting } = this
+    if (waiting === null) {
+      this.passContent(from, bytes, start, end)
+      return
+    }
+    waiting.pieces.push(Buffer.from(bytes.subarray(start, end)))
+    waiting.size += end - start
+    if (waiting.size <= this.exchange.answerHold) return
+    const { forwarding } = this
+    if (!this.passWaiting(waiting)) forwarding?.abandon()
+  }
+
+  private passContent(from: ByteSource, bytes: Buffer, start: number, end: number): void {
     if (this.framing === 'none') return
     if (this.filtered !== null) {
       this.filtered.write(Buffer.from(bytes.subarray(start, end)))
@@ -647,7 +687,11 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
 
   complete(trailers: Head | null, before: () => void): void {
     if (this.taps !== null) runTaps(this.taps, null, this.engine)
-    if (this.filtered === null) this.completeNow(trailers, before)
+    this.exchange.answerTrailers = trailers
+    const { waiting } = this
+    if (waiting !== null) this.exchange.heldAnswer = waiting.pieces
+    if (waiting !== null && !this.passWaiting(waiting)) before()
+    else if (this.filtered === null) this.completeNow(trailers, before)
     else {
       this.held = { trailers, before }
       this.filtered.end()
@@ -660,7 +704,11 @@ export class Conversation implements ClientSide, Conduct, BodySource, RelaySink 
     this.endExchange('complete', before)
   }
 
-  abort(): void {
+  abort(error: GatewayError): void {
+    if (this.waiting !== null) {
+      this.fail(error)
+      return
+    }
     this.filtered?.cancel()
     this.finish('upstream_abort')
     this.current = null

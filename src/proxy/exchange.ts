@@ -125,6 +125,22 @@ export interface ExchangeResponse {
   sent(name: string): string | undefined
   /** Walks over every field that the client got, once the head is written; names as they were written. */
   forEachSent(visit: (name: string, value: string) => void): void
+  /**
+   * The first trailer field of that name behind the upstream's answer, lower case; undefined as long as the body is not
+   * complete. Filters know it in `end`.
+   */
+  trailer(name: string): string | undefined
+  /** Walks over all of them; names as they were written. */
+  forEachTrailer(visit: (name: string, value: string) => void): void
+  /**
+   * The whole body that the upstream sent, where `hold` had the head wait for it; null: it is larger, or did not wait.
+   */
+  heldBody(): Buffer | null
+  /**
+   * Has the upstream's head wait until the body is complete, or larger than `limit` bytes, so that `respond` knows the
+   * trailer fields; an answer that breaks off meanwhile is an error like one that did not come. In `request` only.
+   */
+  hold(limit: number): void
   /** Changes the status that the client gets: 200 to 599, in `respond` only. */
   setStatus(status: number): void
 }

@@ -65,8 +65,8 @@ export interface ClientSide {
   content(from: ByteSource, bytes: Buffer, start: number, end: number): void
   /** The answer is complete. `before` runs when everything is written and before the client's next request begins. */
   complete(trailers: Head | null, before: () => void): void
-  /** The answer breaks off; the client must be able to tell. */
-  abort(): void
+  /** The answer breaks off; the client must be able to tell, or gets this error where it has no head yet. */
+  abort(error: GatewayError): void
   fail(error: GatewayError): void
   /** The upstream has no answer. */
   unreachable(error: GatewayError): void
@@ -528,7 +528,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     const isFree = (stale && this.isRepeatable) || (isRefused && this.mayRepeatHere)
     if (!this.headPassed && !(isFree && this.replay !== null)) this.noteFailure(fault)
     if (this.headPassed) {
-      this.breakOff()
+      this.breakOff(errorOf(fault))
       return
     }
     const refusal = this.retry(fault)
@@ -543,16 +543,16 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   /** Whoever asked does not wait any more, which says nothing about the endpoint. */
   private timeIsOver(): void {
     this.leaveEndpoint('abandoned')
-    if (this.headPassed) this.breakOff()
+    if (this.headPassed) this.breakOff(errors.deadlineExceeded)
     else this.end(errors.deadlineExceeded)
   }
 
-  private breakOff(): void {
+  private breakOff(error: GatewayError): void {
     this.finish()
     if (this.tunnel !== null) this.client.tunnelEnd()
     else {
       this.engine.counts.add(engineCounter.upstream_aborts, 1)
-      this.client.abort()
+      this.client.abort(error)
     }
   }
 

@@ -127,6 +127,12 @@ export class HttpExchange implements Exchange, ExchangeRequest, Timings {
   sentHead = ''
   /** The upstream's head, while it may be looked at. */
   answerHead: Head | null = null
+  /** Behind the upstream's body, once that is complete. */
+  answerTrailers: Head | null = null
+  /** Bytes of the answer for which its head waits. */
+  answerHold = 0
+  /** The body for which the head waited, where it is whole. */
+  heldAnswer: readonly Buffer[] | null = null
   edits: HeaderEdits | null = null
   /** Null until a condition asks for the body. */
   held: HeldBody | null = null
@@ -301,6 +307,8 @@ export class HttpExchange implements Exchange, ExchangeRequest, Timings {
     this.viewsClosed = true
     this.requestFields?.close()
     this.answerHead = null
+    this.answerTrailers = null
+    this.heldAnswer = null
   }
 }
 
@@ -349,6 +357,25 @@ class ResponseView implements ExchangeResponse {
       visit(text.slice(at, colon), text.slice(colon + 1, eol).trim())
       at = eol + 2
     }
+  }
+
+  trailer(name: string): string | undefined {
+    const { answerTrailers: trailers } = this.exchange
+    return trailers === null ? undefined : new HeadFields(trailers).get(name)
+  }
+
+  forEachTrailer(visit: (name: string, value: string) => void): void {
+    const { answerTrailers: trailers } = this.exchange
+    if (trailers !== null) new HeadFields(trailers).forEach(visit)
+  }
+
+  heldBody(): Buffer | null {
+    const { heldAnswer } = this.exchange
+    return heldAnswer === null ? null : Buffer.concat(heldAnswer)
+  }
+
+  hold(limit: number): void {
+    this.exchange.answerHold = limit
   }
 
   setStatus(status: number): void {

@@ -58,6 +58,7 @@ export function exampleResources(
     contracts: chosen.flatMap(([name, { tier }]) =>
       tier === undefined ? [] : [{ id: name, consumer: 'alice', route_id: name, tier }],
     ),
+    protos: chosen.flatMap(([, { proto }]) => proto ?? []),
     plugin_metadata: chosen.flatMap(([name, { metadata }]) =>
       metadata === undefined ? [] : [{ id: name, ...metadata }],
     ),
@@ -206,6 +207,9 @@ export function exampleRequest(name: PolicyName, { accessToken }: ExampleService
 /** Policies whose example cannot be run here, with the reason. */
 export const notRun: { readonly [name in PolicyName]?: string } = {
   'access-block': 'lets nobody pass',
+  // test/grpc has them with one.
+  'grpc-transcode': 'needs a server of gRPC',
+  'grpc-web': 'needs a server of gRPC',
   'ldap-auth': 'needs an LDAP server',
   'ldap-auth-advanced': 'needs an LDAP server',
   'ldap-authentication-flex': 'needs an LDAP server',

@@ -35,6 +35,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'config/json-path.ts',
     'config/addresses.ts',
     // Messages of gRPC, as descriptor sets are read.
+    'config/proto/definitions.ts',
     'config/proto/wire-reader.ts',
     'config/proto/proto-content.ts',
     'config/prometheus-settings.ts',

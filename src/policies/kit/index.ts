@@ -3,6 +3,14 @@
 export { addressProblem, apisixAddressForms } from '../../config/addresses.ts'
 export type { CostDecorationSpec } from '../../config/plan.ts'
 export type { PrometheusSettings } from '../../config/prometheus-settings.ts'
+export type {
+  FieldDefinition as ProtoFieldDefinition,
+  HttpRule,
+  MethodDefinition as ProtoMethodDefinition,
+  ProtoDefinitions,
+  ScalarType as ProtoScalarType,
+} from '../../config/proto/definitions.ts'
+export { WireError, WireReader, wireType } from '../../config/proto/wire-reader.ts'
 export { parseTolerantJson } from '../../config/tolerant-json.ts'
 export { type Static, Type } from '../../config/type.ts'
 export { AddressSet } from '../../proxy/addresses.ts'
@@ -75,6 +83,7 @@ export type {
   RequestFunction,
   ResponseFunction,
 } from './functions/own-function.ts'
+export { FrameReader, frame, prefixSize } from './grpc/frames.ts'
 export { type GraphqlRequest, postedGraphql, queriedGraphql } from './graphql-request.ts'
 export { HashedTurns, type HashSource, hashSourceFinding } from './hashed-turns.ts'
 export { headerNameProblem } from './header-name-problem.ts'

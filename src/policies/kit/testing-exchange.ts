@@ -50,6 +50,8 @@ export interface FakeResponse {
   status?: number
   headers?: Readonly<Record<string, string>> | readonly (readonly [string, string])[]
   body?: string
+  /** Names in lower case. */
+  trailers?: Readonly<Record<string, string>>
   /** `host:port`. Default 192.0.2.1:8080. */
   upstream?: string
   /** Milliseconds from the first byte of the request to the last of the answer, and the upstream's share. */
@@ -99,7 +101,9 @@ export class FakeExchange implements Exchange {
   sentTo: UpstreamHandle | null = null
   readonly #request: FakeRequestView
   readonly #planned: FakeResponse
-  #response = new FakeResponseView(0, false, [])
+  /** What a policy wants to be held of the answer. */
+  readonly #hold = { limit: 0 }
+  #response = new FakeResponseView(0, false, [], this.#hold)
   #body = ''
 
   constructor(binding: BindingInfo, request: FakeRequest, response: FakeResponse, now: number) {
@@ -176,7 +180,7 @@ export class FakeExchange implements Exchange {
     this.rejectedBy = 'policy'
     const { body = '', headers } = verdict
     this.#body = typeof body === 'string' ? body : `${JSON.stringify(body)}\n`
-    this.#response = new FakeResponseView(verdict.status, false, [])
+    this.#response = new FakeResponseView(verdict.status, false, [], this.#hold)
     if (headers) this.answer.setBlock(headers)
   }
 
@@ -198,8 +202,9 @@ export class FakeExchange implements Exchange {
     }
     this.errorCode = errorCode ?? ''
     this.#body = body
+    const { trailers } = this.#planned
     const fromUpstream = errorCode === undefined && !this.#planned.notProxied
-    this.#response = new FakeResponseView(status, fromUpstream, fieldsOf(headers))
+    this.#response = new FakeResponseView(status, fromUpstream, fieldsOf(headers), this.#hold, body, trailers)
   }
 
   /** The whole body in one piece. */
@@ -347,8 +352,21 @@ class FakeResponseView implements ExchangeResponse {
   readonly headers: FakeFields
   readonly headBytes = 0
   bodyBytes = 0
+  readonly #trailers: Readonly<Record<string, string>>
+  readonly #body: Buffer
+  readonly #hold: { limit: number }
 
-  constructor(status: number, fromUpstream: boolean, fields: readonly Field[]) {
+  constructor(
+    status: number,
+    fromUpstream: boolean,
+    fields: readonly Field[],
+    hold: { limit: number },
+    body = '',
+    trailers: Readonly<Record<string, string>> = {},
+  ) {
+    this.#hold = hold
+    this.#body = Buffer.from(body)
+    this.#trailers = trailers
     this.status = status
     this.fromUpstream = fromUpstream
     this.headers = new FakeFields(fields)
@@ -360,6 +378,22 @@ class FakeResponseView implements ExchangeResponse {
 
   forEachSent(visit: (name: string, value: string) => void): void {
     this.headers.forEach(visit)
+  }
+
+  trailer(name: string): string | undefined {
+    return this.#trailers[name]
+  }
+
+  forEachTrailer(visit: (name: string, value: string) => void): void {
+    for (const [name, value] of Object.entries(this.#trailers)) visit(name, value)
+  }
+
+  heldBody(): Buffer | null {
+    return this.fromUpstream && this.#body.length <= this.#hold.limit ? this.#body : null
+  }
+
+  hold(limit: number): void {
+    this.#hold.limit = limit
   }
 
   setStatus(status: number): void {

@@ -182,6 +182,7 @@ class NoRequest implements ExchangeRequest {
     return this.counts.received
   }
 
+  forEachTrailer(): void {}
   heldBody(): null {
     return null
   }
@@ -221,5 +222,15 @@ class NoResponse implements ExchangeResponse {
   }
 
   forEachSent(): void {}
+  trailer(): undefined {
+    return undefined
+  }
+
+  forEachTrailer(): void {}
+  heldBody(): null {
+    return null
+  }
+
+  hold(): void {}
   setStatus(): void {}
 }
