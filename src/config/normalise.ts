@@ -62,6 +62,7 @@ export function upstreamSpec(key: string, input: UpstreamInput): UpstreamSpec {
     pass_host: input.pass_host ?? 'pass',
     ...(input.upstream_host !== undefined && { upstream_host: input.upstream_host }),
     ...(input.retries !== undefined && { retries: input.retries }),
+    ...(input.retry_grpc_statuses !== undefined && { retry_grpc_statuses: input.retry_grpc_statuses }),
     retry_timeout: input.retry_timeout ?? 0,
     timeout: input.timeout ?? defaultTimeout,
     ...(input.timeout !== undefined && { session_timeout: Math.max(input.timeout.send, input.timeout.read) }),

@@ -111,6 +111,16 @@ export interface UpstreamTlsSpec {
   verify?: boolean
 }
 
+/** Those that Envoy's `retry_on` knows, and those of gRPC's own retry policies. */
+export const retriableGrpcStatuses = [
+  'cancelled',
+  'deadline-exceeded',
+  'resource-exhausted',
+  'internal',
+  'unavailable',
+] as const
+export type RetriableGrpcStatus = (typeof retriableGrpcStatuses)[number]
+
 export const proxyProtocolVersions = ['v1', 'v2'] as const
 export type ProxyProtocolVersion = (typeof proxyProtocolVersions)[number]
 
@@ -143,6 +153,8 @@ export interface UpstreamSpec {
   upstream_host?: string
   /** Absent: number of nodes with weight - 1. */
   retries?: number
+  /** Absent: none. */
+  retry_grpc_statuses?: RetriableGrpcStatus[]
   /** Seconds; 0 is no limit. */
   retry_timeout: number
   timeout: Timeout

@@ -9,7 +9,13 @@
 import { serviceRegistryFields } from './discovery.ts'
 import { checksSchema, outlierEjectionSchema, panicThresholdSchema } from './health-checks.ts'
 import { methods } from './methods.ts'
-import { type Plugins, proxyProtocolVersions, type ResourceKind, tlsProtocols } from './plan.ts'
+import {
+  type Plugins,
+  proxyProtocolVersions,
+  type ResourceKind,
+  retriableGrpcStatuses,
+  tlsProtocols,
+} from './plan.ts'
 import { type Static, Type } from './type.ts'
 
 const idForm = { 'x-form': 'letters, digits, `-`, `_` and `.`, or a positive whole number' }
@@ -268,6 +274,14 @@ export const upstreamSchema = Type.Object(
         minimum: 0,
         maximum: 65_535,
         description: 'Further nodes to try when one fails; without it, as many as there are other nodes.',
+      }),
+    ),
+    retry_grpc_statuses: Type.Optional(
+      Type.Array(Type.Enum(retriableGrpcStatuses), {
+        minItems: 1,
+        uniqueItems: true,
+        description:
+          'Statuses of gRPC after which another node is tried, for `grpc` and `grpcs`: where the answer is nothing but a status, and what was sent of the call is at hand. A method that may not run twice has no place behind such an upstream. Not in APISIX.',
       }),
     ),
     retry_timeout: Type.Optional(

@@ -15,6 +15,7 @@ import { headerName } from './headers.ts'
 import type { HttpExchange } from './http-exchange.ts'
 import type { ClientFacts } from './http1/client-facts.ts'
 import type { Head } from './http1/head.ts'
+import { HeadFields } from './http1/header-view.ts'
 import { requestHead, upstreamHost } from './http1/request-head.ts'
 import { UpstreamConnection } from './http1/upstream-connection.ts'
 import { SessionPool } from './http2/session-pool.ts'
@@ -259,12 +260,44 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   }
 
   onHead(head: Head, body: AnswerBody): void {
+    if (this.upstream.retriedStatuses !== null && this.triesAfterStatus(head, body)) return
     this.headCame(head)
     if (this.client.head(head, body)) return
     this.finish()
     if (body.remaining >= 0 && body.remaining <= forgottenSize) return
     this.leaveEndpoint('abandoned')
     this.carrier?.drop()
+  }
+
+  /** Another endpoint is asked, because the answer is nothing but a status after which that is wanted. */
+  private triesAfterStatus(head: Head, body: AnswerBody): boolean {
+    if (body.remaining !== 0 || this.replay === null || this.retriesLeft <= 0) return false
+    if (clock.now > this.retryUntil || clock.now >= this.until) return false
+    const fields = new HeadFields(head)
+    const status = fields.get('grpc-status') ?? ''
+    // Whoever answers can ask for no further try, or for a later one.
+    if (this.upstream.retriedStatuses?.has(status) !== true || fields.has('grpc-retry-pushback-ms'))
+      return false
+    if (this.breaker !== null && !this.countsAsRetry) {
+      if (!this.breaker.beginRetry()) return false
+      this.countsAsRetry = true
+    }
+    const tried = (this.tried ?? new Set()).add(this.endpoint as Endpoint<UpstreamConnection>)
+    const other = this.upstream.pick(tried, this.exchange)
+    if (other === null) return false
+    this.tried = tried
+    this.failures = this.failures === '' ? String(head.status) : `${this.failures}, ${head.status}`
+    this.retriesLeft--
+    this.engine.counts.add(engineCounter.upstream_retries, 1)
+    this.leaveEndpoint('complete')
+    this.carrier?.drop()
+    this.held = this.replay
+    this.replay = ''
+    this.failedAt = this.addresses
+    this.try(other, false)
+    this.flush()
+    if (this.ready && !this.bodyDone) this.client.resumeRequestBody()
+    return true
   }
 
   onSwitch(head: Head, tunnel: Tunnel): void {

@@ -1,4 +1,5 @@
 /** Statuses of gRPC, and what statuses of HTTP come to among them. */
+import type { RetriableGrpcStatus } from '../../config/plan.ts'
 
 export const grpcStatus = {
   ok: 0,
@@ -37,6 +38,18 @@ const byHttpStatus: Readonly<Record<number, number>> = {
   503: grpcStatus.unavailable,
   504: grpcStatus.deadlineExceeded,
 }
+
+const retriable: Readonly<Record<RetriableGrpcStatus, number>> = {
+  cancelled: grpcStatus.cancelled,
+  'deadline-exceeded': grpcStatus.deadlineExceeded,
+  'resource-exhausted': grpcStatus.resourceExhausted,
+  internal: grpcStatus.internal,
+  unavailable: grpcStatus.unavailable,
+}
+
+/** As they stand in `grpc-status`. */
+export const retriedStatuses = (names: readonly RetriableGrpcStatus[]): ReadonlySet<string> =>
+  new Set(names.map((name) => String(retriable[name])))
 
 export function grpcStatusOf(httpStatus: number): number {
   return byHttpStatus[httpStatus] ?? grpcStatus.unknown

@@ -9,6 +9,7 @@ import {
 } from '../../config/plan.ts'
 import { clock } from '../clock.ts'
 import type { Exchange, UpstreamOrigin } from '../exchange.ts'
+import { retriedStatuses } from '../grpc/status.ts'
 import { sharedTime } from '../shared/clock.ts'
 import { LoadCell, type LoadTable } from '../shared/load-table.ts'
 import { UpstreamTls, type UpstreamTlsOptions } from '../tls/upstream-tls.ts'
@@ -35,6 +36,8 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
   timeouts: Timeouts
   speaksHttp2 = false
   speaksGrpc = false
+  /** Values of `grpc-status` after which another endpoint is tried; null: none. */
+  retriedStatuses: ReadonlySet<string> | null = null
   endpoints: readonly Endpoint<C>[] = []
   /** Attempts beyond the first that a request may take: configured, or one for each further endpoint with weight. */
   retries = 0
@@ -76,6 +79,8 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
     this.timeouts = inMilliseconds(spec.timeout)
     this.speaksHttp2 = speaksHttp2(spec.scheme)
     this.speaksGrpc = speaksGrpc(spec.scheme)
+    const { retry_grpc_statuses: statuses } = spec
+    this.retriedStatuses = this.speaksGrpc && statuses !== undefined ? retriedStatuses(statuses) : null
     if (discovered === undefined) this.use(spec.nodes, addressesOf)
     else this.setNodes(discovered, addressesOf)
   }
