@@ -78,7 +78,10 @@ function section(policy: AnyPolicy): string {
 }
 
 /** What stands in the gateway's configuration, as far as the policy is concerned. */
-function exampleText(name: string, { config, credential, metadata, beside, tier, proto }: PolicyExample): string {
+function exampleText(
+  name: string,
+  { config, credential, metadata, beside, tier, proto }: PolicyExample,
+): string {
   const route = { id: 'orders', uri: '/*', upstream_id: 'orders', plugins: { ...beside, [name]: config } }
   const text = stringify(
     {

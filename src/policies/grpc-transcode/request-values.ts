@@ -1,6 +1,6 @@
 /** What a request says, as values for the fields of a message. */
 import { type ExchangeRequest, readPairs } from '../kit/index.ts'
-import { type EncodeStyle, EncodeError, type Values } from './encoder.ts'
+import { EncodeError, type EncodeStyle, type Values } from './encoder.ts'
 import type { BoundMethod } from './http-binding.ts'
 
 export interface RequestValues extends EncodeStyle {

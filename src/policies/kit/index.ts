@@ -83,8 +83,8 @@ export type {
   RequestFunction,
   ResponseFunction,
 } from './functions/own-function.ts'
-export { FrameReader, frame, prefixSize } from './grpc/frames.ts'
 export { type GraphqlRequest, postedGraphql, queriedGraphql } from './graphql-request.ts'
+export { FrameReader, frame, prefixSize } from './grpc/frames.ts'
 export { HashedTurns, type HashSource, hashSourceFinding } from './hashed-turns.ts'
 export { headerNameProblem } from './header-name-problem.ts'
 export { Hmac, type HmacHash } from './hmac.ts'
