@@ -1,5 +1,7 @@
 /** The gateway's own log on its way to the outputs that the runtime configuration of a control plane names. */
+import type { KafkaOutput } from './config-sync/kafka-output.ts'
 import type { LogOutput } from './config-sync/log-output.ts'
+import { KafkaLog } from './kafka-log.ts'
 import type { ShippingCounts } from './log-shipping.ts'
 import { Batches, HttpSink, type Send } from './policies/kit/logging/index.ts'
 import { FileDestination, LineSink } from './telemetry/line-sink.ts'
@@ -23,6 +25,7 @@ export class LogOutputs {
   readonly #batches: Batches
   readonly #takers: ((line: string) => void)[]
   readonly #files: LineSink[] = []
+  readonly #kafka: KafkaLog[] = []
 
   constructor(outputs: readonly LogOutput[], counts: ShippingCounts, log: Log) {
     this.#batches = new Batches(counts, log)
@@ -33,7 +36,7 @@ export class LogOutputs {
         `log output ${output.name}`,
         settings,
         pendingAtMost,
-        sendOf(output),
+        output.type === 'kafka' ? this.#toKafka(output) : sendOf(output),
       )
       return (line) => processor.push(line, line.length)
     })
@@ -52,6 +55,13 @@ export class LogOutputs {
   /** Resolves when what was taken is delivered or given up. */
   async close(): Promise<void> {
     await Promise.all([this.#batches.close(patience), ...this.#files.map((file) => file.close())])
+    for (const log of this.#kafka) log.close()
+  }
+
+  #toKafka(output: KafkaOutput): Send<string> {
+    const log = new KafkaLog(output, timeout)
+    this.#kafka.push(log)
+    return (lines) => log.send(lines)
   }
 
   #file(path: string, log: Log): (line: string) => void {
@@ -64,7 +74,13 @@ export class LogOutputs {
 }
 
 /** JSON lines, as they are written to standard error. */
-function sendOf({ type, url, headers, format, verify }: Exclude<LogOutput, { type: 'file' }>): Send<string> {
+function sendOf({
+  type,
+  url,
+  headers,
+  format,
+  verify,
+}: Exclude<LogOutput, { type: 'file' | 'kafka' }>): Send<string> {
   const sink = new HttpSink({ timeout, verify, accepts: (status) => status < 300 })
   const address = new URL(url)
   const bodyOf = (lines: readonly string[]) => {

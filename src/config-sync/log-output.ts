@@ -1,5 +1,7 @@
 /** Outputs of the log in the runtime configuration, in the words of Fluent Bit, whose names of parameters have no case. */
 import { formatPath } from '../config/problem.ts'
+import { type KafkaOutput, kafkaOutput, kafkaParametersWithoutEffect } from './kafka-output.ts'
+import { OutputParameters } from './output-parameters.ts'
 import type { ReportedRefusal } from './protocol/messages.ts'
 
 /** Where every line of the log goes besides standard error. */
@@ -13,6 +15,7 @@ export type LogOutput = { name: string } & (
       format: 'json' | 'json_lines'
       verify: boolean
     }
+  | KafkaOutput
 )
 
 interface Logging {
@@ -30,6 +33,7 @@ const types: Readonly<Record<string, LogOutput['type']>> = {
   http: 'http',
   es: 'elasticsearch',
   elasticsearch: 'elasticsearch',
+  kafka: 'kafka',
 }
 
 /** Whether this version can send lines there. */
@@ -52,8 +56,8 @@ export function logOutputsOf({ runtimeLogs, outputs = {} }: Logging = {}): {
   for (const [name, { type: given, parameters = {} }] of Object.entries(outputs)) {
     const type = Object.hasOwn(types, given) ? types[given] : undefined
     if (type === undefined || (wanted !== undefined && !wanted.includes(name))) continue
-    const read = new Parameters(parameters)
-    const output = type === 'file' ? fileOutput(name, read) : httpOutput(name, type, read)
+    const read = new OutputParameters(parameters)
+    const output = outputOf(name, type, read)
     if (typeof output === 'string') {
       findings.push(finding(['logging', 'outputs', name, 'parameters'], output))
     } else found.push(output)
@@ -61,32 +65,28 @@ export function logOutputsOf({ runtimeLogs, outputs = {} }: Logging = {}): {
   return { outputs: found, findings }
 }
 
-class Parameters {
-  readonly #values = new Map<string, unknown>()
-
-  constructor(parameters: Readonly<Record<string, unknown>>) {
-    for (const [name, value] of Object.entries(parameters)) this.#values.set(name.toLowerCase(), value)
-  }
-
-  text(name: string, byDefault = ''): string {
-    const value = this.#values.get(name)
-    return typeof value === 'string' || typeof value === 'number' ? String(value) : byDefault
-  }
-
-  isOn(name: string, byDefault: boolean): boolean {
-    const value = this.#values.get(name)
-    if (typeof value === 'boolean') return value
-    return value === undefined ? byDefault : /^(on|true|yes|1)$/i.test(String(value))
-  }
-
-  list(name: string): string[] {
-    const value = this.#values.get(name)
-    return (Array.isArray(value) ? value : value === undefined ? [] : [value]).map(String)
-  }
+/** Fields of an output that nothing follows: the whole of one whose type is not spoken, or single parameters. */
+export function withoutEffectOf({ outputs = {} }: Logging = {}): string[] {
+  return Object.entries(outputs).flatMap(([name, { type, parameters = {} }]) => {
+    const path = `logging.outputs.${name}`
+    if (!isLogOutput(type)) return [path]
+    if (type !== 'kafka') return []
+    return kafkaParametersWithoutEffect(new OutputParameters(parameters)).map(
+      (parameter) => `${path}.parameters.${parameter}`,
+    )
+  })
 }
 
 /** @returns what is wrong, in words */
-function fileOutput(name: string, parameters: Parameters): LogOutput | string {
+function outputOf(name: string, type: LogOutput['type'], parameters: OutputParameters): LogOutput | string {
+  if (type === 'file') return fileOutput(name, parameters)
+  if (type !== 'kafka') return httpOutput(name, type, parameters)
+  const output = kafkaOutput(parameters)
+  return typeof output === 'string' ? output : { name, ...output }
+}
+
+/** @returns what is wrong, in words */
+function fileOutput(name: string, parameters: OutputParameters): LogOutput | string {
   const folder = parameters.text('path')
   const file = parameters.text('file', folder === '' ? '' : `${name}.log`)
   const path = folder === '' || file.startsWith('/') ? file : `${folder.replace(/\/+$/, '')}/${file}`
@@ -99,7 +99,7 @@ function fileOutput(name: string, parameters: Parameters): LogOutput | string {
 function httpOutput(
   name: string,
   type: 'http' | 'elasticsearch',
-  parameters: Parameters,
+  parameters: OutputParameters,
 ): LogOutput | string {
   const isHttp = type === 'http'
   const scheme = parameters.isOn('tls', false) ? 'https' : 'http'

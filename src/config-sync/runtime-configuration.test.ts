@@ -29,13 +29,22 @@ test('the examples of the Gateway Manager API are taken, and what has no effect 
   })
 })
 
-test('outputs that cannot be written to, and a buffer without a bound, have no effect', () => {
-  const logging = { outputs: { a: { type: 'kafka' }, b: { type: 'file', parameters: { file: '/b' } } } }
-  const settings = readRuntimeConfiguration({ logging, connectionBufferLimits: { global: 0 } })
+test('outputs that cannot be written to have no effect, and others have', () => {
+  const logging = { outputs: { a: { type: 'splunk' }, b: { type: 'file', parameters: { file: '/b' } } } }
+  const settings = readRuntimeConfiguration({ logging })
   assert.ok('upstreams' in settings)
-  assert.deepEqual(settings.withoutEffect, ['logging.outputs.a', 'connectionBufferLimits.global'])
+  assert.deepEqual(settings.withoutEffect, ['logging.outputs.a'])
   assert.deepEqual(settings.logOutputs, [{ name: 'b', type: 'file', path: '/b' }])
-  assert.equal(settings.connectionBuffer, undefined)
+})
+
+test('a buffer without a bound has a large one', () => {
+  const buffer = (global: number) => {
+    const settings = readRuntimeConfiguration({ connectionBufferLimits: { global } })
+    assert.ok('upstreams' in settings)
+    assert.deepEqual(settings.withoutEffect, [])
+    return settings.connectionBuffer
+  }
+  assert.deepEqual([buffer(0), buffer(1)], [16 * 1024 * 1024, 1])
 })
 
 test('thresholds of the circuit breaker are limits of upstreams, as far as those have them', () => {
@@ -49,10 +58,11 @@ test('thresholds of the circuit breaker are limits of upstreams, as far as those
     { limits: { max_connections: 10, max_pending: 5, max_requests: 1_000_000, max_retries: 0 } },
     [],
   ])
-  assert.deepEqual(read({ maxConnectionPools: 3, maxRequests: 0 }), [
-    {},
-    ['circuitBreaker.thresholds.maxConnectionPools', 'circuitBreaker.thresholds.maxRequests'],
+  assert.deepEqual(read({ maxConnections: 0, maxPendingRequests: 0, maxRequests: 0 }), [
+    { limits: { max_connections: 0, max_pending: 0, max_requests: 0 } },
+    [],
   ])
+  assert.deepEqual(read({ maxConnectionPools: 3 }), [{}, ['circuitBreaker.thresholds.maxConnectionPools']])
   const limits = { max_requests: 1 }
   const own = { nodes: {}, circuit_breaker: { max_retries: 3 } }
   assert.deepEqual(withUpstreamDefaults({ upstreams: [own, { nodes: {} }] }, { limits }), {

@@ -5,7 +5,7 @@
 import { formatPath } from '../config/problem.ts'
 import { checkSchema } from '../config/schema.ts'
 import { type Static, Type } from '../config/type.ts'
-import { isLogOutput, type LogOutput, logOutputsOf } from './log-output.ts'
+import { type LogOutput, logOutputsOf, withoutEffectOf } from './log-output.ts'
 import type { ReportedRefusal } from './protocol/messages.ts'
 import { goesElsewhere, type RuntimeTracing, runtimeTracingSchema } from './runtime-tracing.ts'
 
@@ -106,6 +106,11 @@ const limitNames = {
   maxRequests: 'max_requests',
   maxRetries: 'max_retries',
 } as const
+/**
+ * Bytes, for a limit of 0, which is none in the words of Envoy: what waits has a bound in any case, and this one leaves
+ * room for every connection that reads at all.
+ */
+const largeBuffer = 16 * 1024 * 1024
 /** Of an upstream. A threshold above it is no limit that anybody meets. */
 const highestLimit = 1_000_000
 
@@ -152,7 +157,7 @@ export function readRuntimeConfiguration(
     logOutputs: outputs,
     ...(proxyProtocol?.enabled !== undefined && { proxyProtocol: proxyProtocol.enabled }),
     ...(tracing !== undefined && { tracing }),
-    ...(buffer !== undefined && buffer > 0 && { connectionBuffer: buffer }),
+    ...(buffer !== undefined && { connectionBuffer: buffer === 0 ? largeBuffer : buffer }),
     ...(streamIdleSeconds !== undefined && { bodyIdle: streamIdleSeconds * 1000 }),
     upstreams: {
       ...(upstreamResponseSeconds !== undefined && { responseTimeout: upstreamResponseSeconds }),
@@ -175,32 +180,24 @@ function limitsOf(thresholds: Thresholds = {}): NonNullable<UpstreamDefaults['li
   const limits: NonNullable<UpstreamDefaults['limits']> = {}
   for (const [name, ours] of Object.entries(limitNames) as [keyof typeof limitNames, keyof typeof limits][]) {
     const value = thresholds[name]
-    if (value !== undefined && hasLimit(name, value)) limits[ours] = Math.min(value, highestLimit)
+    if (value !== undefined) limits[ours] = Math.min(value, highestLimit)
   }
   return limits
 }
 
-/** An upstream has no way to take no request at all; going without further tries is one. */
-const hasLimit = (name: string, value: unknown): boolean =>
-  Object.hasOwn(limitNames, name) && (name === 'maxRetries' || value !== 0)
-
 /** A field that asks for nothing (`enabled: false`) is followed by doing nothing. */
 function withoutEffect(value: RuntimeConfiguration): string[] {
-  const { logging, tracing, circuitBreaker, connectionBufferLimits } = value
+  const { logging, tracing, circuitBreaker } = value
   const asked: Record<string, boolean> = {
     // Spans go where the gateway's own files say, if they say it.
     'tracing.provider.type': goesElsewhere(tracing),
-    // What waits has a bound in any case.
-    'connectionBufferLimits.global': connectionBufferLimits?.global === 0,
   }
   const known = Object.keys(runtimeConfigurationSchema.properties)
   return [
-    ...Object.entries(logging?.outputs ?? {})
-      .filter(([, { type }]) => !isLogOutput(type))
-      .map(([name]) => `logging.outputs.${name}`),
+    ...withoutEffectOf(logging),
     ...Object.keys(asked).filter((name) => asked[name]),
     ...Object.entries(circuitBreaker?.thresholds ?? {})
-      .filter(([name, threshold]) => !hasLimit(name, threshold))
+      .filter(([name]) => !Object.hasOwn(limitNames, name))
       .map(([name]) => `circuitBreaker.thresholds.${name}`),
     ...Object.keys(value).filter((name) => !known.includes(name)),
   ]

@@ -122,7 +122,7 @@ const nodeSchema = Type.Object({
 })
 
 const limitOf = (description: string) =>
-  Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description }))
+  Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000, description }))
 
 export const certificate = (description: string) =>
   Type.String({ minLength: 128, maxLength: 65_536, description })
@@ -306,17 +306,13 @@ export const upstreamSchema = Type.Object(
           max_connections: limitOf('Connections that are open, idle ones among them.'),
           max_pending: limitOf('Connections that are being opened.'),
           max_requests: limitOf('Requests under way.'),
-          max_retries: Type.Optional(
-            Type.Integer({
-              minimum: 0,
-              maximum: 1_000_000,
-              description: 'Requests under way in a second or later try; beyond, the first failure stands.',
-            }),
+          max_retries: limitOf(
+            'Requests under way in a second or later try; beyond, the first failure stands.',
           ),
         },
         {
           description:
-            'What all threads together may use of this upstream. Beyond a limit, a request is answered with 503 at once. No limit where none is given. Not in APISIX.',
+            'What all threads together may use of this upstream. Beyond a limit, a request is answered with 503 at once; with 0 there is none of the kind. No limit where none is given. Not in APISIX.',
         },
       ),
     ),

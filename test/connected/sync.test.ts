@@ -12,6 +12,7 @@ import { keyIdOf, paths, publicKeyOf } from '../../src/config-sync/protocol/inde
 import { type Registration, writeRegistration } from '../../src/config-sync/registration.ts'
 import { type BundleParts, ControlPlane, newSigningKey, serialOf } from '../harness/control-plane.ts'
 import { freePort, type RunningGateway, startGateway } from '../harness/gateway.ts'
+import { startKafkaBroker } from '../harness/kafka-broker.ts'
 
 let control: ControlPlane
 let upstream: Server
@@ -427,6 +428,59 @@ suite('a gateway with a control plane', () => {
     } finally {
       await new Promise((resolve) => collector.close(resolve))
     }
+  })
+
+  test('sends its log to a topic of Kafka, line by line, to a broker that wants to know who it is', async () => {
+    const broker = await startKafkaBroker({ topic: 'gateway', user: 'edge', password: 'of-the-output' })
+    try {
+      const parameters = {
+        Brokers: `127.0.0.1:${broker.port}`,
+        Topics: 'gateway',
+        message_key_field: 'level',
+        timestamp_key: 'at',
+        'rdkafka.security.protocol': 'sasl_plaintext',
+        'rdkafka.sasl.mechanism': 'SCRAM-SHA-256',
+        'rdkafka.sasl.username': 'edge',
+        'rdkafka.sasl.password': 'of-the-output',
+      }
+      const outputs = { topic: { type: 'kafka', parameters } }
+      const logging = { runtimeLogs: { logLevel: 'info' }, outputs }
+      control.publish(routes('/a'))
+      await start()
+      control.publish({ ...routes('/a'), runtime_configuration: { logging }, desired_status: 'STOPPED' })
+      await control.acknowledged(2)
+      control.publish({ ...routes('/a'), runtime_configuration: { logging } })
+      await control.acknowledged(3)
+      const found = () => broker.messages.find(({ value }) => value.includes('traffic is taken again'))
+      await broker.until(() => found() !== undefined)
+      const { key, value, acks } = found()!
+      const { at, time, level } = JSON.parse(value)
+      assert.deepEqual([key, acks, at], [level, -1, Date.parse(time) / 1000])
+      assert.deepEqual((await sync()).without_effect, [])
+      assert.doesNotMatch(gateway!.output(), /of-the-output/)
+    } finally {
+      broker.close()
+    }
+  })
+
+  test('takes no request where the runtime configuration admits none', async () => {
+    control.publish(routes('/a'))
+    await start()
+    assert.equal(await statusOf('/a'), 200)
+    const thresholds = { maxRequests: 0 }
+    control.publish({ ...routes('/a'), runtime_configuration: { circuitBreaker: { thresholds } } })
+    await control.acknowledged(2)
+    await eventually(
+      () => statusOf('/a'),
+      (status) => status === 503,
+    )
+    assert.deepEqual((await sync()).without_effect, [])
+    control.publish(routes('/a'))
+    await control.acknowledged(3)
+    await eventually(
+      () => statusOf('/a'),
+      (status) => status === 200,
+    )
   })
 
   test('traces requests as the runtime configuration says, into the collector of its own files', async () => {

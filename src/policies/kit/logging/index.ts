@@ -24,6 +24,7 @@ export {
 export { HttpSink, type HttpSinkOptions } from './http-sink.ts'
 export { jsonString } from './json-string.ts'
 export { KafkaSink } from './kafka/kafka-sink.ts'
+export type { KafkaMessage } from './kafka/record-batch.ts'
 export { kafkaFields, kafkaSinkOptions } from './kafka/settings.ts'
 export { batchedLogger } from './logger.ts'
 export { anyServer, serverFields, serverList, serversFinding } from './servers.ts'

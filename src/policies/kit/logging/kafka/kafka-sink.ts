@@ -1,14 +1,14 @@
 /** A topic of Kafka that takes batches: finds its partitions and who leads them, and sends each message to one. */
 import { crc32 } from 'node:zlib'
 import { apis, Broker, type BrokerAddress, type BrokerOptions } from './broker.ts'
-import { recordBatch } from './record-batch.ts'
+import { type KafkaMessage, recordBatch } from './record-batch.ts'
 import type { SaslCredentials } from './sasl.ts'
 import { type KafkaReader, KafkaWriter } from './wire.ts'
 
 export interface KafkaSinkOptions extends Omit<BrokerOptions, 'sasl'> {
   readonly brokers: readonly (BrokerAddress & { readonly sasl?: SaslCredentials | undefined })[]
   readonly topic: string
-  /** Messages with the same key go to the same partition; null: to one after the other. */
+  /** Of a message that is sent alone. Those with the same key go to the same partition; null: to one after the other. */
   readonly key: string | null
   /** 1: the leader has it; -1: its followers have it too. */
   readonly acks: 1 | -1
@@ -48,27 +48,55 @@ export class KafkaSink {
   }
 
   /** @throws Error that names brokers and topic, and nothing of the message */
-  async send(value: string): Promise<void> {
-    const { topic, key, acks, timeout, now } = this.#options
+  send(value: string): Promise<void> {
+    return this.sendAll([{ key: this.#options.key, value }])
+  }
+
+  /**
+   * Those without a key go to one partition, another each time. What was taken of them before something failed is not told.
+   * @throws Error as `send`
+   */
+  async sendAll(messages: readonly KafkaMessage[]): Promise<void> {
     const { leaders } = await this.#topologyNow()
-    const turn = key === null ? this.#turn++ : crc32(key)
-    const partition = turn % leaders.length
-    const leader = leaders[partition]
+    const turn = messages.some(({ key }) => key === null) ? this.#turn++ : 0
+    const byPartition = Map.groupBy(
+      messages,
+      ({ key }) => (key === null ? turn : crc32(key)) % leaders.length,
+    )
     try {
-      if (leader === undefined) throw this.#refused(5)
-      const broker = await this.#open(leader)
-      const request = new KafkaWriter().text(null).int16(acks).int32(timeout).int32(1).text(topic)
-      request
-        .int32(1)
-        .int32(partition)
-        .bytes(recordBatch([{ key, value }], Math.round(now())))
-      const error = produceError(await broker.ask(apis.produce, request.finish()))
-      if (error !== 0) throw this.#refused(error)
+      for (const [partition, some] of byPartition) await this.#produce(partition, leaders[partition], some)
     } catch (error) {
       // The cluster may have other leaders by now.
       this.#topology = undefined
       throw error
     }
+  }
+
+  close(): void {
+    for (const opening of this.#connections.values()) {
+      opening.then(
+        (broker) => broker.close(),
+        () => {},
+      )
+    }
+    this.#connections.clear()
+  }
+
+  async #produce(
+    partition: number,
+    leader: BrokerAddress | undefined,
+    messages: readonly KafkaMessage[],
+  ): Promise<void> {
+    const { topic, acks, timeout, now } = this.#options
+    if (leader === undefined) throw this.#refused(5)
+    const broker = await this.#open(leader)
+    const request = new KafkaWriter().text(null).int16(acks).int32(timeout).int32(1).text(topic)
+    request
+      .int32(1)
+      .int32(partition)
+      .bytes(recordBatch(messages, Math.round(now())))
+    const error = produceError(await broker.ask(apis.produce, request.finish()))
+    if (error !== 0) throw this.#refused(error)
   }
 
   #refused(error: number): Error {
