@@ -8,12 +8,19 @@ import {
   loggerMetadata,
   serverFields,
   serversFinding,
+  Undeliverable,
 } from '../kit/logging/index.ts'
 import { indexName } from './index-name.ts'
 
 interface Row {
   index: string
   line: string
+}
+
+/** As far as it is asked for. */
+interface BulkAnswer {
+  errors?: unknown
+  items?: ({ index?: { status?: unknown } } | null)[]
 }
 
 const address = (description: string) =>
@@ -25,7 +32,8 @@ export default definePolicy({
   summary: 'Writes an entry about each exchange to Elasticsearch, in batches.',
   details:
     'Batches go to `/_bulk` of one of the servers, taken at random. The server is asked for its version before the first ' +
-    'batch, since old ones want a `_type`. `field.index` may hold variables and, in braces, formats of time: ' +
+    'batch, since old ones want a `_type`. Entries that it refuses in an answer of 200 are counted as failed, and not sent ' +
+    'again. `field.index` may hold variables and, in braces, formats of time: ' +
     '`services-{%Y.%m.%d}`.',
   stage: 'transform',
   priority: 413,
@@ -114,10 +122,31 @@ export default definePolicy({
             accept: 'application/vnd.elasticsearch+json',
             ...credentials,
           }
-          await sink.post(new URL(`${server}/_bulk`), headers, body)
+          // The whole answer tells of every entry more than anybody reads.
+          const url = new URL(`${server}/_bulk?filter_path=errors,items.*.status`)
+          checkTaken(await sink.post(url, headers, body), rows.length)
         },
       },
       ({ line }) => line.length,
     )
   },
 })
+
+/**
+ * A status of 200 says that the server read the batch, not that it took every entry.
+ * @throws Undeliverable when it refused some: to send the batch again would write the others twice
+ */
+function checkTaken(answer: string, count: number): void {
+  let facts: BulkAnswer | null
+  try {
+    facts = JSON.parse(answer)
+  } catch {
+    return
+  }
+  if (facts?.errors !== true || !Array.isArray(facts.items)) return
+  const statuses = facts.items.map((item) => Number(item?.index?.status))
+  const refused = statuses.filter((status) => !(status < 300))
+  if (refused.length === 0) return
+  const reason = `the server refuses ${refused.length} of ${count} entries, the first with ${refused[0]}`
+  throw new Undeliverable(Math.max(0, count - refused.length), reason)
+}
