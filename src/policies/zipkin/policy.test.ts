@@ -82,7 +82,7 @@ test('spans tell request, upstream and answer, without credentials', async (t) =
       spans.map(({ name }) => name),
       expected,
     )
-    assert.ok(spans.every((span) => span.traceId === traceId && (span.duration as number) >= 0))
+    assert.ok(spans.every((span) => span.traceId === traceId && (span.duration as number) > 0))
     const { id: _, ...request } = spans.at(-1)!
     assert.deepEqual(request, {
       traceId,
@@ -102,6 +102,14 @@ test('spans tell request, upstream and answer, without credentials', async (t) =
       duration: 7000,
     })
   }
+})
+
+test('an address of IPv6 stands in the field that Zipkin has for it', async (t) => {
+  const { url, requests } = await logServer(t)
+  const bound = bindPolicy(policy, { config: { ...config, endpoint: url, span_version: 1 } })
+  for (let n = 0; n < 200; n++) await bound.run({ address: '2001:db8::7' })
+  const request = JSON.parse((await requests.next()).body)[4]
+  assert.deepEqual(request.remoteEndpoint, { ipv6: '2001:db8::7', port: 50_000 })
 })
 
 for (const wrong of [

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net'
 import { definePolicy, type Exchange, openInApisix, responseSource, Type } from '../kit/index.ts'
 import { addressFinding, HttpSink, loggedUri } from '../kit/logging/index.ts'
 import { newSpanId, newTraceId, readB3, writeB3 } from '../kit/tracing/index.ts'
@@ -78,13 +79,14 @@ export default definePolicy({
         traceId: trace.traceId,
         localEndpoint: {
           serviceName,
-          ipv4: config.server_addr ?? client.localAddress,
+          ...placed(config.server_addr ?? client.localAddress),
           port: client.localPort,
         },
       }
       const push = (span: Record<string, unknown>, from: number, to: number) => {
         const timestamp = Math.round((timings.startedAt + from - timings.start) * 1000)
-        const duration = Math.max(0, Math.floor((to - from) * 1000))
+        // To Zipkin none at all would mean that it is not known.
+        const duration = Math.max(1, Math.floor((to - from) * 1000))
         const text = JSON.stringify({ ...base, remoteEndpoint: null, tags: {}, ...span, timestamp, duration })
         spans.push(text, text.length, exchange)
       }
@@ -107,7 +109,7 @@ export default definePolicy({
           id: trace.requestId,
           parentId: trace.parentId,
           kind: 'SERVER',
-          remoteEndpoint: { ipv4: client.address, port: client.peerPort },
+          remoteEndpoint: { ...placed(client.address), port: client.peerPort },
           tags: {
             component: 'apisix',
             'http.method': exchange.request.method,
@@ -148,3 +150,8 @@ export default definePolicy({
     }
   },
 })
+
+/** An address in the field that Zipkin has for its kind. */
+function placed(address: string): { ipv4: string } | { ipv6: string } {
+  return isIPv6(address) ? { ipv6: address } : { ipv4: address }
+}
