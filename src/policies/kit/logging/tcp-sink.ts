@@ -1,5 +1,5 @@
 /** A server that takes batches over TCP or TLS, each over a connection of its own. */
-import { connect, type Socket } from 'node:net'
+import { connect, isIP, type Socket } from 'node:net'
 
 export interface TcpSinkOptions {
   host: string
@@ -53,7 +53,8 @@ export class TcpSink {
       port,
       timeout,
       rejectUnauthorized: verify,
-      ...(servername !== undefined && { servername }),
+      // An address names no server (RFC 6066 3): the certificate is then held against the host itself.
+      ...(servername !== undefined && isIP(servername) === 0 && { servername }),
     })
   }
 }
