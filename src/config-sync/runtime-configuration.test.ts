@@ -62,7 +62,10 @@ test('thresholds of the circuit breaker are limits of upstreams, as far as those
     { limits: { max_connections: 0, max_pending: 0, max_requests: 0 } },
     [],
   ])
-  assert.deepEqual(read({ maxConnectionPools: 3 }), [{}, ['circuitBreaker.thresholds.maxConnectionPools']])
+  assert.deepEqual(read({ maxConnectionPools: 3, maxLater: 3 }), [
+    { limits: { max_pools: 3 } },
+    ['circuitBreaker.thresholds.maxLater'],
+  ])
   const limits = { max_requests: 1 }
   const own = { nodes: {}, circuit_breaker: { max_retries: 3 } }
   assert.deepEqual(withUpstreamDefaults({ upstreams: [own, { nodes: {} }] }, { limits }), {

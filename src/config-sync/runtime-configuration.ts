@@ -102,6 +102,7 @@ export interface UpstreamDefaults {
 /** Thresholds, and what an upstream calls them. */
 const limitNames = {
   maxConnections: 'max_connections',
+  maxConnectionPools: 'max_pools',
   maxPendingRequests: 'max_pending',
   maxRequests: 'max_requests',
   maxRetries: 'max_retries',

@@ -92,6 +92,7 @@ export interface DiscoverySpec {
 export interface CircuitBreakerSpec {
   max_connections?: number
   max_pending?: number
+  max_pools?: number
   max_requests?: number
   max_retries?: number
 }

@@ -305,6 +305,9 @@ export const upstreamSchema = Type.Object(
         {
           max_connections: limitOf('Connections that are open, idle ones among them.'),
           max_pending: limitOf('Connections that are being opened.'),
+          max_pools: limitOf(
+            'Pools of connections: each thread has one for each node, name in TLS and, where nodes are told of clients, client. Pools that nobody uses make room.',
+          ),
           max_requests: limitOf('Requests under way.'),
           max_retries: limitOf(
             'Requests under way in a second or later try; beyond, the first failure stands.',

@@ -104,6 +104,7 @@ export const errors = {
   ),
   tooManyConnections: define('upstream_max_connections', 503, 'upstream', 'It admits no more connections.'),
   tooManyPending: define('upstream_max_pending', 503, 'upstream', 'It admits no more waiting requests.'),
+  tooManyPools: define('upstream_max_pools', 503, 'upstream', 'It admits no more pools of connections.'),
   unknownBalancing: define(
     'unknown_balancing',
     502,

@@ -417,7 +417,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       this.sendRequest()
       return
     }
-    const address = this.addressToConnect(endpoint)
+    const address = this.addressToConnect(endpoint, opening.purpose)
     if (address === null) return
     const { limits } = this.engine.settings
     this.carrier = new UpstreamConnection(
@@ -438,7 +438,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
     const { sessions } = endpoint
     let session = sessions.find(opening.purpose)
     if (session === undefined) {
-      const address = this.addressToConnect(endpoint)
+      const address = this.addressToConnect(endpoint, opening.purpose)
       if (address === null) return
       session = new UpstreamSession({
         endpoint,
@@ -462,7 +462,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   }
 
   /** For a new connection; null: there can be none, and the attempt is over. */
-  private addressToConnect(endpoint: Endpoint<UpstreamConnection>): string | null {
+  private addressToConnect(endpoint: Endpoint<UpstreamConnection>, purpose: string): string | null {
     this.reused = false
     const address = endpoint.address()
     this.peerAddress = address ?? ''
@@ -472,7 +472,7 @@ export class Forward implements UpstreamUser, UpstreamInfo {
       this.fault('connect_failed', problem)
       return null
     }
-    return this.breaker === null || this.hasRoom(this.breaker) ? address : null
+    return this.breaker === null || this.hasRoom(this.breaker, endpoint.poolFor(purpose)) ? address : null
   }
 
   private openingTo(endpoint: Endpoint<UpstreamConnection>): Opening {
@@ -489,9 +489,12 @@ export class Forward implements UpstreamUser, UpstreamInfo {
   }
 
   /** Ends the request when no further connection may be opened for it. */
-  private hasRoom(breaker: Breaker): boolean {
-    let refusal = breaker.openConnection()
-    if (refusal === errors.tooManyConnections && this.upstream.dropIdle()) refusal = breaker.openConnection()
+  private hasRoom(breaker: Breaker, pool: string): boolean {
+    let refusal = breaker.openConnection(pool)
+    if (refusal === errors.tooManyPools && this.upstream.dropIdlePool())
+      refusal = breaker.openConnection(pool)
+    if (refusal === errors.tooManyConnections && this.upstream.dropIdle())
+      refusal = breaker.openConnection(pool)
     if (refusal === null) return true
     this.carrier = null
     this.leaveEndpoint('abandoned')

@@ -464,23 +464,25 @@ suite('a gateway with a control plane', () => {
   })
 
   test('takes no request where the runtime configuration admits none', async () => {
-    control.publish(routes('/a'))
+    const admitting = (thresholds: Record<string, number>) => ({
+      ...routes('/a'),
+      runtime_configuration: { circuitBreaker: { thresholds } },
+    })
+    control.publish(admitting({ maxConnectionPools: 0 }))
     await start()
-    assert.equal(await statusOf('/a'), 200)
-    const thresholds = { maxRequests: 0 }
-    control.publish({ ...routes('/a'), runtime_configuration: { circuitBreaker: { thresholds } } })
-    await control.acknowledged(2)
-    await eventually(
-      () => statusOf('/a'),
-      (status) => status === 503,
-    )
-    assert.deepEqual((await sync()).without_effect, [])
+    assert.equal(await statusOf('/a'), 503)
+    const becomes = (wanted: number) =>
+      eventually(
+        () => statusOf('/a'),
+        (status) => status === wanted,
+      )
     control.publish(routes('/a'))
+    await control.acknowledged(2)
+    await becomes(200)
+    control.publish(admitting({ maxRequests: 0 }))
     await control.acknowledged(3)
-    await eventually(
-      () => statusOf('/a'),
-      (status) => status === 200,
-    )
+    await becomes(503)
+    assert.deepEqual((await sync()).without_effect, [])
   })
 
   test('traces requests as the runtime configuration says, into the collector of its own files', async () => {

@@ -13,11 +13,12 @@ async function gatewayWith(
   t: TestContext,
   upstream: string,
   operators = 'enabled: false',
+  workers = 3,
 ): Promise<RunningGateway> {
   const gateway = await startGateway(
     (port) => `
 gateway:
-  workers: 3
+  workers: ${workers}
   listeners: [{ name: http, host: 127.0.0.1, port: ${port} }]
   metrics: { ${operators} }
   control: { enabled: false }
@@ -48,6 +49,35 @@ async function askUntilServed(gateway: RunningGateway, path = '/'): Promise<void
 }
 
 suite('a circuit breaker', () => {
+  test('refuses a further pool of connections while all are in use, and takes the place of one that is not', async (t) => {
+    const held: http.ServerResponse[] = []
+    const origins = await startOrigins(t, 2, ({ url }, response) => {
+      if (url === '/held') held.push(response)
+      else response.end()
+    })
+    const nodes = origins.map(({ port }) => `"127.0.0.1:${port}": 1`).join(', ')
+    const metrics = await freePort()
+    const upstream = `{ nodes: { ${nodes} }, retries: 0, circuit_breaker: { max_pools: 1 } }`
+    const gateway = await gatewayWith(t, upstream, `port: ${metrics}`, 1)
+    for (let n = 0; n < 4; n++) assert.equal(await ask(gateway), 200)
+    assert.deepEqual(
+      origins.map(({ requests }) => requests),
+      [2, 2],
+    )
+    const answer = ask(gateway, '/held')
+    await until(() => held.length === 1)
+    assert.equal(await ask(gateway), 503)
+    const shown = await (await request(`http://127.0.0.1:${metrics}/metrics`)).body.text()
+    assert.match(shown, /^sluice_upstream_breaker_current\{upstream="\/routes\/1",limit="pools"\} 1$/m)
+    assert.match(
+      shown,
+      /^sluice_upstream_breaker_refused_total\{upstream="\/routes\/1",limit="pools"\} [1-9]/m,
+    )
+    held[0]!.end()
+    assert.equal(await answer, 200)
+    await askUntilServed(gateway)
+  })
+
   test('refuses requests beyond max_requests, of whatever thread, and takes them again', async (t) => {
     const held: http.ServerResponse[] = []
     const [origin] = await startOrigins(t, 1, (_, response) => held.push(response))

@@ -352,7 +352,7 @@ export class UpstreamConnection implements WireOwner, PooledConnection, Carrier,
       this.breaker = null
       if (this.state === 'idle') breaker.leaveIdle()
       if (!this.connected) breaker.connectionSettled()
-      breaker.connectionClosed()
+      breaker.connectionClosed(this.endpoint.poolFor(this.purpose))
     }
     this.state = 'over'
     this.wire.destroy()

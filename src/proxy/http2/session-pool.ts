@@ -44,4 +44,15 @@ export class SessionPool {
     idle?.discard()
     return idle !== undefined
   }
+
+  /** Ends those for one purpose, where none of them carries anything. @param size how many there are for a purpose */
+  dropIdlePool(size: (purpose: string) => number): boolean {
+    const idle = this.sessions.filter((session) => session.isIdle)
+    for (const [purpose, sessions] of Map.groupBy(idle, (session) => session.purpose)) {
+      if (sessions.length < size(purpose)) continue
+      for (const session of sessions) session.discard()
+      return true
+    }
+    return false
+  }
 }

@@ -244,7 +244,7 @@ export class UpstreamSession implements Deadline {
       this.breaker = null
       if (this.countedIdle) breaker.leaveIdle()
       if (!this.isReady) breaker.connectionSettled()
-      breaker.connectionClosed()
+      breaker.connectionClosed(this.endpoint.poolFor(this.purpose))
     }
     const { waiting } = this
     this.waiting = []

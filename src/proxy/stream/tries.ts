@@ -96,7 +96,7 @@ export class Tries implements UpstreamInfo {
       this.peerAddress = address ?? ''
       const problem = endpoint.tls?.prepare() ?? null
       if (address !== undefined && problem === null) {
-        const refusal = this.breaker?.openConnection() ?? null
+        const refusal = this.breaker?.openConnection(null) ?? null
         if (refusal !== null) {
           this.leave('abandoned')
           return refusal
@@ -156,7 +156,7 @@ export class Tries implements UpstreamInfo {
     const wasCounted = this.opening || this.connected
     this.settle()
     this.connected = false
-    if (wasCounted) this.breaker?.connectionClosed()
+    if (wasCounted) this.breaker?.connectionClosed(null)
   }
 
   private settle(): void {

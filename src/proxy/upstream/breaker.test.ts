@@ -28,18 +28,51 @@ suite('a breaker', () => {
 
   test('bounds connections, and those that are being opened', () => {
     const { one, other, reader } = twoThreads({ max_connections: 3, max_pending: 2 })
-    assert.deepEqual(codes(one.openConnection(), other.openConnection(), one.openConnection()), [
+    assert.deepEqual(codes(one.openConnection('a'), other.openConnection('a'), one.openConnection('a')), [
       'ok',
       'ok',
       'upstream_max_pending',
     ])
     one.connectionSettled()
     other.connectionSettled()
-    assert.deepEqual(codes(one.openConnection(), one.openConnection()), ['ok', 'upstream_max_connections'])
+    assert.deepEqual(codes(one.openConnection('a'), one.openConnection('a')), [
+      'ok',
+      'upstream_max_connections',
+    ])
     assert.deepEqual(reader.read('u')?.sums, [0, 1, 3, 0])
     assert.deepEqual(reader.read('u')?.refusals, [0, 1, 1, 0])
-    one.connectionClosed()
-    assert.deepEqual(codes(other.openConnection()), ['ok'])
+    one.connectionClosed('a')
+    assert.deepEqual(codes(other.openConnection('a')), ['ok'])
+  })
+
+  test('bounds pools of connections, of which each thread has its own', () => {
+    const { one, other } = twoThreads({ max_pools: 3 })
+    assert.deepEqual(
+      codes(
+        one.openConnection('a'),
+        one.openConnection('a'),
+        one.openConnection('b'),
+        other.openConnection('a'),
+        other.openConnection('b'),
+        other.openConnection('a'),
+      ),
+      ['ok', 'ok', 'ok', 'ok', 'upstream_max_pools', 'ok'],
+    )
+    one.connectionClosed('a')
+    assert.deepEqual(codes(other.openConnection('b')), ['upstream_max_pools'])
+    one.connectionClosed('a')
+    assert.deepEqual(codes(other.openConnection('b')), ['ok'])
+    other.setLimits({})
+    assert.deepEqual(codes(other.openConnection('c')), ['ok'])
+    other.setLimits({ max_pools: 3 })
+    assert.deepEqual(codes(one.openConnection('c')), ['upstream_max_pools'])
+  })
+
+  test('counts no pool for a connection that there was no room for', () => {
+    const { one } = twoThreads({ max_pools: 1, max_connections: 0 })
+    assert.deepEqual(codes(one.openConnection('a')), ['upstream_max_connections'])
+    one.setLimits({ max_pools: 1 })
+    assert.deepEqual(codes(one.openConnection('b')), ['ok'])
   })
 
   test('bounds retries; none may be made with a limit of 0', () => {
@@ -53,7 +86,7 @@ suite('a breaker', () => {
   test('bounds nothing that has no limit', () => {
     const { one } = twoThreads({})
     for (let n = 0; n < 1000; n++) {
-      assert.deepEqual(codes(one.beginRequest(), one.openConnection()), ['ok', 'ok'])
+      assert.deepEqual(codes(one.beginRequest(), one.openConnection('a')), ['ok', 'ok'])
       assert.equal(one.beginRetry(), true)
     }
   })
@@ -70,10 +103,10 @@ suite('a breaker', () => {
     const { memory, one, other } = twoThreads({ max_requests: 2, max_connections: 2 })
     one.beginRequest()
     one.beginRequest()
-    one.openConnection()
+    one.openConnection('a')
     assert.deepEqual(codes(other.beginRequest()), ['upstream_max_requests'])
     reclaimLoads(memory, 1)
-    assert.deepEqual(codes(other.beginRequest(), other.beginRequest(), other.openConnection()), [
+    assert.deepEqual(codes(other.beginRequest(), other.beginRequest(), other.openConnection('a')), [
       'ok',
       'ok',
       'ok',

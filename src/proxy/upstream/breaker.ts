@@ -5,11 +5,13 @@
 import type { CircuitBreakerSpec } from '../../config/plan.ts'
 import { errors, type GatewayError } from '../errors.ts'
 import { LoadCell, type LoadTable, loadSum } from '../shared/load-table.ts'
+import { ConnectionPools, type PoolSize } from './connection-pools.ts'
 
 export class Breaker {
   private readonly loads: LoadTable | null
   private cell: LoadCell
-  private limits: Required<CircuitBreakerSpec>
+  private limits: Limits
+  private readonly pools: ConnectionPools
   /** Idle connections that this thread keeps. */
   private idle = 0
 
@@ -18,10 +20,13 @@ export class Breaker {
     this.limits = withoutLimit(limits)
     this.loads = loads
     this.cell = loads?.claim(name) ?? LoadCell.alone()
+    this.pools = new ConnectionPools(loads, name)
+    this.pools.setLimit(limits.max_pools)
   }
 
   setLimits(limits: CircuitBreakerSpec): void {
     this.limits = withoutLimit(limits)
+    this.pools.setLimit(limits.max_pools)
   }
 
   /** @returns why there is no room; null: the request has begun */
@@ -42,12 +47,22 @@ export class Breaker {
     this.cell.add(loadSum.retries, -1)
   }
 
-  /** @returns why there is no room; null: the connection may be opened, and is counted */
-  openConnection(): GatewayError | null {
+  /**
+   * @param pool `poolName`; null: it serves nobody after its first user
+   * @returns why there is no room; null: the connection may be opened, and is counted
+   */
+  openConnection(pool: string | null): GatewayError | null {
     if (!this.cell.addWithin(loadSum.pending, this.limits.max_pending)) return errors.tooManyPending
-    if (this.cell.addWithin(loadSum.connections, this.limits.max_connections)) return null
+    const hasPool = pool === null || this.pools.enter(pool)
+    if (hasPool && this.cell.addWithin(loadSum.connections, this.limits.max_connections)) return null
     this.cell.add(loadSum.pending, -1)
+    if (!hasPool) return errors.tooManyPools
+    if (pool !== null) this.pools.leave(pool)
     return errors.tooManyConnections
+  }
+
+  get poolSize(): PoolSize {
+    return this.pools.size
   }
 
   /** It is open, or has failed. */
@@ -55,8 +70,10 @@ export class Breaker {
     this.cell.add(loadSum.pending, -1)
   }
 
-  connectionClosed(): void {
+  /** @param pool that it was opened in */
+  connectionClosed(pool: string | null): void {
     this.cell.add(loadSum.connections, -1)
+    if (pool !== null) this.pools.leave(pool)
   }
 
   /**
@@ -78,10 +95,13 @@ export class Breaker {
   close(): void {
     this.loads?.release(this.cell)
     this.cell = LoadCell.alone()
+    this.pools.close()
   }
 }
 
-function withoutLimit(limits: CircuitBreakerSpec): Required<CircuitBreakerSpec> {
+type Limits = Required<Omit<CircuitBreakerSpec, 'max_pools'>>
+
+function withoutLimit(limits: CircuitBreakerSpec): Limits {
   const none = Number.MAX_SAFE_INTEGER
   return { max_connections: none, max_pending: none, max_requests: none, max_retries: none, ...limits }
 }

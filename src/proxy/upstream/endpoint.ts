@@ -5,6 +5,7 @@ import type { SessionPool } from '../http2/session-pool.ts'
 import { sharedTime } from '../shared/clock.ts'
 import { type LoadCell, loadSum } from '../shared/load-table.ts'
 import type { UpstreamTls } from '../tls/upstream-tls.ts'
+import { type PoolSize, poolName } from './connection-pools.ts'
 import { noSlot } from './health/table.ts'
 import type { UpstreamHealth } from './health/upstream-health.ts'
 
@@ -229,6 +230,24 @@ export class Endpoint<C extends PooledConnection = PooledConnection> {
   /** Ends the idle connection that was used longest ago. @returns false when there is none */
   dropIdle(): boolean {
     return this.dropOldest() || this.sessions?.dropIdle() === true
+  }
+
+  /** The pool of connections for a purpose, as breakers know it. */
+  poolFor(purpose: string): string {
+    return poolName(endpointIdentity(this), purpose)
+  }
+
+  /** Ends the connections of a pool that carries nothing. @returns false when each one does */
+  dropIdlePool(size: PoolSize): boolean {
+    for (const [purpose, idle] of Map.groupBy(this.idle, (connection) => connection.purpose)) {
+      if (idle.length < size(this.poolFor(purpose))) continue
+      for (const connection of idle) {
+        this.forget(connection)
+        connection.discard()
+      }
+      return true
+    }
+    return this.sessions?.dropIdlePool((purpose) => size(this.poolFor(purpose))) === true
   }
 
   private dropOldest(): boolean {

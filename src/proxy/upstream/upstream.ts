@@ -213,6 +213,12 @@ export class Upstream<C extends PooledConnection = PooledConnection> {
     return this.endpoints.some((endpoint) => endpoint.dropIdle())
   }
 
+  /** The same for all connections of a pool that nobody uses. */
+  dropIdlePool(): boolean {
+    const { breaker } = this
+    return breaker !== null && this.endpoints.some((endpoint) => endpoint.dropIdlePool(breaker.poolSize))
+  }
+
   retire(): void {
     for (const endpoint of this.endpoints) this.dismiss(endpoint)
     this.releaseTurns()

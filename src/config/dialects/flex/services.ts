@@ -28,12 +28,13 @@ export interface ServiceSettings extends ServiceDefaults {
 
 const limitNames: Readonly<Record<string, string>> = {
   maxConnections: 'max_connections',
+  maxConnectionPools: 'max_pools',
   maxPendingRequests: 'max_pending',
   maxRequests: 'max_requests',
   maxRetries: 'max_retries',
 }
 
-/** Limits of Envoy's words in those of upstreams. An upstream has one pool of connections in any case. */
+/** Limits of Envoy's words in those of upstreams. */
 export function circuitBreakerOf(limits: Readonly<Record<string, number>>): Record<string, number> {
   return Object.fromEntries(
     Object.entries(limits).flatMap(([name, value]) => {

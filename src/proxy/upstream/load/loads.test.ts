@@ -64,7 +64,7 @@ routes:
     const { breaker } = upstreams.get('route:r')!
     breaker!.beginRequest()
     breaker!.beginRequest()
-    breaker!.openConnection()
+    breaker!.openConnection(null)
     const none = { now: 0, limit: null, refused: 0 }
     assert.deepEqual(loads.status(), [
       {

@@ -4,13 +4,13 @@ import type { StateKeeper } from '../../run-time-state.ts'
 import { type LoadReader, type LoadReading, type LoadSum, loadSum } from '../../shared/load-table.ts'
 import type { DiscoveredNode } from '../discovery/discovered-node.ts'
 import { endpointIdentity, endpointLabel } from '../endpoint.ts'
-import { breakerCell, cellName, tracksLoad } from './cells.ts'
+import { breakerCell, cellName, poolsCell, tracksLoad } from './cells.ts'
 
 export interface UpstreamLoad {
   /** Key of the upstream. */
   upstream: string
   /** Absent: it has no limits, or no thread uses it yet. */
-  breaker?: Record<keyof typeof loadSum, LimitLoad>
+  breaker?: Record<keyof typeof loadSum, LimitLoad> & { pools?: LimitLoad }
   /** Only where balancing asks for it. */
   endpoints: EndpointLoad[]
 }
@@ -66,7 +66,10 @@ export class UpstreamLoads {
     count: () => this.#refusing(undefined).length,
     clear: (owner) => {
       const refusing = this.#refusing(owner)
-      for (const { key } of refusing) this.#sources.reader.clearRefusals(breakerCell(key))
+      for (const { key } of refusing) {
+        this.#sources.reader.clearRefusals(breakerCell(key))
+        this.#sources.reader.clearRefusals(poolsCell(breakerCell(key)))
+      }
       return refusing.length
     },
   }
@@ -75,7 +78,11 @@ export class UpstreamLoads {
     return this.#sources
       .upstreams()
       .filter(({ key, circuit_breaker: limits }) => limits !== undefined && key === (owner ?? key))
-      .filter(({ key }) => this.#sources.reader.read(breakerCell(key))?.refusals.some((count) => count > 0))
+      .filter(({ key }) =>
+        [breakerCell(key), poolsCell(breakerCell(key))].some((cell) =>
+          this.#sources.reader.read(cell)?.refusals.some((count) => count > 0),
+        ),
+      )
   }
 
   #loadOf(spec: UpstreamSpec): UpstreamLoad {
@@ -83,11 +90,20 @@ export class UpstreamLoads {
     const breaker = spec.circuit_breaker && reader.read(breakerCell(spec.key))
     return {
       upstream: spec.key,
-      ...(breaker !== undefined && { breaker: limitLoads(breaker, spec) }),
+      ...(breaker !== undefined && { breaker: { ...limitLoads(breaker, spec), ...this.#poolsOf(spec) } }),
       endpoints: tracksLoad(spec)
         ? this.#nodesOf(spec).flatMap((node) => this.#endpointLoad(spec, node))
         : [],
     }
+  }
+
+  #poolsOf({ key, circuit_breaker: limits }: UpstreamSpec): { pools?: LimitLoad } {
+    if (limits?.max_pools === undefined) return {}
+    const reading = this.#sources.reader.read(poolsCell(breakerCell(key)))
+    if (reading === undefined) return {}
+    const { sums, refusals } = reading
+    const { connections: at } = loadSum
+    return { pools: { now: sums[at]!, limit: limits.max_pools, refused: refusals[at]! } }
   }
 
   #nodesOf(spec: UpstreamSpec): readonly NodeSpec[] {
