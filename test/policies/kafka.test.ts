@@ -1,6 +1,8 @@
 /** Entries for Kafka, at a broker that checks what it is told. */
 import assert from 'node:assert/strict'
 import { after, suite, test } from 'node:test'
+import { crc32 } from 'node:zlib'
+import { KafkaSink } from '../../src/policies/kit/logging/index.ts'
 import { freePort } from '../harness/gateway.ts'
 import { startKafkaBroker } from '../harness/kafka-broker.ts'
 import { policyGateway } from '../harness/policy-gateway.ts'
@@ -133,4 +135,25 @@ routes:${[
     open.error = 0
     assert.equal((await sent).length, 1)
   })
+})
+
+test('messages of one batch go where their keys lead, and those without one to one partition', async () => {
+  const sink = new KafkaSink({
+    brokers: [{ host: '127.0.0.1', port: open.port }],
+    topic: 'requests',
+    key: null,
+    acks: 1,
+    refresh: 1000,
+    timeout: 5000,
+    now: Date.now,
+  })
+  const keys = ['a', null, 'b', 'c', null, 'd']
+  await sink.sendAll(keys.map((key, at) => ({ key, value: `of one batch ${at}` })))
+  const taken = open.messages.filter(({ value }) => value.startsWith('of one batch'))
+  assert.equal(taken.length, keys.length)
+  for (const { key, partition } of taken.filter((message) => message.key !== null)) {
+    assert.equal(partition, crc32(key!) % 3)
+  }
+  assert.equal(new Set(taken.filter(({ key }) => key === null).map(({ partition }) => partition)).size, 1)
+  sink.close()
 })
