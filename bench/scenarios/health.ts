@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Bench, Scenario } from '../bench.ts'
 import { type Launched, launch } from '../launch.ts'
 import { ownerLine } from '../opponents/nginx.ts'
+import { missingProgram } from '../opponents/program.ts'
 import { sluice } from '../opponents/sluice.ts'
 import { threadMicros } from '../process-tree.ts'
 import type { Section } from '../section.ts'
@@ -37,19 +38,21 @@ const variants: readonly Variant[] = [
 export const health: Scenario = {
   name: 'health',
   summary:
-    '1 000 endpoints behind 10 upstreams, each probed every second, without any traffic: CPU of the control thread in percent of a core, beyond what it uses without checks.',
+    '1 000 endpoints behind 10 upstreams, each probed every second, without any traffic: CPU of the control thread in percent of a core, beyond what it uses without checks. HAProxy, which connects anew for each check, probes the same endpoints.',
   run,
 }
 
 async function run(bench: Bench): Promise<Section> {
   if (!bench.opponents.includes(sluice)) return section([], ['sluice took no part'], null)
   const folder = mkdtempSync(join(bench.site.folder, 'health-'))
+  const ours = (variant: Variant) =>
+    measure(bench, folder, variant.closing, (own, origin) => startGateway(bench, own, origin, variant))
   bench.progress('health: without checks')
-  const without = await measure(bench, folder, { name: 'none', closing: false, active: {} })
+  const without = await ours({ name: 'none', closing: false, active: {} })
   const results = new Map<Variant, Spread>()
   for (const variant of variants) {
     bench.progress(`health: ${variant.name}`)
-    results.set(variant, await measure(bench, folder, variant))
+    results.set(variant, await ours(variant))
   }
   const rows = Array.from(results, ([variant, { median, min, max }]) => [
     variant.name,
@@ -57,6 +60,14 @@ async function run(bench: Bench): Promise<Section> {
     `${median.toFixed(2)} [${min.toFixed(2)}-${max.toFixed(2)}]`,
     variant === judged ? `< ${mustPercent}` : '',
   ])
+  const absent = missingProgram('haproxy')
+  if (absent === undefined) {
+    bench.progress('health: HAProxy')
+    const { median, min, max } = await measure(bench, folder, false, (own, origin) =>
+      startHaproxy(bench, own, origin),
+    )
+    rows.push(['http, by HAProxy', '', `${median.toFixed(2)} [${min.toFixed(2)}-${max.toFixed(2)}]`, ''])
+  }
   const met = results.get(judged)!.median - without.median < mustPercent
   const notes = [
     `checks over http: ${met ? 'met' : 'MISSED'}`,
@@ -68,11 +79,16 @@ async function run(bench: Bench): Promise<Section> {
   })
 }
 
-async function measure(bench: Bench, folder: string, variant: Variant): Promise<Spread> {
+async function measure(
+  bench: Bench,
+  folder: string,
+  closing: boolean,
+  start: (folder: string, origin: number) => Promise<Launched>,
+): Promise<Spread> {
   const port = await freePort()
-  const origin = await startOrigin(bench, mkdtempSync(join(folder, 'origin-')), port, variant.closing)
+  const origin = await startOrigin(bench, mkdtempSync(join(folder, 'origin-')), port, closing)
   try {
-    const gateway = await startGateway(bench, mkdtempSync(join(folder, 'gateway-')), port, variant)
+    const gateway = await start(mkdtempSync(join(folder, 'gateway-')), port)
     try {
       await sleep(1000 * bench.options.warmup)
       const percents: number[] = []
@@ -144,6 +160,42 @@ async function startGateway(
   writeFileSync(path, JSON.stringify(configuration))
   const command = [process.execPath, ...bench.site.nodeArguments, main, 'start', '-c', path]
   return launch({ name: 'sluice', folder, core: bench.site.cores.gateway, command, port })
+}
+
+/** All checks of a gateway of one thread, without any traffic. */
+async function startHaproxy(bench: Bench, folder: string, origin: number): Promise<Launched> {
+  const port = await freePort()
+  const path = join(folder, 'haproxy.cfg')
+  const backends = Array.from({ length: upstreams }, (_, index) =>
+    [
+      `backend upstream-${index}`,
+      '  option httpchk GET /status',
+      '  default-server check inter 1s',
+      ...Array.from(
+        { length: endpoints / upstreams },
+        (_, host) => `  server s${host} 127.1.${index}.${host + 1}:${origin}`,
+      ),
+    ].join('\n'),
+  )
+  writeFileSync(
+    path,
+    `global
+  nbthread 1
+  maxconn 4000
+defaults
+  mode http
+  timeout connect 1s
+  timeout check 1s
+  timeout client 60s
+  timeout server 60s
+frontend traffic
+  bind 127.0.0.1:${port}
+  default_backend upstream-0
+${backends.join('\n')}
+`,
+  )
+  const command = ['haproxy', '-db', '-f', path]
+  return launch({ name: 'haproxy', folder, core: bench.site.cores.gateway, command, port })
 }
 
 function section(rows: string[][], notes: string[], data: unknown): Section {
