@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { after, before, suite, test } from 'node:test'
+import { Ajv } from 'ajv'
 import { parse } from 'yaml'
 import { paths } from '../../src/config-sync/protocol/index.ts'
 import {
@@ -173,7 +174,7 @@ suite('the fleet', () => {
 
     const helm = await plane.ask(
       'GET',
-      '/api/gateway_groups/default/deployment/helm?name=edge&namespace=gateways&replicas=2',
+      '/api/gateway_groups/default/deployment/helm?name=edge&namespace=gateways&replicas=2&workers=4&cpu_limit=500m&service_account=edge',
     )
     const values = execFileSync('sh', [
       '-c',
@@ -181,20 +182,18 @@ suite('the fleet', () => {
     ]).toString()
     assert.match(values, /^replicaCount=2$/m)
     assert.match(values, /^controlPlane\.existingSecret=edge-tls$/m)
-    // The chart stands in the repository, and has every value that is set.
+    // The chart stands in the repository, has every value that is set, and its schema takes what Helm makes of them.
     const lines = values.split('\n')
     assert.ok(lines.includes('./deploy/helm/sluice'))
-    const known = parse(
-      readFileSync(new URL('../../deploy/helm/sluice/values.yaml', import.meta.url), 'utf8'),
-    )
-    for (const [index, line] of lines.entries()) {
-      if (lines[index - 1] !== '--set') continue
-      const [path] = line.split('=')
-      const found = path!
-        .split(/[.[]/)
-        .reduce((object, name) => (/^\d+\]$/.test(name) ? object : object?.[name]), known)
-      assert.notEqual(found, undefined, line)
-    }
+    const chart = (file: string) =>
+      readFileSync(new URL(`../../deploy/helm/sluice/${file}`, import.meta.url), 'utf8')
+    const given: Json = parse(chart('values.yaml'))
+    for (const [index, line] of lines.entries()) if (lines[index - 1] === '--set') setAsHelm(given, line)
+    const isValid = new Ajv({ allErrors: true }).compile(JSON.parse(chart('values.schema.json')))
+    assert.equal(isValid(given), true, JSON.stringify(isValid.errors))
+    assert.equal(given.workers, 4)
+    assert.deepEqual(given.controlPlane.endpoints, [plane.sync])
+    assert.equal(JSON.parse(given.controlPlane.roots).length, 1)
     const hostile = await plane.ask('GET', '/api/gateway_groups/default/deployment/helm?name=a;b&namespace=x')
     assert.equal(hostile.status, 400)
   })
@@ -346,3 +345,18 @@ suite('the Gateway Manager API', () => {
     assert.equal((await plane.ask('GET', `${base}/${id}`)).status, 404)
   })
 })
+
+/** `--set`: numbers and booleans are taken for such, and a backslash makes a comma, brace or bracket a part of the text. */
+function setAsHelm(values: Record<string, unknown>, assignment: string): void {
+  const [, path, text] = /^([^=]+)=(.*)$/s.exec(assignment)!
+  const value = /^(\d+|true|false)$/.test(text!) ? JSON.parse(text!) : text!.replace(/\\([,{}[\]])/g, '$1')
+  const names = path!.replace(/\[(\d+)\]/g, '.$1').split('.')
+  const last = names.pop()!
+  // biome-ignore lint/suspicious/noExplicitAny: values of a chart have every form
+  const owner = names.reduce<any>((object, name) => {
+    object[name] ??= {}
+    return object[name]
+  }, values)
+  assert.ok(owner === values ? last in values : true, `values.yaml has no ${path}`)
+  owner[last] = value
+}

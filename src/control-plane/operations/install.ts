@@ -57,7 +57,7 @@ const helmQuery = Type.Object({
   ),
   service_account: Type.Optional(label('Of Kubernetes.')),
   replicas: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 1 })),
-  workers: Type.Optional(Type.Integer({ minimum: 1, maximum: 1024, description: 'Data threads.' })),
+  workers: Type.Optional(Type.Integer({ minimum: 1, maximum: 512, description: 'Data threads.' })),
   cpu_limit: Type.Optional(Type.String({ pattern: '^[0-9]+(\\.[0-9]+)?m?$' })),
   memory_limit: Type.Optional(Type.String({ pattern: '^[0-9]+(Ki|Mi|Gi|K|M|G)?$' })),
   extra_values: extra('More values of the chart, as key=value.'),
