@@ -13,7 +13,8 @@ suite('published schemas', () => {
       ...Object.values(schemasByKind).map(apisixSchema),
       ...[...policies.values()].map(publishedPolicy),
     ]
-    for (const schema of published) assert.doesNotMatch(JSON.stringify(schema), /"x-[\w-]+":|"title":"(?!IPv|work)/)
+    for (const schema of published)
+      assert.doesNotMatch(JSON.stringify(schema), /"x-[\w-]+":|"title":"(?!IPv|work)/)
   })
 
   test('are understood by our own validator', () => {
