@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort, listening, stopProcess } from './process.ts'
+import { freePort, listening, shown, stopProcess } from './process.ts'
 
 export { freePort } from './process.ts'
 
@@ -49,6 +49,8 @@ export async function startGateway(
   }
   try {
     await listening(port, child)
+    // Its first listener may take connections before the others do.
+    await shown(() => output.includes(' takes traffic on '), child)
   } catch (error) {
     await stop()
     throw new Error(`the gateway did not start: ${(error as Error).message}\n${output}`)

@@ -22,15 +22,24 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Waits until the process takes connections. @throws when it ends before, or does not within ten seconds */
+/** Waits until the process takes connections. @throws when it ends before, or does not within 30 s */
 export async function listening(port: number, child: ChildProcess): Promise<void> {
+  if (!(await cameAbout(() => accepts(port), child))) throw new Error(`nothing listens on ${port}`)
+}
+
+/** Waits until it has said something. @throws when it ends before, or does not within 30 s */
+export async function shown(isThere: () => boolean, child: ChildProcess): Promise<void> {
+  if (!(await cameAbout(isThere, child))) throw new Error('it does not say so')
+}
+
+async function cameAbout(isTrue: () => boolean | Promise<boolean>, child: ChildProcess): Promise<boolean> {
   const deadline = Date.now() + longestStart
   while (Date.now() < deadline) {
     if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`)
-    if (await accepts(port)) return
+    if (await isTrue()) return true
     await sleep(10)
   }
-  throw new Error(`nothing listens on ${port}`)
+  return false
 }
 
 /** Asks the process to end, and makes it when it does not. */
